@@ -1,0 +1,40 @@
+/* The commands. Each one parses, calls the library, prints, and returns the exit status:
+ * 0 done, 1 failed, 2 wrong usage. The table is in goproxyai.c; --help is printed from it. */
+#ifndef CMD_CMD_H
+#define CMD_CMD_H
+
+#include "base/err.h"
+#include "conf/conf.h"
+
+#define PROGRAM "goproxyai"
+
+struct command {
+    const char *name;
+    const char *arguments; /* for the usage line */
+    const char *summary;
+    const char *text; /* more, for its own help */
+    enum conf_scope scope;
+    int (*run)(const struct command *self, int argc, char **argv); /* what follows the name */
+    const char *own_flags; /* help lines of the flags that are not settings, or NULL */
+};
+
+/* NULL if there is no such command. */
+const struct command *command_find(const char *name);
+void command_print_help(const struct command *command);
+void commands_print_help(void);
+
+/* conf_load() for a command that takes no words; handles --help (sets *done). Prints errors.
+ * Returns 0, or the exit status. */
+int command_settings(const struct command *self, int argc, char **argv,
+                     const struct conf_switch *own, struct conf *conf);
+#define COMMAND_HELPED (-1) /* command_settings: --help was asked for and given: exit 0 */
+
+/* Prints "goproxyai: what: what to do" and returns the exit status of its code. */
+int command_fail(const struct err *err);
+
+int cmd_serve(const struct command *self, int argc, char **argv);
+int cmd_health(const struct command *self, int argc, char **argv);
+int cmd_version(const struct command *self, int argc, char **argv);
+int cmd_help(const struct command *self, int argc, char **argv);
+
+#endif

@@ -1,0 +1,136 @@
+#include "cmd.h"
+
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/mem.h"
+
+static const struct command commands[] = {
+    {"serve", "[OPTION...]", "run the proxy, in the foreground",
+     "Listens on localhost and sends the /v1 traffic of OpenAI clients upstream.\n"
+     "Point clients at it with the export line that it prints. SIGTERM and SIGINT let\n"
+     "requests in flight finish; a second one ends at once.",
+     CONF_SERVE, cmd_serve, NULL},
+    {"health", "[OPTION...]", "ask the running proxy how it is; exit 0 healthy, 1 not",
+     "Asks the proxy on --listen and --port for its /health.", CONF_ASK, cmd_health,
+     "  --json                 print the answer as it came\n"},
+    {"version", "", "print the version, and those of the libraries", NULL, 0, cmd_version, NULL},
+    {"help", "[COMMAND]", "print this, or what a command takes", NULL, 0, cmd_help, NULL},
+};
+
+const struct command *command_find(const char *name)
+{
+    for (size_t i = 0; i < countof(commands); i++)
+        if (strcmp(commands[i].name, name) == 0)
+            return &commands[i];
+    return NULL;
+}
+
+void commands_print_help(void)
+{
+    printf("Usage: %s COMMAND [OPTION...]\n\n"
+           "A local proxy for OpenAI clients. Set OPENAI_BASE_URL=http://localhost:8080/v1\n"
+           "and change nothing else.\n\n"
+           "Commands:\n",
+           PROGRAM);
+    for (size_t i = 0; i < countof(commands); i++)
+        printf("  %-10s %s\n", commands[i].name, commands[i].summary);
+    printf("\n%s help COMMAND, or COMMAND --help, tells more.\n", PROGRAM);
+}
+
+void command_print_help(const struct command *c)
+{
+    printf("Usage: %s %s%s%s\n\n%c%s.\n", PROGRAM, c->name, *c->arguments ? " " : "", c->arguments,
+           c->summary[0] - 'a' + 'A', c->summary + 1);
+    if (c->text)
+        printf("%s\n", c->text);
+    if (!c->scope && !c->own_flags)
+        return;
+    printf("\nOptions (default in brackets, environment variable in parentheses):\n");
+    if (c->own_flags)
+        fputs(c->own_flags, stdout);
+    conf_print_help(stdout, c->scope);
+    printf("  %-22s %s\n", "--help", "print this");
+    if (c->scope)
+        printf("\nA TIME is such as 500ms, 30s, 5m or off. Every option may also be given as\n"
+               "GOPROXYAI_NAME in the environment, or as 'name = value' in the config file\n"
+               "($XDG_CONFIG_HOME/goproxyai/config); the flag wins.\n");
+}
+
+int command_fail(const struct err *err)
+{
+    fprintf(stderr, "%s: %s\n", PROGRAM, err->text);
+    return err_exit_status(err->code);
+}
+
+int command_settings(const struct command *self, int argc, char **argv,
+                     const struct conf_switch *own, struct conf *conf)
+{
+    struct err err;
+    int words;
+
+    for (int i = 0; i < argc && strcmp(argv[i], "--") != 0; i++) {
+        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
+            command_print_help(self);
+            return COMMAND_HELPED;
+        }
+    }
+    if (conf_load(conf, self->scope, argc, argv, own, &words, &err) < 0) {
+        return command_fail(&err);
+    }
+    if (words > 0) {
+        err_set(&err, ERR_USAGE, "%s takes no argument such as '%s': try %s help %s", self->name,
+                argv[0], PROGRAM, self->name);
+        conf_release(conf);
+        return command_fail(&err);
+    }
+    return 0;
+}
+
+int cmd_help(const struct command *self, int argc, char **argv)
+{
+    const struct command *command;
+    struct err err;
+
+    (void)self;
+    if (argc == 0) {
+        commands_print_help();
+        return 0;
+    }
+    command = command_find(argv[0]);
+    if (!command) {
+        err_set(&err, ERR_USAGE, "there is no command '%s': try %s help", argv[0], PROGRAM);
+        return command_fail(&err);
+    }
+    command_print_help(command);
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    const struct command *command;
+    struct err err;
+    int status;
+
+    if (argc < 2) {
+        commands_print_help();
+        return 2;
+    }
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
+        argv[1] = (char *)(uintptr_t) "help";
+    if (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-V") == 0)
+        argv[1] = (char *)(uintptr_t) "version";
+    command = command_find(argv[1]);
+    if (!command) {
+        err_set(&err, ERR_USAGE, "there is no command '%s': try %s help", argv[1], PROGRAM);
+        return command_fail(&err);
+    }
+    status = command->run(command, argc - 2, argv + 2);
+    /* A full disk behind a redirected stdout is a failure, too. */
+    if (fflush(stdout) != 0 || ferror(stdout)) {
+        err_sys(&err, "cannot write to standard output");
+        return command_fail(&err);
+    }
+    return status;
+}

@@ -1,0 +1,53 @@
+#include "cmd.h"
+
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/str.h"
+#include "proxy/server.h"
+
+static void announce(const struct server *server, struct log *log)
+{
+    const struct endpoint *e = &server->endpoint;
+
+    log_line(log, "goproxyai listens on http://localhost:%u and forwards /v1 to %s%s%s",
+             server->port, e->label, e->proxy_label ? " through " : "",
+             e->proxy_label ? e->proxy_label : "");
+    log_line(log, "  export OPENAI_BASE_URL=http://localhost:%u/v1", server->port);
+}
+
+static int serve(const struct conf *conf, struct log *log, struct err *err)
+{
+    struct server server;
+
+    if (server_open(&server, conf, log, err) < 0)
+        return -1;
+    if (server_start(&server, err) < 0) {
+        server_close(&server);
+        return -1;
+    }
+    announce(&server, log);
+    server_wait(&server);
+    server_close(&server);
+    return 0;
+}
+
+int cmd_serve(const struct command *self, int argc, char **argv)
+{
+    struct conf conf;
+    struct log *log;
+    struct err err;
+    int status = command_settings(self, argc, argv, NULL, &conf);
+
+    if (status)
+        return status == COMMAND_HELPED ? 0 : status;
+    server_block_signals();
+    if (log_open(&log, STDERR_FILENO, &err) < 0) {
+        conf_release(&conf);
+        return command_fail(&err);
+    }
+    status = serve(&conf, log, &err);
+    log_close(log);
+    conf_release(&conf);
+    return status < 0 ? command_fail(&err) : 0;
+}

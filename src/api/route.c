@@ -1,0 +1,81 @@
+#include "api/route.h"
+
+#include <stdbool.h>
+#include <string.h>
+
+size_t route_path_len(const char *target)
+{
+    return strcspn(target, "?");
+}
+
+static int hex_digit(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    c = (char)(c | 0x20);
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* The byte that stands at s, percent-decoded; *len is the length of its spelling. */
+static unsigned char spelled(const char *s, size_t left, size_t *len)
+{
+    *len = 1;
+    if (*s == '%' && left >= 3 && hex_digit(s[1]) >= 0 && hex_digit(s[2]) >= 0) {
+        *len = 3;
+        return (unsigned char)(hex_digit(s[1]) << 4 | hex_digit(s[2]));
+    }
+    return (unsigned char)*s;
+}
+
+/* A backslash counts as a slash: some servers take it for one. */
+static bool has_dot_segment(const char *path, size_t path_len)
+{
+    size_t dots = 0, others = 0, len;
+
+    for (size_t i = 0; i < path_len; i += len) {
+        unsigned char c = spelled(path + i, path_len - i, &len);
+
+        if (c == '/' || c == '\\') {
+            if (others == 0 && (dots == 1 || dots == 2))
+                return true;
+            dots = others = 0;
+        } else if (c == '.') {
+            dots++;
+        } else {
+            others++;
+        }
+    }
+    return others == 0 && (dots == 1 || dots == 2);
+}
+
+const char *route_target_fault(const char *target)
+{
+    size_t total = strlen(target), len;
+
+    if (target[0] != '/')
+        return "The request target must be a path that begins with a slash.";
+    for (size_t i = 0; i < total; i += len) {
+        unsigned char raw = (unsigned char)target[i];
+
+        if (raw <= ' ' || raw == 0x7f)
+            return "The request target has a blank or a control character in it.";
+        if (raw == '#')
+            return "The request target has a fragment ('#') in it.";
+        if (spelled(target + i, total - i, &len) == '\0')
+            return "The request target has a NUL (%00) in it.";
+    }
+    if (has_dot_segment(target, route_path_len(target)))
+        return "The request target has a dot segment ('.' or '..') in it.";
+    return NULL;
+}
+
+enum route route_of(const char *target)
+{
+    size_t len = route_path_len(target);
+
+    if (strncmp(target, "/v1", 3) == 0 && (len == 3 || target[3] == '/'))
+        return ROUTE_API;
+    if (len == 7 && strncmp(target, "/health", 7) == 0)
+        return ROUTE_HEALTH;
+    return ROUTE_NONE;
+}

@@ -1,0 +1,28 @@
+#include "base/clock.h"
+
+#include <time.h>
+
+uint64_t clock_mono_us(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000U + (uint64_t)t.tv_nsec / 1000U;
+}
+
+int64_t clock_unix_s(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_REALTIME, &t);
+    return (int64_t)t.tv_sec;
+}
+
+void clock_hms(char *buf, size_t size)
+{
+    time_t now = (time_t)clock_unix_s();
+    struct tm tm;
+
+    localtime_r(&now, &tm);
+    strftime(buf, size, "%H:%M:%S", &tm);
+}

@@ -1,0 +1,20 @@
+/* Two clocks. Durations and deadlines use the monotonic one, which no one can set. */
+#ifndef BASE_CLOCK_H
+#define BASE_CLOCK_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define MS_PER_S 1000
+
+uint64_t clock_mono_us(void);
+static inline uint64_t clock_mono_ms(void)
+{
+    return clock_mono_us() / 1000;
+}
+int64_t clock_unix_s(void);
+
+/* "14:03:59" in local time: for the person at the terminal. Thread-safe. */
+void clock_hms(char *buf, size_t size);
+
+#endif

@@ -1,0 +1,167 @@
+#include "base/fields.h"
+
+#include <stdint.h>
+
+struct lengths {
+    uint32_t name;
+    uint32_t value;
+};
+
+void fields_init(struct fields *f)
+{
+    str_init(&f->bytes);
+    f->count = 0;
+}
+
+void fields_release(struct fields *f)
+{
+    str_release(&f->bytes);
+    f->count = 0;
+}
+
+void fields_clear(struct fields *f)
+{
+    str_clear(&f->bytes);
+    f->count = 0;
+}
+
+bool field_is_token(const char *s, size_t len)
+{
+    if (len == 0)
+        return false;
+    for (size_t i = 0; i < len; i++) {
+        unsigned char c = (unsigned char)s[i];
+        if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9'))
+            continue;
+        if (c == '\0' || !strchr("!#$%&'*+-.^_`|~", c))
+            return false;
+    }
+    return true;
+}
+
+static bool value_is_safe(const char *s, size_t len)
+{
+    return !memchr(s, '\0', len) && !memchr(s, '\r', len) && !memchr(s, '\n', len);
+}
+
+static bool is_blank(char c)
+{
+    return c == ' ' || c == '\t';
+}
+
+static void trim(const char **s, size_t *len)
+{
+    while (*len && is_blank(**s))
+        (*s)++, (*len)--;
+    while (*len && is_blank((*s)[*len - 1]))
+        (*len)--;
+}
+
+bool fields_add(struct fields *f, const char *name, size_t name_len, const char *value,
+                size_t value_len)
+{
+    struct lengths lengths;
+
+    trim(&value, &value_len);
+    if (!field_is_token(name, name_len) || !value_is_safe(value, value_len))
+        return false;
+    lengths.name = (uint32_t)name_len;
+    lengths.value = (uint32_t)value_len;
+    str_reserve(&f->bytes, sizeof(lengths) + name_len + value_len + 2);
+    str_add(&f->bytes, &lengths, sizeof(lengths));
+    str_add(&f->bytes, name, name_len);
+    str_add(&f->bytes, "", 1);
+    str_add(&f->bytes, value, value_len);
+    str_add(&f->bytes, "", 1);
+    f->count++;
+    return true;
+}
+
+bool fields_adds(struct fields *f, const char *name, const char *value)
+{
+    return fields_add(f, name, strlen(name), value, strlen(value));
+}
+
+static struct field field_at(const struct fields *f, size_t at)
+{
+    struct field h = {.name = NULL};
+    struct lengths lengths;
+
+    if (at >= f->bytes.len)
+        return h;
+    memcpy(&lengths, f->bytes.text + at, sizeof(lengths));
+    h.name = f->bytes.text + at + sizeof(lengths);
+    h.name_len = lengths.name;
+    h.value = h.name + lengths.name + 1;
+    h.value_len = lengths.value;
+    h.next_ = at + sizeof(lengths) + lengths.name + 1 + lengths.value + 1;
+    return h;
+}
+
+bool fields_continue(struct fields *f, const char *more, size_t len)
+{
+    struct field last = {.name = NULL};
+    struct lengths lengths;
+    size_t start;
+
+    fields_each(h, f)
+        last = h;
+    trim(&more, &len);
+    if (!last.name || !value_is_safe(more, len))
+        return false;
+    start = (size_t)(last.name - f->bytes.text) - sizeof(lengths);
+    f->bytes.len--; /* the value's NUL */
+    str_add(&f->bytes, " ", 1);
+    str_add(&f->bytes, more, len);
+    str_add(&f->bytes, "", 1);
+    lengths.name = (uint32_t)last.name_len;
+    lengths.value = (uint32_t)(last.value_len + 1 + len);
+    memcpy(f->bytes.text + start, &lengths, sizeof(lengths));
+    return true;
+}
+
+struct field fields_first(const struct fields *f)
+{
+    return field_at(f, 0);
+}
+
+struct field fields_next(const struct fields *f, const struct field *current)
+{
+    return field_at(f, current->next_);
+}
+
+const char *fields_get(const struct fields *f, const char *name)
+{
+    size_t len = strlen(name);
+
+    fields_each(h, f)
+        if (str_same_nocase(h.name, h.name_len, name, len))
+            return h.value;
+    return NULL;
+}
+
+unsigned fields_count(const struct fields *f, const char *name)
+{
+    size_t len = strlen(name);
+    unsigned n = 0;
+
+    fields_each(h, f)
+        n += str_same_nocase(h.name, h.name_len, name, len);
+    return n;
+}
+
+bool field_has_token(const char *value, const char *token, size_t token_len)
+{
+    while (*value) {
+        size_t len = strcspn(value, ",");
+        const char *item = value;
+        size_t item_len = len;
+
+        trim(&item, &item_len);
+        if (str_same_nocase(item, item_len, token, token_len))
+            return true;
+        value += len;
+        value += *value == ',';
+    }
+    return false;
+}

@@ -1,0 +1,57 @@
+/* HTTP fields ("headers", RFC 9110 section 5) in the order in which they came, repeats kept.
+ *
+ * One growing buffer holds all of them, so that a set of fields costs one allocation and can
+ * be emptied and used again. Names and values may not hold NUL, CR or LF: fields_add() refuses
+ * such a field, because it would become another field on the next connection. Not thread-safe.
+ */
+#ifndef BASE_FIELDS_H
+#define BASE_FIELDS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/str.h"
+
+struct fields {
+    struct str bytes; /* per field: two lengths, name NUL, value NUL */
+    unsigned count;
+};
+
+struct field {
+    const char *name; /* both NUL-terminated, valid until the set changes */
+    const char *value;
+    size_t name_len;
+    size_t value_len;
+    size_t next_; /* where the one after it stands */
+};
+
+void fields_init(struct fields *f);
+void fields_release(struct fields *f);
+void fields_clear(struct fields *f);
+
+/* Copies name and value. False, and nothing added, if the name is no token or the value holds
+ * a NUL, CR or LF (RFC 9110 section 5.5). Blanks around the value are left out. */
+bool fields_add(struct fields *f, const char *name, size_t name_len, const char *value,
+                size_t value_len);
+bool fields_adds(struct fields *f, const char *name, const char *value);
+
+/* Appends to the last field's value after a space: an obs-fold line (RFC 9112 section 5.2). */
+bool fields_continue(struct fields *f, const char *more, size_t len);
+
+/* for (struct field h = fields_first(f); h.name; h = fields_next(f, &h)) */
+struct field fields_first(const struct fields *f);
+struct field fields_next(const struct fields *f, const struct field *current);
+#define fields_each(h, f)                                                                          \
+    for (struct field h = fields_first(f); h.name; h = fields_next(f, &h))
+
+/* The first value with that name (case does not matter), or NULL. */
+const char *fields_get(const struct fields *f, const char *name);
+unsigned fields_count(const struct fields *f, const char *name);
+
+/* Does a comma-separated list value (RFC 9110 section 5.6.1) hold this token? */
+bool field_has_token(const char *value, const char *token, size_t token_len);
+
+/* tchar of RFC 9110 section 5.6.2 */
+bool field_is_token(const char *s, size_t len);
+
+#endif

@@ -1,0 +1,91 @@
+#include "base/json.h"
+
+#include <cjson/cJSON.h>
+#include <stdlib.h>
+
+/* struct json is cJSON's own node under our name; nobody else may know that. */
+static cJSON *node(const struct json *j)
+{
+    return (cJSON *)(uintptr_t)j;
+}
+
+static struct json *wrap(const cJSON *c)
+{
+    return (struct json *)(uintptr_t)c;
+}
+
+static cJSON *made(cJSON *c)
+{
+    if (!c)
+        abort(); /* out of memory: cJSON fails for no other reason here */
+    return c;
+}
+
+struct json *json_object(void)
+{
+    return wrap(made(cJSON_CreateObject()));
+}
+
+void json_free(struct json *root)
+{
+    cJSON_Delete(node(root));
+}
+
+void json_set_text(struct json *object, const char *name, const char *value)
+{
+    made(value ? cJSON_AddStringToObject(node(object), name, value)
+               : cJSON_AddNullToObject(node(object), name));
+}
+
+void json_set_number(struct json *object, const char *name, double value)
+{
+    made(cJSON_AddNumberToObject(node(object), name, value));
+}
+
+struct json *json_set_object(struct json *object, const char *name)
+{
+    return wrap(made(cJSON_AddObjectToObject(node(object), name)));
+}
+
+struct json *json_set_array(struct json *object, const char *name)
+{
+    return wrap(made(cJSON_AddArrayToObject(node(object), name)));
+}
+
+struct json *json_add_object(struct json *array)
+{
+    cJSON *object = made(cJSON_CreateObject());
+
+    cJSON_AddItemToArray(node(array), object);
+    return wrap(object);
+}
+
+void json_print(const struct json *root, struct str *out)
+{
+    char *text = cJSON_PrintUnformatted(node(root));
+
+    if (!text)
+        abort();
+    str_adds(out, text);
+    cJSON_free(text);
+}
+
+struct json *json_parse(const char *text, size_t len)
+{
+    return wrap(cJSON_ParseWithLength(text, len));
+}
+
+const struct json *json_member(const struct json *object, const char *name)
+{
+    return object ? wrap(cJSON_GetObjectItemCaseSensitive(node(object), name)) : NULL;
+}
+
+const char *json_text(const struct json *value)
+{
+    return value ? cJSON_GetStringValue(node(value)) : NULL;
+}
+
+double json_number(const struct json *value)
+{
+    return value && cJSON_IsNumber(node(value)) ? node(value)->valuedouble : 0;
+}

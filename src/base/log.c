@@ -1,0 +1,187 @@
+#include "base/log.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/str.h"
+
+#define LOG_BUFFER_MAX ((size_t)256 * 1024)
+#define LOG_CLOSE_MS 1000
+
+struct log {
+    pthread_mutex_t lock;
+    pthread_cond_t filled;
+    pthread_t thread;
+    int fd;
+    bool closing;
+    struct str pending;  /* guarded by lock, at most LOG_BUFFER_MAX */
+    uint64_t dropped;    /* ever */
+    uint64_t unreported; /* of those, the ones not yet spoken of */
+    uint64_t close_by_ms;
+};
+
+static bool time_is_up(struct log *log)
+{
+    bool up;
+
+    pthread_mutex_lock(&log->lock);
+    up = log->closing && clock_mono_ms() >= log->close_by_ms;
+    pthread_mutex_unlock(&log->lock);
+    return up;
+}
+
+static void write_out(struct log *log, const char *text, size_t len)
+{
+    while (len > 0) {
+        struct pollfd p = {.fd = log->fd, .events = POLLOUT};
+        ssize_t n;
+
+        if (poll(&p, 1, 100) == 0 && time_is_up(log))
+            return;
+        if (!(p.revents & (POLLOUT | POLLERR | POLLHUP)))
+            continue;
+        /* A pipe takes PIPE_BUF bytes whole or not at all, so this never waits long. */
+        n = write(log->fd, text, len > 4096 ? 4096 : len);
+        if (n < 0 && errno != EINTR && errno != EAGAIN)
+            return; /* nobody reads stderr any more: not a reason to stop serving */
+        if (n > 0) {
+            text += n;
+            len -= (size_t)n;
+        }
+    }
+}
+
+static void *run(void *arg)
+{
+    struct log *log = arg;
+    struct str batch = STR_INIT;
+    bool done = false;
+
+    while (!done) {
+        uint64_t missing;
+
+        pthread_mutex_lock(&log->lock);
+        while (log->pending.len == 0 && !log->closing)
+            pthread_cond_wait(&log->filled, &log->lock);
+        struct str empty = batch;
+        batch = log->pending;
+        log->pending = empty;
+        missing = log->unreported;
+        log->unreported = 0;
+        done = log->closing && batch.len == 0;
+        pthread_mutex_unlock(&log->lock);
+
+        write_out(log, batch.text, batch.len);
+        str_clear(&batch);
+        if (missing) {
+            str_addf(&batch, "goproxyai: %" PRIu64 " log lines were dropped: whoever reads them "
+                             "was too slow\n", missing);
+            write_out(log, batch.text, batch.len);
+            str_clear(&batch);
+        }
+        if (time_is_up(log))
+            done = true;
+    }
+    str_release(&batch);
+    return NULL;
+}
+
+int log_open(struct log **result, int fd, struct err *err)
+{
+    struct log *log = mem_zero(sizeof(*log));
+
+    log->fd = fd;
+    str_init(&log->pending);
+    pthread_mutex_init(&log->lock, NULL);
+    pthread_cond_init(&log->filled, NULL);
+    errno = pthread_create(&log->thread, NULL, run, log);
+    if (errno) {
+        free(log);
+        return err_sys(err, "cannot start the log's thread");
+    }
+    *result = log;
+    return 0;
+}
+
+void log_close(struct log *log)
+{
+    if (!log)
+        return;
+    pthread_mutex_lock(&log->lock);
+    log->closing = true;
+    log->close_by_ms = clock_mono_ms() + LOG_CLOSE_MS;
+    pthread_cond_signal(&log->filled);
+    pthread_mutex_unlock(&log->lock);
+    pthread_join(log->thread, NULL);
+    str_release(&log->pending);
+    pthread_cond_destroy(&log->filled);
+    pthread_mutex_destroy(&log->lock);
+    free(log);
+}
+
+static void append(struct log *log, const struct str *line)
+{
+    bool was_empty;
+
+    pthread_mutex_lock(&log->lock);
+    was_empty = log->pending.len == 0;
+    if (log->pending.len + line->len > LOG_BUFFER_MAX) {
+        log->dropped++;
+        log->unreported++;
+    } else {
+        str_add(&log->pending, line->text, line->len);
+    }
+    if (was_empty)
+        pthread_cond_signal(&log->filled);
+    pthread_mutex_unlock(&log->lock);
+}
+
+static void add_line(struct log *log, const char *prefix, const char *format, va_list args)
+{
+    struct str line = STR_INIT;
+
+    str_adds(&line, prefix);
+    str_vaddf(&line, format, args);
+    str_addc(&line, '\n');
+    append(log, &line);
+    str_release(&line);
+}
+
+void log_line(struct log *log, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    add_line(log, "", format, args);
+    va_end(args);
+}
+
+void log_event(struct log *log, bool warn, const char *format, ...)
+{
+    char prefix[64], now[16];
+    va_list args;
+
+    clock_hms(now, sizeof(now));
+    snprintf(prefix, sizeof(prefix), "%s %s", now, warn ? "warning: " : "");
+    va_start(args, format);
+    add_line(log, prefix, format, args);
+    va_end(args);
+}
+
+uint64_t log_dropped(struct log *log)
+{
+    uint64_t n;
+
+    pthread_mutex_lock(&log->lock);
+    n = log->dropped;
+    pthread_mutex_unlock(&log->lock);
+    return n;
+}

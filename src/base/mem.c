@@ -1,0 +1,52 @@
+#include "base/mem.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void *checked(void *p)
+{
+    if (!p) {
+        fputs("goproxyai: out of memory\n", stderr);
+        abort();
+    }
+    return p;
+}
+
+void *mem_alloc(size_t size)
+{
+    return checked(malloc(size ? size : 1));
+}
+
+void *mem_zero(size_t size)
+{
+    return checked(calloc(1, size ? size : 1));
+}
+
+void *mem_grow(void *old, size_t size)
+{
+    return checked(realloc(old, size ? size : 1));
+}
+
+char *mem_strdup(const char *s)
+{
+    return mem_strndup(s, strlen(s));
+}
+
+char *mem_strndup(const char *s, size_t len)
+{
+    char *copy = mem_alloc(len + 1);
+    memcpy(copy, s, len);
+    copy[len] = '\0';
+    return copy;
+}
+
+void mem_wipe(void *p, size_t len)
+{
+    explicit_bzero(p, len);
+}
+
+void mem_free_at(void *pointer_to_pointer)
+{
+    free(*(void **)pointer_to_pointer);
+}

@@ -1,0 +1,121 @@
+#include "base/net.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define BACKLOG 1024
+
+union address {
+    struct sockaddr any;
+    struct sockaddr_in v4;
+    struct sockaddr_in6 v6;
+};
+
+static int parse(const char *text, union address *a, socklen_t *len)
+{
+    char bare[INET6_ADDRSTRLEN + 2];
+    size_t n = strlen(text);
+
+    if (n >= 2 && text[0] == '[' && text[n - 1] == ']')
+        text++, n -= 2;
+    if (n >= sizeof(bare))
+        return -1;
+    memcpy(bare, text, n);
+    bare[n] = '\0';
+    memset(a, 0, sizeof(*a));
+    if (inet_pton(AF_INET, bare, &a->v4.sin_addr) == 1) {
+        a->any.sa_family = AF_INET;
+        *len = sizeof(a->v4);
+        return 0;
+    }
+    if (inet_pton(AF_INET6, bare, &a->v6.sin6_addr) == 1) {
+        a->any.sa_family = AF_INET6;
+        *len = sizeof(a->v6);
+        return 0;
+    }
+    return -1;
+}
+
+int net_is_loopback(const char *address)
+{
+    union address a;
+    socklen_t len;
+
+    if (parse(address, &a, &len) < 0)
+        return 0;
+    if (a.any.sa_family == AF_INET)
+        return ntohl(a.v4.sin_addr.s_addr) >> 24 == 127;
+    return IN6_IS_ADDR_LOOPBACK(&a.v6.sin6_addr);
+}
+
+static int explain_bind(const char *address, unsigned port, struct err *err)
+{
+    switch (errno) {
+    case EADDRINUSE:
+        return err_set(err, ERR_SYSTEM,
+                       "port %u on %s is in use: stop the program that has it (ss -ltnp shows "
+                       "it), or choose another with --port (0 picks a free one)",
+                       port, address);
+    case EACCES:
+        return err_set(err, ERR_SYSTEM,
+                       "port %u may not be used without privileges: choose one above 1023 with "
+                       "--port",
+                       port);
+    case EADDRNOTAVAIL:
+        return err_set(err, ERR_SYSTEM,
+                       "%s is not an address of this machine: change --listen (ip addr shows the "
+                       "addresses)",
+                       address);
+    default:
+        return err_sys(err, "cannot listen on %s port %u", address, port);
+    }
+}
+
+static unsigned bound_port(int fd)
+{
+    union address a;
+    socklen_t len = sizeof(a);
+
+    getsockname(fd, &a.any, &len);
+    return ntohs(a.any.sa_family == AF_INET ? a.v4.sin_port : a.v6.sin6_port);
+}
+
+int net_listen(const char *address, unsigned *port, struct err *err)
+{
+    int on = 1, fd;
+    union address a;
+    socklen_t len;
+
+    if (parse(address, &a, &len) < 0)
+        return err_set(err, ERR_USAGE,
+                       "'%s' is no address to listen on: use localhost or a numeric address, such "
+                       "as 127.0.0.1 or ::1",
+                       address);
+    if (a.any.sa_family == AF_INET)
+        a.v4.sin_port = htons((in_port_t)*port);
+    else
+        a.v6.sin6_port = htons((in_port_t)*port);
+    fd = socket(a.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0 && (errno == EAFNOSUPPORT || errno == EPROTONOSUPPORT))
+        return NET_NO_FAMILY;
+    if (fd < 0)
+        return err_sys(err, "cannot open a socket");
+    /* Without it a restart fails while old connections fade; two listeners still collide. */
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+    if (a.any.sa_family == AF_INET6)
+        setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
+    if (bind(fd, &a.any, len) < 0 || listen(fd, BACKLOG) < 0) {
+        int result = errno == EADDRNOTAVAIL && IN6_IS_ADDR_LOOPBACK(&a.v6.sin6_addr) &&
+                             a.any.sa_family == AF_INET6
+                         ? NET_NO_FAMILY
+                         : explain_bind(address, *port, err);
+        close(fd);
+        return result;
+    }
+    *port = bound_port(fd);
+    return fd;
+}

@@ -1,0 +1,16 @@
+/* Listening sockets. */
+#ifndef BASE_NET_H
+#define BASE_NET_H
+
+#include "base/err.h"
+
+/* Binds and listens (non-blocking, close-on-exec) on a numeric address, "127.0.0.1" or "::1"
+ * (brackets allowed). *port 0 picks a free one, which is stored there. Returns the descriptor;
+ * -1 with a text that says what to do; NET_NO_FAMILY where the machine has no such addresses. */
+#define NET_NO_FAMILY (-2)
+int net_listen(const char *address, unsigned *port, struct err *err);
+
+/* Is the numeric address one of loopback's? */
+int net_is_loopback(const char *address);
+
+#endif

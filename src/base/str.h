@@ -1,0 +1,55 @@
+/* A string that grows. Always NUL-terminated at text[len]; may also hold NULs.
+ *
+ * `struct str s = STR_INIT;` … str_release(&s). str_clear() empties and keeps the memory, so
+ * that a buffer that is used again costs nothing. Not thread-safe.
+ */
+#ifndef BASE_STR_H
+#define BASE_STR_H
+
+#include <stdbool.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+
+struct str {
+    char *text;
+    size_t len;
+    size_t cap; /* 0: text is the shared empty string, not ours */
+};
+
+extern char str_empty_text[];
+#define STR_INIT                                                                                   \
+    {                                                                                              \
+        .text = str_empty_text                                                                     \
+    }
+
+void str_init(struct str *s);
+void str_release(struct str *s);
+void str_clear(struct str *s);
+void str_reserve(struct str *s, size_t more); /* room for `more` bytes and the NUL */
+void str_add(struct str *s, const void *bytes, size_t len);
+void str_addf(struct str *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void str_vaddf(struct str *s, const char *format, va_list args)
+    __attribute__((format(printf, 2, 0)));
+
+static inline void str_adds(struct str *s, const char *text)
+{
+    str_add(s, text, strlen(text));
+}
+
+static inline void str_addc(struct str *s, char c)
+{
+    str_add(s, &c, 1);
+}
+
+/* The text, which the caller frees; s is empty afterwards. */
+char *str_detach(struct str *s);
+
+/* ASCII only, whatever the locale: HTTP's names and tokens. */
+bool str_same_nocase(const char *a, size_t a_len, const char *b, size_t b_len);
+bool str_is_nocase(const char *a, const char *b);
+bool str_starts(const char *s, const char *prefix);
+/* Decimal digits only, no sign, no blank; false when empty, not a number or too large. */
+bool str_to_u64(const char *s, size_t len, unsigned long long *value);
+
+#endif

@@ -1,0 +1,91 @@
+/* A body that grows: bytes, then an end. The one idea of the program.
+ *
+ *      begin_                      reader's offset             end_
+ *        |  bytes that are held      |  not yet read             |  the filler appends here
+ *   -----+---------------------------+---------------------------+----->
+ *
+ * One filler appends; any number of readers, on any threads, read from their own offsets and
+ * park when they have read all there is. A reader that parked is told once (notify) when
+ * something came or the body ended. The end is final: complete, or broken.
+ *
+ * A body that keeps (keep = true) holds all its bytes, so that a reader may still join at
+ * offset 0. One that does not lets go of the bytes that every reader has read. Either way
+ * body_append() says when the slowest reader is more than `high` bytes behind: the filler then
+ * stops, and on_room is called once that reader has come to within `low`. With no reader at all
+ * a body that does not keep swallows what comes.
+ *
+ * Locking: one mutex per body. notify and on_room are called under it, from whichever thread
+ * read or appended, so they may only post a letter or set a flag of their own thread; lock order:
+ * body → mailbox. Data is read under the lock.
+ */
+#ifndef CACHE_BODY_H
+#define CACHE_BODY_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/list.h"
+
+enum body_state { BODY_OPEN, BODY_COMPLETE, BODY_BROKEN };
+
+struct body {
+    pthread_mutex_t lock;
+    enum body_state state;
+    bool keep;
+    bool filler_waits;
+    struct chunk *first_, *last_;
+    uint64_t begin_; /* offset of the first byte held */
+    uint64_t end_;   /* offset after the last byte */
+    struct list readers;
+    size_t high, low;
+    void (*on_room)(void *arg);
+    void *on_room_arg;
+};
+
+struct body_reader {
+    struct list node; /* in body->readers */
+    struct body *body;
+    uint64_t offset;
+    struct chunk *at_; /* chunk that holds offset, or NULL: look for it */
+    uint64_t at_begin_; /* offset of at_'s first byte */
+    bool parked;
+    void (*notify)(struct body_reader *);
+};
+
+enum body_read {
+    BODY_READ_BYTES, /* *len > 0 bytes were copied */
+    BODY_READ_WAIT,  /* nothing now: the reader is parked and will be notified */
+    BODY_READ_END,   /* all was read, and it is complete */
+    BODY_READ_BROKEN /* all was read, and no more will come */
+};
+
+/* on_room may be NULL where the filler cannot stop. high and low in bytes. */
+void body_init(struct body *body, bool keep, size_t high, size_t low,
+               void (*on_room)(void *arg), void *on_room_arg);
+void body_release(struct body *body); /* no reader may be left */
+
+/* Filler. Appends all of it; false: stop until on_room. Nothing may be appended after the end. */
+bool body_append(struct body *body, const void *bytes, size_t len);
+void body_end(struct body *body, enum body_state how);
+
+/* Reader. Joins at offset 0, parked or not; false if the first bytes are gone. */
+bool body_join(struct body *body, struct body_reader *reader,
+               void (*notify)(struct body_reader *));
+enum body_read body_read(struct body_reader *reader, void *buf, size_t *len);
+void body_leave(struct body_reader *reader); /* no notify comes afterwards; may be repeated */
+
+/* If the body is complete, in one piece and held from its first byte: that piece. The pointer
+ * is good as long as the body is (it will not change any more). */
+bool body_whole(struct body *body, const void **bytes, size_t *len);
+
+/* For a flight, which has more to tell than bytes: notifies the parked readers. The caller holds
+ * the lock. */
+void body_notify_locked(struct body *body);
+
+enum body_state body_state(struct body *body);
+uint64_t body_size(struct body *body); /* bytes so far */
+uint64_t body_unread(struct body *body); /* how far the slowest reader is behind */
+
+#endif

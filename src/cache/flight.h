@@ -1,0 +1,74 @@
+/* A flight: an answer that an upstream transfer is filling.
+ *
+ *      flight_new ──► waiting ──flight_set_head──► growing ──flight_complete──► complete
+ *                        │                             └────flight_break────► broken
+ *                        └──────flight_fail──────► failed (no head ever came)
+ *
+ * The head (status and fields) is set once and does not change afterwards; then the body grows.
+ * Readers join, ask for the head, read the body from offset 0, and leave. When the last reader
+ * leaves a flight that is still open, the filler is told (on_abandoned): nobody wants the rest.
+ *
+ * Reference-counted, because filler and readers end in any order and on any thread. Lock order:
+ * the flight's lock is its body's; the filler's callbacks come under it and may only post.
+ */
+#ifndef CACHE_FLIGHT_H
+#define CACHE_FLIGHT_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/fields.h"
+#include "cache/body.h"
+
+/* What of an answer precedes its body. Fields are end-to-end ones only (RFC 9110 section 7.6.1),
+ * without Content-Length, which is `length`. */
+struct head {
+    unsigned status;
+    struct fields fields;
+    int64_t length;   /* of the body as announced, -1 if not */
+    bool until_close; /* the body's end is the connection's end: nobody can tell a cut */
+};
+
+void head_init(struct head *head);
+void head_release(struct head *head);
+
+enum flight_state { FLIGHT_WAITING, FLIGHT_GROWING, FLIGHT_FAILED };
+
+struct flight_filler {
+    void (*on_room)(void *arg);      /* readers caught up: go on */
+    void (*on_abandoned)(void *arg); /* the last reader left before the end */
+    void *arg;
+};
+
+struct flight {
+    atomic_uint refs;
+    struct body body; /* its lock guards all below, too */
+    enum flight_state state;
+    struct flight_filler filler;
+    struct head head; /* immutable once state is FLIGHT_GROWING */
+    struct err err;   /* why it failed, or broke; immutable once the body has ended */
+};
+
+/* With one reference, the caller's. keep, high, low: see body.h. */
+struct flight *flight_new(bool keep, size_t high, size_t low);
+struct flight *flight_ref(struct flight *flight);
+void flight_unref(struct flight *flight);
+
+/* Filler. flight_man() names who fills, and (with NULL) that nobody does any more. */
+void flight_man(struct flight *flight, const struct flight_filler *filler);
+void flight_set_head(struct flight *flight, struct head *head); /* takes head's contents */
+bool flight_append(struct flight *flight, const void *bytes, size_t len); /* see body_append */
+void flight_complete(struct flight *flight);
+void flight_break(struct flight *flight, const struct err *err); /* after the head */
+void flight_fail(struct flight *flight, const struct err *err);  /* before it */
+
+/* Reader. flight_look() parks the reader where the answer is FLIGHT_WAITING: it is notified
+ * once the head is there or never will be. Then body_read(reader, …). */
+bool flight_join(struct flight *flight, struct body_reader *reader,
+                 void (*notify)(struct body_reader *));
+enum flight_state flight_look(struct flight *flight, struct body_reader *reader);
+void flight_leave(struct flight *flight, struct body_reader *reader);
+
+#endif

@@ -1,0 +1,305 @@
+#include "conf/conf.h"
+
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/str.h"
+#include "conf/conf_file.h"
+#include "conf/conf_type.h"
+
+#define VARIABLE_PREFIX "GOPROXYAI_"
+
+extern char **environ;
+
+static const struct option {
+    const char *flag;
+    const char *plain;
+    enum conf_type type;
+    const char *value;
+    unsigned scope;
+    const char *metavar;
+    const char *help;
+} options[OPT_COUNT] = {
+#define OPTION(name, flag, plain, type, value, scope, metavar, help)                               \
+    [OPT_##name] = {flag, plain, CONF_##type, value, scope, metavar, help},
+#include "conf/options.def"
+#undef OPTION
+};
+
+static int find_option(const char *flag, size_t len)
+{
+    for (int i = 0; i < OPT_COUNT; i++)
+        if (strlen(options[i].flag) == len && memcmp(options[i].flag, flag, len) == 0)
+            return i;
+    return -1;
+}
+
+/* Checks and stores. A list given twice in the same kind of place grows. */
+static int set_value(struct conf *conf, int option, enum conf_origin origin, const char *place,
+                     const char *text, struct err *err)
+{
+    struct conf_value *v = &conf->value[option];
+    struct str why = STR_INIT, joined = STR_INIT;
+    int64_t number;
+
+    if (conf_type_check(options[option].type, text, &number, &why) < 0) {
+        /* A URL may hold a password, so its text is not repeated. */
+        bool secret = options[option].type == CONF_PROXY_URL;
+        err_set(err, ERR_USAGE, "%s%s%s%s: it %s", place, secret ? "" : " is '",
+                secret ? "" : text, secret ? " is not usable" : "'", why.text);
+        str_release(&why);
+        return -1;
+    }
+    str_release(&why);
+    if (options[option].type == CONF_LIST && v->origin == origin && origin != ORIGIN_DEFAULT)
+        str_addf(&joined, "%s,", v->text);
+    str_adds(&joined, text);
+    free(v->text);
+    free(v->place);
+    v->text = str_detach(&joined);
+    v->number = number;
+    v->origin = origin;
+    v->place = mem_strdup(place);
+    return 0;
+}
+
+struct file_context {
+    struct conf *conf;
+    const char *path;
+};
+
+static int on_file_setting(void *arg, const char *name, const char *value, int line,
+                           struct err *err)
+{
+    struct file_context *context = arg;
+    struct str place = STR_INIT;
+    int option = find_option(name, strlen(name));
+    int result;
+
+    str_addf(&place, "%s:%d", context->path, line);
+    if (option < 0) {
+        result = err_set(err, ERR_USAGE,
+                         "%s: there is no setting '%s': see goproxyai help serve", place.text,
+                         name);
+    } else {
+        str_addf(&place, ": %s", name);
+        result = set_value(context->conf, option, ORIGIN_FILE, place.text, value, err);
+    }
+    str_release(&place);
+    return result;
+}
+
+static int load_file(struct conf *conf, struct err *err)
+{
+    mem_auto char *path = conf_file_path();
+    struct file_context context = {.conf = conf, .path = path};
+
+    return path ? conf_file_read(path, on_file_setting, &context, err) : 0;
+}
+
+static int load_plain_variables(struct conf *conf, struct err *err)
+{
+    for (int i = 0; i < OPT_COUNT; i++) {
+        const char *text = options[i].plain ? getenv(options[i].plain) : NULL;
+
+        if (text && *text && set_value(conf, i, ORIGIN_PLAIN, options[i].plain, text, err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+/* GOPROXYAI_REQUEST_TIMEOUT → request-timeout */
+static int option_of_variable(const char *name, size_t len)
+{
+    mem_auto char *flag = mem_strndup(name, len);
+
+    for (char *c = flag; *c; c++) {
+        if (islower((unsigned char)*c))
+            return -1;
+        *c = (char)(*c == '_' ? '-' : tolower((unsigned char)*c));
+    }
+    return find_option(flag, len);
+}
+
+static int load_own_variables(struct conf *conf, struct err *err)
+{
+    size_t prefix = strlen(VARIABLE_PREFIX);
+
+    for (char **variable = environ; *variable; variable++) {
+        const char *equals = strchr(*variable, '=');
+        mem_auto char *name = NULL;
+        int option;
+
+        if (!str_starts(*variable, VARIABLE_PREFIX) || !equals || !equals[1])
+            continue;
+        name = mem_strndup(*variable, (size_t)(equals - *variable));
+        option = option_of_variable(name + prefix, strlen(name) - prefix);
+        if (option < 0)
+            return err_set(err, ERR_USAGE,
+                           "%s: there is no such setting: see goproxyai help serve, or unset it",
+                           name);
+        if (set_value(conf, option, ORIGIN_VARIABLE, name, equals + 1, err) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+/* `ps` shows argv to everybody on the machine. */
+static void hide_password(char *text)
+{
+    char *start = strstr(text, "://"), *at, *colon;
+
+    if (!start)
+        return;
+    start += 3;
+    at = memrchr(start, '@', strcspn(start, "/?#"));
+    colon = at ? memchr(start, ':', (size_t)(at - start)) : NULL;
+    if (colon)
+        memset(colon + 1, '*', (size_t)(at - colon - 1));
+}
+
+static bool own_switch(const struct conf_switch *own, const char *flag)
+{
+    for (; own && own->flag; own++) {
+        if (strcmp(own->flag, flag) == 0) {
+            *own->on = true;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* One flag at argv[*i], perhaps with its value in the word after it. */
+static int load_flag(struct conf *conf, enum conf_scope scope, int argc, char **argv, int *i,
+                     struct err *err)
+{
+    char *word = argv[*i] + 2, *equals = strchr(word, '=');
+    size_t len = equals ? (size_t)(equals - word) : strlen(word);
+    int option = find_option(word, len), result;
+    char *text = equals ? equals + 1 : NULL;
+    char place[64];
+
+    if (option < 0 || !(options[option].scope & scope))
+        return err_set(err, ERR_USAGE, "there is no option --%.*s here: try --help", (int)len,
+                       word);
+    if (!text && options[option].type == CONF_SWITCH)
+        text = (char *)(uintptr_t) "on";
+    else if (!text && *i + 1 < argc)
+        text = argv[++*i];
+    if (!text)
+        return err_set(err, ERR_USAGE, "--%s needs a value: --%s %s", options[option].flag,
+                       options[option].flag, options[option].metavar);
+    snprintf(place, sizeof(place), "--%s", options[option].flag);
+    result = set_value(conf, option, ORIGIN_FLAG, place, text, err);
+    if (options[option].type == CONF_PROXY_URL || options[option].type == CONF_BASE_URL)
+        hide_password(text);
+    return result;
+}
+
+static int load_flags(struct conf *conf, enum conf_scope scope, int argc, char **argv,
+                      const struct conf_switch *own, int *words, struct err *err)
+{
+    int count = 0;
+
+    for (int i = 0; i < argc; i++) {
+        if (strcmp(argv[i], "--") == 0) {
+            for (i++; i < argc; i++)
+                argv[count++] = argv[i];
+        } else if (!str_starts(argv[i], "--")) {
+            argv[count++] = argv[i];
+        } else if (!own_switch(own, argv[i] + 2) &&
+                   load_flag(conf, scope, argc, argv, &i, err) < 0) {
+            return -1;
+        }
+    }
+    *words = count;
+    return 0;
+}
+
+int conf_load(struct conf *conf, enum conf_scope scope, int argc, char **argv,
+              const struct conf_switch *own, int *words, struct err *err)
+{
+    *conf = (struct conf){.value[0].text = NULL};
+    for (int i = 0; i < OPT_COUNT; i++)
+        if (set_value(conf, i, ORIGIN_DEFAULT, "default", options[i].value, err) < 0)
+            abort(); /* the table itself is wrong; a unit test loads it */
+    if (load_file(conf, err) < 0 || load_plain_variables(conf, err) < 0 ||
+        load_own_variables(conf, err) < 0 ||
+        load_flags(conf, scope, argc, argv, own, words, err) < 0) {
+        conf_release(conf);
+        return -1;
+    }
+    return 0;
+}
+
+void conf_release(struct conf *conf)
+{
+    for (int i = 0; i < OPT_COUNT; i++) {
+        if (conf->value[i].text)
+            mem_wipe(conf->value[i].text, strlen(conf->value[i].text));
+        free(conf->value[i].text);
+        free(conf->value[i].place);
+        conf->value[i] = (struct conf_value){.text = NULL};
+    }
+}
+
+const char *conf_text(const struct conf *conf, enum conf_option option)
+{
+    return conf->value[option].text;
+}
+
+int64_t conf_number(const struct conf *conf, enum conf_option option)
+{
+    return conf->value[option].number;
+}
+
+bool conf_is_set(const struct conf *conf, enum conf_option option)
+{
+    return conf->value[option].origin != ORIGIN_DEFAULT;
+}
+
+void conf_each_item(const struct conf *conf, enum conf_option option,
+                    void (*each)(void *arg, const char *item), void *arg)
+{
+    mem_auto char *copy = mem_strdup(conf_text(conf, option));
+    char *state = NULL;
+
+    for (char *item = strtok_r(copy, ", \t", &state); item; item = strtok_r(NULL, ", \t", &state))
+        each(arg, item);
+}
+
+char *conf_file_path(void)
+{
+    const char *xdg = getenv("XDG_CONFIG_HOME"), *home = getenv("HOME");
+    struct str path = STR_INIT;
+
+    /* The XDG specification: a relative path is invalid and to be ignored. */
+    if (xdg && xdg[0] == '/')
+        str_addf(&path, "%s/goproxyai/config", xdg);
+    else if (home && *home)
+        str_addf(&path, "%s/.config/goproxyai/config", home);
+    else
+        return NULL;
+    return str_detach(&path);
+}
+
+void conf_print_help(FILE *out, enum conf_scope scope)
+{
+    for (int i = 0; i < OPT_COUNT; i++) {
+        const struct option *o = &options[i];
+        char left[64];
+
+        if (!(o->scope & scope))
+            continue;
+        snprintf(left, sizeof(left), "--%s%s%s", o->flag, o->metavar ? " " : "",
+                 o->metavar ? o->metavar : "");
+        fprintf(out, "  %-22s %s", left, o->help);
+        if (*o->value && o->type != CONF_SWITCH)
+            fprintf(out, " [%s]", o->value);
+        if (o->plain)
+            fprintf(out, " ($%s)", o->plain);
+        fputc('\n', out);
+    }
+}

@@ -1,0 +1,66 @@
+/* Settings: one table (options.def), four places, and each value remembers where it came from.
+ *
+ * A flag beats GOPROXYAI_<NAME>, which beats the plain variable, which beats the config file
+ * ($XDG_CONFIG_HOME/goproxyai/config), which beats the default. An unknown name or a bad value
+ * is ERR_USAGE, and its text names the place. An empty variable counts as not set.
+ * Read once at the start, by cmd/ and proxy/ only; afterwards immutable, so any thread may look.
+ */
+#ifndef CONF_CONF_H
+#define CONF_CONF_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "base/err.h"
+
+enum conf_scope { CONF_SERVE = 1, CONF_ASK = 2 };
+
+enum conf_option {
+#define OPTION(name, flag, plain, type, value, scope, metavar, help) OPT_##name,
+#include "conf/options.def"
+#undef OPTION
+    OPT_COUNT
+};
+
+enum conf_origin { ORIGIN_DEFAULT, ORIGIN_FILE, ORIGIN_PLAIN, ORIGIN_VARIABLE, ORIGIN_FLAG };
+
+struct conf_value {
+    char *text;     /* as written */
+    int64_t number; /* PORT, COUNT: the number; SWITCH: 0 or 1; DURATION: ms, 0 = off */
+    enum conf_origin origin;
+    char *place; /* "--port", "GOPROXYAI_PORT", "/home/a/.config/goproxyai/config:3" */
+};
+
+struct conf {
+    struct conf_value value[OPT_COUNT];
+};
+
+struct conf_switch { /* a command's own flag, such as --json */
+    const char *flag;
+    bool *on;
+};
+
+/* Reads all places. argv holds what follows the command's name; flags that are not in scope are
+ * unknown. `own` ends with a row whose flag is NULL. Words that are no flags are moved to argv's
+ * front, and *words is their number. Passwords in argv's URLs are overwritten once read, so that
+ * `ps` does not show them. Returns -1 with ERR_USAGE or ERR_SYSTEM; *conf is released then. */
+int conf_load(struct conf *conf, enum conf_scope scope, int argc, char **argv,
+              const struct conf_switch *own, int *words, struct err *err);
+void conf_release(struct conf *conf);
+
+const char *conf_text(const struct conf *conf, enum conf_option option);
+int64_t conf_number(const struct conf *conf, enum conf_option option);
+bool conf_is_set(const struct conf *conf, enum conf_option option); /* anywhere but the default */
+
+/* Calls each() for every item of a LIST ("a,b" and repeated flags are the same). */
+void conf_each_item(const struct conf *conf, enum conf_option option,
+                    void (*each)(void *arg, const char *item), void *arg);
+
+/* $XDG_CONFIG_HOME/goproxyai/config, the caller frees; NULL without XDG_CONFIG_HOME and HOME. */
+char *conf_file_path(void);
+
+/* The help lines of the options in scope. */
+void conf_print_help(FILE *out, enum conf_scope scope);
+
+#endif

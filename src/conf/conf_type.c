@@ -1,0 +1,145 @@
+#include "conf/conf_type.h"
+
+#include <stdlib.h>
+
+#include "base/mem.h"
+#include "base/url.h"
+
+#define DURATION_MAX_MS (INT64_C(100) * 366 * 86400 * 1000)
+#define WORKERS_MAX 64
+
+static int64_t unit_ms(const char **text)
+{
+    static const struct {
+        const char *name;
+        int64_t ms;
+    } units[] = {{"ms", 1}, {"s", 1000}, {"m", 60000}, {"h", 3600000}, {"d", 86400000}};
+
+    for (size_t i = 0; i < countof(units); i++) {
+        if (str_starts(*text, units[i].name)) {
+            *text += strlen(units[i].name);
+            return units[i].ms;
+        }
+    }
+    return -1;
+}
+
+int64_t conf_duration_ms(const char *text)
+{
+    unsigned long long number;
+    double total = 0;
+
+    if (strcmp(text, "off") == 0)
+        return 0;
+    if (str_to_u64(text, strlen(text), &number))
+        return number > DURATION_MAX_MS / 1000 ? -1 : (int64_t)number * 1000;
+    if (!*text)
+        return -1;
+    while (*text) {
+        char *end;
+        double value;
+        int64_t unit;
+
+        if (*text < '0' || *text > '9') /* strtod also takes signs, "inf" and hexadecimals */
+            return -1;
+        if (text[0] == '0' && (text[1] == 'x' || text[1] == 'X'))
+            return -1;
+        value = strtod(text, &end);
+        text = end;
+        unit = unit_ms(&text);
+        if (unit < 0)
+            return -1;
+        total += value * (double)unit;
+        if (total > (double)DURATION_MAX_MS)
+            return -1;
+    }
+    /* What was meant as a time does not become "off" by rounding. */
+    return total > 0 && total < 1 ? 1 : (int64_t)total;
+}
+
+static int check_switch(const char *text, int64_t *number, struct str *why)
+{
+    static const char *const words[][2] = {{"off", "on"}, {"no", "yes"}, {"false", "true"}, {"0", "1"}};
+
+    for (size_t i = 0; i < countof(words); i++) {
+        for (int on = 0; on < 2; on++) {
+            if (strcmp(text, words[i][on]) == 0) {
+                *number = on;
+                return 0;
+            }
+        }
+    }
+    str_adds(why, "must be on or off");
+    return -1;
+}
+
+static int check_range(const char *text, unsigned long long min, unsigned long long max,
+                       int64_t *number, struct str *why)
+{
+    unsigned long long value;
+
+    if (!str_to_u64(text, strlen(text), &value) || value < min || value > max) {
+        str_addf(why, "must be a number from %llu to %llu", min, max);
+        return -1;
+    }
+    *number = (int64_t)value;
+    return 0;
+}
+
+static int check_url(const char *text, const char *const *schemes, bool user_allowed,
+                     const char *allowed, struct str *why)
+{
+    struct url url;
+    const char *wrong = url_parse(&url, text);
+    int result = -1;
+
+    if (wrong) {
+        str_addf(why, "%s; write it like %s", wrong, allowed);
+        return -1;
+    }
+    for (; *schemes; schemes++)
+        if (strcmp(url.scheme, *schemes) == 0)
+            result = 0;
+    if (result < 0)
+        str_addf(why, "has the scheme %s; write it like %s", url.scheme, allowed);
+    if (result == 0 && url.user && !user_allowed) {
+        str_adds(why, "has a user name in it; credentials belong into the client's Authorization");
+        result = -1;
+    }
+    url_release(&url);
+    return result;
+}
+
+int conf_type_check(enum conf_type type, const char *text, int64_t *number, struct str *why)
+{
+    static const char *const base[] = {"http", "https", NULL};
+    static const char *const proxy[] = {"http", "https", "socks5h", "socks5", NULL};
+
+    *number = 0;
+    switch (type) {
+    case CONF_LIST:
+    case CONF_PATH:
+        return 0;
+    case CONF_PORT:
+        return check_range(text, 0, 65535, number, why);
+    case CONF_COUNT:
+        if (strcmp(text, "auto") == 0)
+            return 0;
+        return check_range(text, 1, WORKERS_MAX, number, why);
+    case CONF_SWITCH:
+        return check_switch(text, number, why);
+    case CONF_BASE_URL:
+        return check_url(text, base, false, "https://api.openai.com", why);
+    case CONF_PROXY_URL:
+        if (!*text || strcmp(text, "none") == 0)
+            return 0;
+        return check_url(text, proxy, true, "http://user:password@host:3128", why);
+    case CONF_DURATION:
+        *number = conf_duration_ms(text);
+        if (*number >= 0)
+            return 0;
+        str_adds(why, "must be a time such as 500ms, 30s, 5m or off");
+        return -1;
+    }
+    return -1;
+}

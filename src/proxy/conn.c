@@ -1,0 +1,185 @@
+#include "proxy/conn.h"
+
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+
+#define BODY_WINDOW_BYTES 1024 /* the least that a body must bring per client_ms */
+#define LINGER_MS 2000
+
+void conn_format_address(char *buf, size_t size, const struct sockaddr *address)
+{
+    const struct sockaddr_in *v4 = (const void *)address;
+    const struct sockaddr_in6 *v6 = (const void *)address;
+
+    if (address->sa_family == AF_INET)
+        inet_ntop(AF_INET, &v4->sin_addr, buf, (socklen_t)size);
+    else if (IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr))
+        inet_ntop(AF_INET, &v6->sin6_addr.s6_addr[12], buf, (socklen_t)size);
+    else
+        inet_ntop(AF_INET6, &v6->sin6_addr, buf, (socklen_t)size);
+}
+
+static void on_hangup(struct watch *w, uint32_t events)
+{
+    struct conn *conn = container_of(w, struct conn, watch);
+
+    (void)events;
+    conn->gone = true;
+    if (conn->parked)
+        conn->on_gone(conn);
+}
+
+static void set_deadline(struct conn *conn, uint64_t in_ms)
+{
+    conn->deadline_ms = conn->loop->now_ms + in_ms;
+    /* Mostly the deadline moves away from a timer that is set already. */
+    if (!timer_is_set(&conn->timer) || conn->timer.at_ms > conn->deadline_ms)
+        timer_set(&conn->loop->timers, &conn->timer, conn->deadline_ms);
+}
+
+static void on_timer(struct timer *timer)
+{
+    struct conn *conn = container_of(timer, struct conn, timer);
+
+    if (conn->deadline_ms == UINT64_MAX)
+        return;
+    if (conn->deadline_ms > conn->loop->now_ms)
+        timer_set(&conn->loop->timers, timer, conn->deadline_ms);
+    else
+        conn_throw_out(conn);
+}
+
+struct conn *conn_new(struct loop *loop, int fd, const struct sockaddr *address,
+                      uint64_t client_ms, void (*on_gone)(struct conn *))
+{
+    struct conn *conn = mem_zero(sizeof(*conn));
+    struct err err;
+
+    list_init(&conn->node);
+    list_init(&conn->garbage.node);
+    conn->loop = loop;
+    conn->fd = fd;
+    conn->client_ms = client_ms;
+    conn->on_gone = on_gone;
+    conn_format_address(conn->address, sizeof(conn->address), address);
+    timer_init(&conn->timer, on_timer);
+    conn->gone =
+        loop_watch(loop, &conn->watch, fd, EPOLLRDHUP | EPOLLET, on_hangup, &err) < 0;
+    conn->deadline_ms = UINT64_MAX;
+    if (client_ms)
+        set_deadline(conn, client_ms);
+    return conn;
+}
+
+/* --- draining after the end ----------------------------------------------------------- */
+
+struct drain {
+    struct garbage garbage;
+    struct watch watch;
+    struct timer timer;
+    struct loop *loop;
+    int fd;
+};
+
+static void free_drain(struct garbage *g)
+{
+    free(container_of(g, struct drain, garbage));
+}
+
+static void end_drain(struct drain *d)
+{
+    loop_unwatch(d->loop, &d->watch);
+    timer_cancel(&d->loop->timers, &d->timer);
+    close(d->fd);
+    loop_free_later(d->loop, &d->garbage, free_drain);
+}
+
+static void on_drain_timer(struct timer *timer)
+{
+    end_drain(container_of(timer, struct drain, timer));
+}
+
+static void on_drain_ready(struct watch *w, uint32_t events)
+{
+    struct drain *d = container_of(w, struct drain, watch);
+    char buf[16384];
+
+    (void)events;
+    if (recv(d->fd, buf, sizeof(buf), MSG_DONTWAIT) <= 0)
+        end_drain(d);
+}
+
+static void start_drain(struct conn *conn)
+{
+    struct drain *d;
+    struct err err;
+    int fd = dup(conn->fd);
+
+    if (fd < 0)
+        return;
+    shutdown(fd, SHUT_WR);
+    d = mem_zero(sizeof(*d));
+    list_init(&d->garbage.node);
+    d->loop = conn->loop;
+    d->fd = fd;
+    timer_init(&d->timer, on_drain_timer);
+    timer_set(&d->loop->timers, &d->timer, d->loop->now_ms + LINGER_MS);
+    if (loop_watch(d->loop, &d->watch, fd, EPOLLIN, on_drain_ready, &err) < 0)
+        end_drain(d);
+}
+
+static void free_conn(struct garbage *g)
+{
+    free(container_of(g, struct conn, garbage));
+}
+
+void conn_close(struct conn *conn)
+{
+    loop_unwatch(conn->loop, &conn->watch);
+    timer_cancel(&conn->loop->timers, &conn->timer);
+    list_remove(&conn->node);
+    if (conn->linger)
+        start_drain(conn);
+    loop_free_later(conn->loop, &conn->garbage, free_conn);
+}
+
+/* --- deadlines ------------------------------------------------------------------------ */
+
+void conn_expect_head(struct conn *conn)
+{
+    if (conn->client_ms)
+        set_deadline(conn, CONN_IDLE_MS + conn->client_ms);
+}
+
+void conn_expect_body(struct conn *conn)
+{
+    conn->window_bytes = 0;
+    if (conn->client_ms)
+        set_deadline(conn, conn->client_ms);
+}
+
+void conn_got_body(struct conn *conn, size_t len)
+{
+    conn->window_bytes += len;
+    if (conn->window_bytes >= BODY_WINDOW_BYTES)
+        conn_expect_body(conn);
+}
+
+void conn_expect_nothing(struct conn *conn)
+{
+    conn->deadline_ms = UINT64_MAX;
+}
+
+void conn_throw_out(struct conn *conn)
+{
+    conn->gone = true;
+    shutdown(conn->fd, SHUT_RDWR); /* libmicrohttpd finds it at its end */
+    if (conn->parked)
+        conn->on_gone(conn);
+}

@@ -1,0 +1,69 @@
+/* A client's connection, as far as libmicrohttpd does not look after it.
+ *
+ * - Its descriptor is watched for the client's leaving: libmicrohttpd does not look at a
+ *   suspended connection, and a request that waits is one.
+ * - Absolute deadlines: the head of a request must be whole, and its body must make progress, in
+ *   client_ms; an idle connection is closed after CONN_IDLE_MS. libmicrohttpd's own timeout
+ *   starts anew at each byte.
+ * - A connection that was refused with bytes of its request unread is drained for a moment after
+ *   its end, because closing a socket with unread data makes the kernel destroy the answer.
+ *
+ * Owned by the worker's thread. Freed at the end of the turn in which it was closed.
+ */
+#ifndef PROXY_CONN_H
+#define PROXY_CONN_H
+
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+#include "base/list.h"
+#include "base/loop.h"
+
+#define CONN_IDLE_MS 300000
+
+struct req;
+struct lane;
+
+struct conn {
+    struct list node; /* of its lane */
+    struct garbage garbage;
+    struct watch watch;
+    struct timer timer;
+    uint64_t deadline_ms; /* UINT64_MAX: none now */
+    struct loop *loop;
+    struct lane *lane;
+    void *mhd; /* struct MHD_Connection * */
+    int fd;
+    uint64_t client_ms;
+    uint64_t window_bytes; /* of a body, since the deadline was last moved */
+    bool gone;             /* the client left, or was thrown out */
+    bool parked;           /* suspended in libmicrohttpd */
+    bool begun;            /* the current request's head was handed over */
+    bool linger;           /* drain after the end */
+    struct req *req;       /* the current request, or NULL */
+    char address[INET6_ADDRSTRLEN];
+    unsigned local_port;
+    void (*on_gone)(struct conn *); /* the client left while parked: wake it */
+};
+
+/* Takes the descriptor; client_ms as above (0: no deadline). Never fails: a descriptor that
+ * cannot be watched is as good as a client that left. */
+struct conn *conn_new(struct loop *loop, int fd, const struct sockaddr *address,
+                      uint64_t client_ms, void (*on_gone)(struct conn *));
+/* The connection's end; the caller closes the descriptor afterwards. */
+void conn_close(struct conn *conn);
+
+void conn_expect_head(struct conn *conn); /* idle until the next request's head is whole */
+void conn_expect_body(struct conn *conn);
+void conn_got_body(struct conn *conn, size_t len);
+void conn_expect_nothing(struct conn *conn); /* it is the upstream's turn, or ours */
+
+/* Ends it at once, from outside of libmicrohttpd's callbacks. */
+void conn_throw_out(struct conn *conn);
+
+/* "1.2.3.4" or "2001:db8::1"; IPv4 in IPv6's clothes is shown as IPv4. */
+void conn_format_address(char *buf, size_t size, const struct sockaddr *address);
+
+#endif

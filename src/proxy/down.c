@@ -1,0 +1,374 @@
+#include "proxy/down.h"
+
+#include <microhttpd.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "proxy/req.h"
+#include "proxy/versions.h"
+#include "proxy/worker.h"
+
+#define BLOCK_BYTES ((size_t)16 * 1024) /* of a body with a known length that still grows */
+#define FIELD_RECORD_BYTES 80           /* libmicrohttpd's record of a field, from above */
+
+static struct conn *conn_of(struct MHD_Connection *mhd)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+
+    return info->socket_context;
+}
+
+static void mark_due(struct down *down)
+{
+    down->due = true;
+    down->on_due(down->lane);
+}
+
+/* --- waiting -------------------------------------------------------------------------- */
+
+static void park(struct conn *conn)
+{
+    conn->parked = true;
+    MHD_suspend_connection(conn->mhd);
+}
+
+void down_wake(struct conn *conn)
+{
+    if (!conn->parked)
+        return;
+    conn->parked = false;
+    MHD_resume_connection(conn->mhd);
+    mark_due(&conn->lane->down);
+}
+
+/* --- answering ------------------------------------------------------------------------ */
+
+static ssize_t on_read(void *arg, uint64_t at, char *buf, size_t max)
+{
+    struct conn *conn = arg;
+    ssize_t n = req_read(conn->req, buf, max);
+
+    (void)at;
+    if (n > 0)
+        return n;
+    if (n == REQ_READ_END)
+        return MHD_CONTENT_READER_END_OF_STREAM;
+    if (n == REQ_READ_BROKEN || conn->gone) {
+        if (conn->req->reply.until_close) {
+            /* The one way to tell a client that closing is not the end. */
+            struct linger reset = {.l_onoff = 1};
+            setsockopt(conn->fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+        }
+        return MHD_CONTENT_READER_END_WITH_ERROR;
+    }
+    park(conn);
+    return 0;
+}
+
+static struct MHD_Response *response_of(struct conn *conn, const struct reply *reply)
+{
+    struct MHD_Response *response;
+
+    if (reply->kind == REPLY_WHOLE)
+        return MHD_create_response_from_buffer(reply->len, (void *)(uintptr_t)reply->bytes,
+                                               MHD_RESPMEM_PERSISTENT);
+    response = MHD_create_response_from_callback(
+        reply->length >= 0 ? (uint64_t)reply->length : MHD_SIZE_UNKNOWN,
+        /* Chunks are made in the connection's pool and need no block. */
+        reply->length >= 0 || reply->until_close ? BLOCK_BYTES : 1, on_read, conn, NULL);
+    if (response && reply->until_close)
+        MHD_set_response_options(response, MHD_RF_HTTP_1_0_COMPATIBLE_STRICT, MHD_RO_END);
+    return response;
+}
+
+static void add_fields(struct MHD_Response *response, const struct fields *fields, bool filter)
+{
+    if (!fields)
+        return;
+    fields_each(h, fields) {
+        if (filter && !reply_passes(&h))
+            continue;
+        /* libmicrohttpd takes no empty value; a blank one is the same thing on the wire. */
+        MHD_add_response_header(response, h.name, h.value_len ? h.value : " ");
+    }
+}
+
+/* The answer's head has to fit beside the request's, or the connection would be closed without
+ * a word. */
+static void fit_head(struct req *req)
+{
+    size_t taken = req->head_size + req->fields.count * FIELD_RECORD_BYTES;
+    struct err err;
+
+    if (taken + reply_head_size(&req->reply) <= DOWN_POOL_BYTES)
+        return;
+    err_set(&err, ERR_UP_ANSWER,
+            "The upstream's answer has %zu bytes of header fields: too many to pass on.",
+            reply_head_size(&req->reply));
+    reply_from_err(&req->reply, &err, req->id);
+}
+
+static enum MHD_Result answer(struct conn *conn)
+{
+    struct req *req = conn->req;
+    struct MHD_Response *response;
+    enum MHD_Result result;
+
+    fit_head(req);
+    response = response_of(conn, &req->reply);
+    if (!response)
+        return MHD_NO;
+    add_fields(response, req->reply.upstream, true);
+    add_fields(response, &req->reply.own, false);
+    if (req->reply.close || conn->lane->worker->draining)
+        MHD_add_response_header(response, "Connection", "close");
+    conn->linger = !req->received;
+    result = MHD_queue_response(conn->mhd, req->reply.status, response);
+    MHD_destroy_response(response);
+    req->replied = result == MHD_YES;
+    conn_expect_nothing(conn);
+    return result;
+}
+
+/* --- requests ------------------------------------------------------------------------- */
+
+static enum MHD_Result add_field(void *arg, enum MHD_ValueKind kind, const char *name,
+                                 size_t name_len, const char *value, size_t value_len)
+{
+    struct req *req = arg;
+
+    (void)kind;
+    req->head_size += name_len + value_len + 4;
+    if (req->head_size > DOWN_HEAD_MAX || req->fields.count >= DOWN_FIELDS_MAX) {
+        req->head_size = DOWN_POOL_BYTES; /* says "too large" to step_route() */
+        return MHD_NO;
+    }
+    /* What is no field by RFC 9110 ends here: it cannot be passed on. */
+    fields_add(&req->fields, name, name_len, value ? value : "", value_len);
+    return MHD_YES;
+}
+
+static void take_head(struct conn *conn, const char *method, const char *version)
+{
+    struct req *req = conn->req;
+    size_t method_len = strlen(method);
+
+    req->method_fits = method_len < sizeof(req->method);
+    if (req->method_fits)
+        memcpy(req->method, method, method_len + 1);
+    req->head_size = method_len + req->target.len + strlen(version) + 4;
+    MHD_get_connection_values_n(conn->mhd, MHD_HEADER_KIND, add_field, req);
+}
+
+static bool announces_body(const struct req *req)
+{
+    const char *length = fields_get(&req->fields, "content-length");
+
+    return (length && strcmp(length, "0") != 0) || fields_get(&req->fields, "transfer-encoding");
+}
+
+static enum MHD_Result act(struct conn *conn, enum req_next next)
+{
+    switch (next) {
+    case REQ_ON:
+    case REQ_MORE:
+        conn_expect_body(conn);
+        return MHD_YES;
+    case REQ_PARK:
+        if (conn->gone)
+            return MHD_NO;
+        conn_expect_nothing(conn);
+        park(conn);
+        return MHD_YES;
+    case REQ_REPLY:
+        return answer(conn);
+    case REQ_CLOSE:
+        break;
+    }
+    return MHD_NO;
+}
+
+static enum MHD_Result on_request(void *arg, struct MHD_Connection *mhd, const char *url,
+                                  const char *method, const char *version, const char *bytes,
+                                  size_t *size, void **context)
+{
+    struct req *req = *context;
+    struct conn *conn = conn_of(mhd);
+
+    (void)arg;
+    (void)url;
+    if (!req)
+        return MHD_NO;
+    if (!conn->begun) {
+        conn->begun = true;
+        take_head(conn, method, version);
+        /* An answer that is queued in this first call ends the connection, because libmicrohttpd
+         * takes it for a refusal of the body. Where no body comes the next call is the last. */
+        return announces_body(req) ? act(conn, req_run(req)) : MHD_YES;
+    }
+    if (*size > 0) {
+        size_t taken = conn->gone ? 0 : req_take(req, bytes, *size);
+
+        *size -= taken;
+        conn_got_body(conn, taken);
+        return *size > 0 ? act(conn, REQ_PARK) : MHD_YES;
+    }
+    req->received = true;
+    return act(conn, req_run(req));
+}
+
+/* Called with the request line as it came, before libmicrohttpd decodes and cuts it. */
+static void *on_target(void *arg, const char *target, struct MHD_Connection *mhd)
+{
+    struct conn *conn = conn_of(mhd);
+
+    (void)arg;
+    conn->begun = false;
+    conn->req = req_new(conn->lane->worker, conn, target ? target : "");
+    return conn->req;
+}
+
+static void on_completed(void *arg, struct MHD_Connection *mhd, void **context,
+                         enum MHD_RequestTerminationCode how)
+{
+    struct req *req = *context;
+    struct conn *conn = conn_of(mhd);
+
+    (void)arg;
+    *context = NULL;
+    conn->req = NULL;
+    conn_expect_head(conn);
+    if (req)
+        req_finish(req, how == MHD_REQUEST_TERMINATED_COMPLETED_OK);
+}
+
+/* --- connections ---------------------------------------------------------------------- */
+
+static void on_conn_gone(struct conn *conn)
+{
+    down_wake(conn);
+}
+
+static void on_connection(void *arg, struct MHD_Connection *mhd, void **socket_context,
+                          enum MHD_ConnectionNotificationCode what)
+{
+    struct down *down = arg;
+    struct conn *conn;
+
+    if (what == MHD_CONNECTION_NOTIFY_STARTED) {
+        conn = take(down->arriving);
+        conn->mhd = mhd;
+        *socket_context = conn;
+        list_append(&down->conns, &conn->node);
+        down->count++;
+        return;
+    }
+    conn = *socket_context;
+    *socket_context = NULL;
+    conn_close(conn);
+    down->count--;
+    down->on_closed(down->lane);
+}
+
+void down_adopt(struct down *down, int fd, const struct sockaddr *address, socklen_t len,
+                uint64_t client_ms)
+{
+    struct conn *conn = conn_new(down->loop, fd, address, client_ms, on_conn_gone);
+
+    conn->lane = down->lane;
+    down->arriving = conn;
+    /* Closes the descriptor itself if it fails. */
+    if (MHD_add_connection(down->mhd, fd, address, len) != MHD_YES && down->arriving)
+        conn_close(take(down->arriving));
+    mark_due(down);
+}
+
+void down_close_idle(struct down *down)
+{
+    list_each(node, &down->conns) {
+        struct conn *conn = container_of(node, struct conn, node);
+        if (!conn->req)
+            conn_throw_out(conn);
+    }
+}
+
+/* --- the daemon ----------------------------------------------------------------------- */
+
+/* The target stays as it is written: libmicrohttpd decodes in place, which is of no use here. */
+static size_t keep_escapes(void *arg, struct MHD_Connection *mhd, char *s)
+{
+    (void)arg;
+    (void)mhd;
+    return strlen(s);
+}
+
+static void on_ready(struct watch *w, uint32_t events)
+{
+    (void)events;
+    mark_due(container_of(w, struct down, watch));
+}
+
+int down_init(struct down *down, struct loop *loop, struct lane *lane, unsigned most,
+              void (*on_due)(struct lane *), void (*on_closed)(struct lane *), struct err *err)
+{
+    const union MHD_DaemonInfo *info;
+
+    *down = (struct down){.loop = loop, .lane = lane, .on_due = on_due, .on_closed = on_closed};
+    list_init(&down->conns);
+    down->mhd = MHD_start_daemon(
+        (unsigned)MHD_USE_EPOLL | (unsigned)MHD_ALLOW_SUSPEND_RESUME |
+            (unsigned)MHD_USE_NO_LISTEN_SOCKET,
+        0, NULL, NULL, on_request, down, MHD_OPTION_URI_LOG_CALLBACK, on_target, down,
+        MHD_OPTION_UNESCAPE_CALLBACK, keep_escapes, NULL, MHD_OPTION_NOTIFY_COMPLETED,
+        on_completed, down, MHD_OPTION_NOTIFY_CONNECTION, on_connection, down,
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, DOWN_POOL_BYTES, MHD_OPTION_CONNECTION_LIMIT, most,
+        MHD_OPTION_CONNECTION_TIMEOUT, 0U, MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1, MHD_OPTION_END);
+    if (!down->mhd)
+        return err_set(err, ERR_SYSTEM, "libmicrohttpd does not start: raise the limit of open "
+                                        "files (ulimit -n)");
+    info = MHD_get_daemon_info(down->mhd, MHD_DAEMON_INFO_EPOLL_FD);
+    if (!info || info->epoll_fd < 0 ||
+        loop_watch(loop, &down->watch, info->epoll_fd, EPOLLIN, on_ready, err) < 0) {
+        MHD_stop_daemon(down->mhd);
+        return err_set(err, ERR_SYSTEM, "this libmicrohttpd has no epoll: install one that has");
+    }
+    return 0;
+}
+
+bool down_wants_run(const struct down *down)
+{
+    return down->due;
+}
+
+void down_run(struct down *down)
+{
+    MHD_UNSIGNED_LONG_LONG wait_ms;
+
+    down->due = false;
+    MHD_run(down->mhd);
+    /* A wait of 0: something was read and not yet looked at, which epoll will not report. */
+    if (MHD_get_timeout(down->mhd, &wait_ms) == MHD_YES && wait_ms == 0)
+        mark_due(down);
+}
+
+void down_release(struct down *down)
+{
+    /* A suspended connection would make libmicrohttpd abort: wake all with the order to close. */
+    for (int i = 0; i < 10 && !list_empty(&down->conns); i++) {
+        list_each(node, &down->conns)
+            conn_throw_out(container_of(node, struct conn, node));
+        MHD_run(down->mhd);
+    }
+    loop_unwatch(down->loop, &down->watch);
+    MHD_stop_daemon(down->mhd);
+    down->mhd = NULL;
+}
+
+const char *versions_down(void)
+{
+    return MHD_get_version();
+}

@@ -1,0 +1,59 @@
+/* The client side: one libmicrohttpd daemon in a worker's loop.
+ *
+ * libmicrohttpd reads requests and writes answers; what they mean is req.h's business. Its work
+ * grows with the connections that are suspended in it, so each lane has a daemon of its own.
+ * The one file that includes microhttpd.h is down.c. Owner thread only.
+ *
+ * What libmicrohttpd 0.9.75 does before we see a request, and nobody can undo: folded header
+ * lines are joined, and what follows a NUL in a line is dropped. Do not put a proxy in front that
+ * shares one connection to us between several clients.
+ */
+#ifndef PROXY_DOWN_H
+#define PROXY_DOWN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+#include "base/list.h"
+#include "base/loop.h"
+#include "proxy/conn.h"
+
+/* Memory of a connection for its request's and its answer's head. libmicrohttpd zeroes it at
+ * every kept-alive request, so size is time (about 1 µs per 16 KiB) and memory. */
+#define DOWN_POOL_BYTES ((size_t)24 * 1024)
+/* The most that a request's head may have: its request line and fields, and the number of the
+ * latter (each costs a record in the pool). Above: 431. */
+#define DOWN_HEAD_MAX ((size_t)18 * 1024)
+#define DOWN_FIELDS_MAX 100U
+
+struct down {
+    void *mhd; /* struct MHD_Daemon * */
+    struct watch watch;
+    struct loop *loop;
+    struct lane *lane;
+    struct conn *arriving;
+    struct list conns;
+    unsigned count;
+    bool due;
+    void (*on_due)(struct lane *);
+    void (*on_closed)(struct lane *);
+};
+
+int down_init(struct down *down, struct loop *loop, struct lane *lane, unsigned most,
+              void (*on_due)(struct lane *), void (*on_closed)(struct lane *), struct err *err);
+/* Ends what is left of its connections. */
+void down_release(struct down *down);
+
+bool down_wants_run(const struct down *down);
+void down_run(struct down *down);
+
+/* Takes an accepted descriptor; closes it where it cannot be served. */
+void down_adopt(struct down *down, int fd, const struct sockaddr *address, socklen_t len,
+                uint64_t client_ms);
+/* Calls the request of a parked connection again, soon. Nothing if it is not parked. */
+void down_wake(struct conn *conn);
+/* Closes the connections without a request; the others close after theirs (req.c sees to it). */
+void down_close_idle(struct down *down);
+
+#endif

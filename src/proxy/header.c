@@ -1,0 +1,39 @@
+#include "proxy/header.h"
+
+#include "base/mem.h"
+
+bool header_is_hop_by_hop(const struct field *h)
+{
+    static const char *const names[] = {
+        "connection", "keep-alive", "proxy-connection", "transfer-encoding",   "te",
+        "trailer",    "upgrade",    "proxy-authenticate", "proxy-authorization",
+    };
+
+    /* The first letter rules out nearly all fields: this runs for each one of each message. */
+    if (!strchr("ckptuCKPTU", h->name[0]))
+        return false;
+    for (size_t i = 0; i < countof(names); i++)
+        if (str_same_nocase(h->name, h->name_len, names[i], strlen(names[i])))
+            return true;
+    return false;
+}
+
+bool header_is_end_to_end(const struct fields *message, const struct field *h)
+{
+    if (header_is_hop_by_hop(h))
+        return false;
+    fields_each(c, message)
+        if (str_same_nocase(c.name, c.name_len, "connection", 10) &&
+            field_has_token(c.value, h->name, h->name_len))
+            return false;
+    return true;
+}
+
+bool header_wants_websocket(const struct fields *request)
+{
+    fields_each(h, request)
+        if (str_same_nocase(h.name, h.name_len, "upgrade", 7) &&
+            field_has_token(h.value, "websocket", 9))
+            return true;
+    return false;
+}

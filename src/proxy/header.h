@@ -1,0 +1,18 @@
+/* Which HTTP fields a proxy passes on (RFC 9110 section 7.6.1). Pure functions. */
+#ifndef PROXY_HEADER_H
+#define PROXY_HEADER_H
+
+#include <stdbool.h>
+
+#include "base/fields.h"
+
+/* Hop-by-hop by name, whichever way it travels. */
+bool header_is_hop_by_hop(const struct field *h);
+
+/* Also those that the message's own Connection fields name. */
+bool header_is_end_to_end(const struct fields *message, const struct field *h);
+
+/* Does the request ask to change to WebSocket (RFC 6455 section 4.1)? */
+bool header_wants_websocket(const struct fields *request);
+
+#endif

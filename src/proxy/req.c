@@ -1,0 +1,148 @@
+#include "proxy/req.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "proxy/accesslog.h"
+#include "proxy/conn.h"
+#include "proxy/down.h"
+#include "proxy/worker.h"
+
+#define SPARES_MAX 64
+#define KEEP_TEXT_MAX 4096 /* a spare request keeps buffers up to this size */
+
+static struct req *take_spare(struct worker *worker)
+{
+    struct list *node = list_pop(&worker->spare_reqs);
+    struct req *req;
+
+    if (node) {
+        worker->spare_req_count--;
+        return container_of(node, struct req, node);
+    }
+    req = mem_zero(sizeof(*req));
+    list_init(&req->node);
+    str_init(&req->target);
+    str_init(&req->whole);
+    fields_init(&req->fields);
+    reply_init(&req->reply);
+    return req;
+}
+
+struct req *req_new(struct worker *worker, struct conn *conn, const char *target)
+{
+    struct req *req = take_spare(worker);
+
+    req->conn = conn;
+    req->worker = worker;
+    req->step = STEP_ROUTE;
+    req->started_us = clock_mono_us();
+    snprintf(req->id, sizeof(req->id), "req_%08x%08x", worker->id_base, worker->next_id++);
+    str_adds(&req->target, target);
+    atomic_fetch_add_explicit(&worker->stats.in_flight, 1, memory_order_relaxed);
+    return req;
+}
+
+void req_free(struct req *req)
+{
+    str_release(&req->target);
+    str_release(&req->whole);
+    fields_release(&req->fields);
+    reply_release(&req->reply);
+    free(req);
+}
+
+static void clear_text(struct str *s)
+{
+    if (s->cap > KEEP_TEXT_MAX)
+        str_release(s);
+    else
+        str_clear(s);
+}
+
+/* Fields hold keys and bodies hold prompts: a spare request holds neither. */
+static void recycle(struct req *req)
+{
+    struct worker *worker = req->worker;
+    struct req clean = {.target = req->target, .whole = req->whole, .fields = req->fields,
+                        .reply = {.own = req->reply.own, .text = req->reply.text}};
+
+    mem_wipe(clean.fields.bytes.text, clean.fields.bytes.len);
+    clear_text(&clean.target);
+    clear_text(&clean.whole);
+    clear_text(&clean.reply.text);
+    clear_text(&clean.fields.bytes);
+    clean.fields.count = 0;
+    fields_clear(&clean.reply.own);
+    *req = clean;
+    list_init(&req->node);
+    if (worker->spare_req_count >= SPARES_MAX) {
+        req_free(req);
+        return;
+    }
+    list_append(&worker->spare_reqs, &req->node);
+    worker->spare_req_count++;
+}
+
+enum req_next req_run(struct req *req)
+{
+    enum req_next next;
+
+    do
+        next = req_step(req);
+    while (next == REQ_ON);
+    return next;
+}
+
+size_t req_take(struct req *req, const char *bytes, size_t len)
+{
+    if (req->upload_full)
+        return 0;
+    req->body_bytes += len;
+    if (req->upload)
+        req->upload_full = !flight_append(req->upload, bytes, len);
+    else if (req->step == STEP_READ && !req->err.code)
+        str_add(&req->whole, bytes, len);
+    /* else: the body of a request that is refused; it is read so that the answer gets through */
+    return len;
+}
+
+ssize_t req_read(struct req *req, char *buf, size_t max)
+{
+    size_t len = max;
+
+    switch (body_read(&req->reader, buf, &len)) {
+    case BODY_READ_BYTES:
+        req->sent += len;
+        return (ssize_t)len;
+    case BODY_READ_WAIT:
+        return 0;
+    case BODY_READ_END:
+        return REQ_READ_END;
+    case BODY_READ_BROKEN:
+        break;
+    }
+    req->broken = true;
+    return REQ_READ_BROKEN;
+}
+
+void req_finish(struct req *req, bool whole)
+{
+    struct worker *worker = req->worker;
+
+    if (req->upload && !req->received) {
+        struct err err = {.code = ERR_UP_BROKEN, .text = "The client left."};
+        flight_break(req->upload, &err);
+    }
+    accesslog_request(worker, req, whole);
+    if (req->upload)
+        flight_man(req->upload, NULL);
+    flight_unref(take(req->upload));
+    if (req->flight)
+        flight_leave(req->flight, &req->reader);
+    flight_unref(take(req->flight));
+    atomic_fetch_sub_explicit(&worker->stats.in_flight, 1, memory_order_relaxed);
+    recycle(req);
+}

@@ -1,0 +1,269 @@
+/* The steps of a request: this file reads as the story of the program.
+ *
+ *   route ─► admit ─► read ─► lookup ─► fetch ─► wait ─► send ─► done
+ *     │        │       └────► admin ───────────────────┘          ▲
+ *     └────────┴───────────────────────────────► fail ────────────┘
+ *
+ * Each step does one thing and names the next; goto_step() is the one place where it changes.
+ */
+#include "proxy/req.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "api/route.h"
+#include "api/sdk.h"
+#include "base/mem.h"
+#include "cache/index.h"
+#include "proxy/admin.h"
+#include "proxy/conn.h"
+#include "proxy/door.h"
+#include "proxy/down.h"
+#include "proxy/header.h"
+#include "proxy/server.h"
+#include "proxy/worker.h"
+
+/* A body up to this is held, so that it can be sent again when a kept-alive connection proves
+ * to be dead; a longer one is passed on as it comes. */
+#define WHOLE_MAX ((int64_t)64 * 1024)
+/* What a body or an answer may be ahead of who takes it: then its sender has to wait. */
+#define AHEAD_HIGH ((size_t)256 * 1024)
+#define AHEAD_LOW ((size_t)64 * 1024)
+/* The body of a request that is refused is read up to this, so that the client, which is still
+ * sending, gets to see the answer. */
+#define SWALLOW_MAX ((int64_t)1024 * 1024)
+
+static enum req_next goto_step(struct req *req, enum step step)
+{
+    req->step = step;
+    return REQ_ON;
+}
+
+static enum req_next refuse(struct req *req, enum err_code code, bool close, const char *text)
+{
+    err_set(&req->err, code, "%s", text);
+    req->close = close;
+    return goto_step(req, STEP_FAIL);
+}
+
+/* Whether the request has one well-known length (RFC 9112 section 6.3). Anything else is how
+ * requests are smuggled past proxies. */
+static const char *framing_fault(struct req *req)
+{
+    const char *encoding = NULL, *length = NULL;
+    unsigned long long bytes;
+
+    fields_each(h, &req->fields) {
+        if (str_same_nocase(h.name, h.name_len, "transfer-encoding", 17)) {
+            if (encoding)
+                return "The request has two Transfer-Encoding fields.";
+            encoding = h.value;
+        } else if (str_same_nocase(h.name, h.name_len, "content-length", 14)) {
+            if (length)
+                return "The request has two Content-Length fields.";
+            length = h.value;
+        }
+    }
+    req->length = UP_LENGTH_NONE;
+    if (encoding && length)
+        return "The request has both Content-Length and Transfer-Encoding.";
+    if (encoding && !str_is_nocase(encoding, "chunked"))
+        return "The request has a Transfer-Encoding other than chunked.";
+    if (encoding)
+        req->length = UP_LENGTH_UNKNOWN;
+    if (length && (!str_to_u64(length, strlen(length), &bytes) || bytes > INT64_MAX))
+        return "The request has a Content-Length that is no number.";
+    if (length)
+        req->length = (int64_t)bytes;
+    return NULL;
+}
+
+static enum req_next step_route(struct req *req)
+{
+    const char *fault = NULL;
+
+    if (req->head_size > DOWN_HEAD_MAX)
+        return refuse(req, ERR_HEAD_TOO_LARGE, true,
+                      "The request's header fields are too large: at most 18 KiB and 100 fields "
+                      "are taken.");
+    if (!req->method_fits || !field_is_token(req->method, strlen(req->method)) ||
+        strcmp(req->method, "CONNECT") == 0)
+        fault = "The request's method is not one that can be served here.";
+    if (!fault)
+        fault = framing_fault(req);
+    if (!fault)
+        fault = route_target_fault(req->target.text);
+    if (!fault && strcmp(req->method, "HEAD") == 0 && req->length != UP_LENGTH_NONE &&
+        req->length != 0)
+        fault = "A HEAD request with a body cannot be passed on.";
+    if (fault)
+        return refuse(req, ERR_BAD_REQUEST, true, fault);
+    return goto_step(req, STEP_ADMIT);
+}
+
+static enum req_next step_admit(struct req *req)
+{
+    enum route route = route_of(req->target.text);
+
+    if (door_check(&req->worker->server->door, &req->fields, route == ROUTE_API, &req->err) < 0)
+        return goto_step(req, STEP_FAIL);
+    if (route == ROUTE_NONE)
+        return refuse(req, ERR_NOT_FOUND, false,
+                      "Unknown URL: this proxy serves /v1 and below, and /health.");
+    if (route == ROUTE_API && header_wants_websocket(&req->fields))
+        return refuse(req, ERR_UPGRADE, true,
+                      "This proxy does not carry WebSockets: connect to the upstream directly.");
+    return goto_step(req, STEP_READ);
+}
+
+static void on_upload_room(void *arg)
+{
+    struct req *req = arg;
+
+    req->upload_full = false;
+    down_wake(req->conn);
+}
+
+/* A long body becomes a flight of its own, the other way round: the client fills it and the
+ * transfer reads it. */
+static void open_upload(struct req *req)
+{
+    struct flight_filler filler = {.on_room = on_upload_room, .arg = req};
+    struct head head;
+
+    head_init(&head);
+    req->upload = flight_new(false, AHEAD_HIGH, AHEAD_LOW);
+    flight_set_head(req->upload, &head);
+    flight_man(req->upload, &filler);
+}
+
+static enum req_next step_read(struct req *req)
+{
+    if (req->length == UP_LENGTH_UNKNOWN || req->length > WHOLE_MAX) {
+        if (route_of(req->target.text) != ROUTE_API)
+            return refuse(req, ERR_BAD_REQUEST, true, "This request takes no such body.");
+        open_upload(req);
+        return goto_step(req, STEP_LOOKUP);
+    }
+    if (!req->received && req->length > 0)
+        return REQ_MORE;
+    return goto_step(req, route_of(req->target.text) == ROUTE_API ? STEP_LOOKUP : STEP_ADMIN);
+}
+
+static void on_flight_news(struct body_reader *reader)
+{
+    struct req *req = container_of(reader, struct req, reader);
+
+    down_wake(req->conn);
+}
+
+static enum req_next step_lookup(struct req *req)
+{
+    switch (index_lookup(NULL, &req->flight, AHEAD_HIGH, AHEAD_LOW)) {
+    case INDEX_PASS:
+        break;
+    }
+    flight_join(req->flight, &req->reader, on_flight_news);
+    return goto_step(req, STEP_FETCH);
+}
+
+static int64_t silence_ms(const struct req *req)
+{
+    const struct endpoint *e = &req->worker->server->endpoint;
+    int64_t sdk_ms = e->silence_is_set ? 0 : sdk_deadline_ms(&req->fields);
+
+    return sdk_ms > 0 ? sdk_ms : e->silence_ms;
+}
+
+static enum req_next step_fetch(struct req *req)
+{
+    struct up_order order = {.method = req->method,
+                             .target = req->target.text,
+                             .fields = &req->fields,
+                             .length = req->length,
+                             .whole = &req->whole,
+                             .growing = req->upload,
+                             .silence_ms = silence_ms(req),
+                             .forwarded = {req->conn->address, req->id}};
+
+    up_start(&req->worker->up, &req->conn->lane->pool, &order, req->flight);
+    return goto_step(req, STEP_WAIT);
+}
+
+static enum req_next step_wait(struct req *req)
+{
+    /* libmicrohttpd takes an answer only once the request is whole. If the answer came early, the
+     * transfer is over, nobody reads the upload any more, and it is swallowed. */
+    if (req->upload && !req->received)
+        return REQ_MORE;
+    if (req->upload && body_state(&req->upload->body) == BODY_OPEN)
+        flight_complete(req->upload);
+    switch (flight_look(req->flight, &req->reader)) {
+    case FLIGHT_WAITING:
+        return REQ_PARK;
+    case FLIGHT_GROWING:
+        return goto_step(req, STEP_SEND);
+    case FLIGHT_FAILED:
+        req->err = req->flight->err;
+        return goto_step(req, STEP_FAIL);
+    }
+    abort();
+}
+
+static enum req_next step_send(struct req *req)
+{
+    reply_from_flight(&req->reply, req->flight, strcmp(req->method, "HEAD") == 0, req->id);
+    req->step = STEP_DONE;
+    return REQ_REPLY;
+}
+
+static enum req_next step_admin(struct req *req)
+{
+    if (admin_answer(req->worker->server, req->method, req->target.text, &req->reply, req->id,
+                     &req->err) < 0)
+        return goto_step(req, STEP_FAIL);
+    req->step = STEP_DONE;
+    return REQ_REPLY;
+}
+
+static enum req_next step_fail(struct req *req)
+{
+    bool body_to_come = !req->received && req->length != UP_LENGTH_NONE && req->length != 0;
+
+    if (body_to_come && (req->length == UP_LENGTH_UNKNOWN || req->length > SWALLOW_MAX))
+        req->close = true;
+    if (body_to_come && !req->close)
+        return REQ_MORE;
+    reply_from_err(&req->reply, &req->err, req->id);
+    req->reply.close = req->close;
+    req->step = STEP_DONE;
+    return REQ_REPLY;
+}
+
+static enum req_next step_done(struct req *req)
+{
+    (void)req;
+    return REQ_CLOSE; /* called again after it answered: libmicrohttpd never does that */
+}
+
+static const struct {
+    const char *name;
+    enum req_next (*run)(struct req *);
+} steps[] = {
+    [STEP_ROUTE] = {"route", step_route}, [STEP_ADMIT] = {"admit", step_admit},
+    [STEP_READ] = {"read", step_read},    [STEP_LOOKUP] = {"lookup", step_lookup},
+    [STEP_FETCH] = {"fetch", step_fetch}, [STEP_WAIT] = {"wait", step_wait},
+    [STEP_SEND] = {"send", step_send},    [STEP_ADMIN] = {"admin", step_admin},
+    [STEP_FAIL] = {"fail", step_fail},    [STEP_DONE] = {"done", step_done},
+};
+
+const char *req_step_name(enum step step)
+{
+    return steps[step].name;
+}
+
+enum req_next req_step(struct req *req)
+{
+    return steps[req->step].run(req);
+}

@@ -1,0 +1,314 @@
+#include "proxy/server.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/net.h"
+#include "proxy/admin.h"
+
+#define WORKERS_AUTO_MAX 4
+#define FILES_RESERVED 64 /* descriptors that are not connections */
+#define DRAIN_LOOK_MS 20
+
+/* --- listening ------------------------------------------------------------------------ */
+
+struct listening {
+    struct server *server;
+    const struct conf *conf;
+    struct err *err;
+    int result;
+};
+
+static int add_listener(struct server *server, const char *address, struct err *err)
+{
+    int fd;
+
+    if (server->listen_count == LISTENERS_MAX)
+        return err_set(err, ERR_USAGE, "--listen has more than %d addresses", LISTENERS_MAX);
+    fd = net_listen(address, &server->port, err);
+    if (fd < 0)
+        return fd;
+    server->listen_fds[server->listen_count++] = fd;
+    return 0;
+}
+
+/* Clients differ in which of the two they try, so both, on one port; a machine without IPv6 (or
+ * without IPv4) has only one of them. */
+static int listen_on_localhost(struct server *server, struct err *err)
+{
+    bool any_port = server->port == 0;
+    int v4, v6;
+
+    for (int tries = 0;; tries++) {
+        unsigned before = server->listen_count;
+
+        v4 = add_listener(server, "127.0.0.1", err);
+        if (v4 == -1)
+            return -1;
+        v6 = add_listener(server, "::1", err);
+        if (v6 != -1 || !any_port || tries == 10)
+            break;
+        /* The port that was free on 127.0.0.1 is taken on ::1: another one. */
+        while (server->listen_count > before)
+            close(server->listen_fds[--server->listen_count]);
+        server->port = 0;
+    }
+    if (v6 == -1)
+        return -1;
+    if (v4 == NET_NO_FAMILY && v6 == NET_NO_FAMILY)
+        return err_set(err, ERR_SYSTEM, "this machine has no loopback address: bring up lo");
+    return 0;
+}
+
+static void listen_on(void *arg, const char *address)
+{
+    struct listening *l = arg;
+
+    if (l->result < 0)
+        return;
+    if (strcmp(address, "localhost") == 0) {
+        l->result = listen_on_localhost(l->server, l->err);
+        return;
+    }
+    if (!net_is_loopback(address) && !conf_number(l->conf, OPT_ALLOW_REMOTE)) {
+        struct err probe;
+        unsigned port = 0;
+        int fd = net_listen(address, &port, &probe);
+
+        if (fd >= 0)
+            close(fd);
+        if (fd >= 0 || probe.code != ERR_USAGE)
+            err_set(l->err, ERR_USAGE,
+                    "--listen %s is not loopback, so others could use this proxy: add "
+                    "--allow-remote if that is meant",
+                    address);
+        else
+            *l->err = probe;
+        l->result = -1;
+        return;
+    }
+    l->result = add_listener(l->server, address, l->err);
+    if (l->result == NET_NO_FAMILY)
+        l->result = err_set(l->err, ERR_SYSTEM, "this machine has no addresses like %s", address);
+    if (l->result == 0) {
+        struct str name = STR_INIT;
+        bool v6 = strchr(address, ':') && address[0] != '[';
+
+        str_addf(&name, v6 ? "[%s]" : "%s", address);
+        door_allow(&l->server->door, name.text);
+        str_release(&name);
+    }
+}
+
+static void allow_host(void *arg, const char *name)
+{
+    door_allow(arg, name);
+}
+
+static int open_listeners(struct server *server, const struct conf *conf, struct err *err)
+{
+    struct listening l = {.server = server, .conf = conf, .err = err};
+
+    server->port = (unsigned)conf_number(conf, OPT_PORT);
+    conf_each_item(conf, OPT_LISTEN, listen_on, &l);
+    if (l.result < 0)
+        return -1;
+    if (server->listen_count == 0)
+        return err_set(err, ERR_USAGE, "--listen names no address: use localhost");
+    conf_each_item(conf, OPT_ALLOW_HOST, allow_host, &server->door);
+    server->door.port = server->port;
+    return 0;
+}
+
+/* --- opening and closing -------------------------------------------------------------- */
+
+static unsigned count_workers(const struct conf *conf)
+{
+    int64_t given = conf_number(conf, OPT_WORKERS);
+    cpu_set_t cpus;
+    int cores;
+
+    if (given)
+        return (unsigned)given;
+    /* The cores that we may use, which taskset and containers restrict. */
+    if (sched_getaffinity(0, sizeof(cpus), &cpus) < 0)
+        return 1;
+    cores = CPU_COUNT(&cpus);
+    return (unsigned)(cores < WORKERS_AUTO_MAX ? cores : WORKERS_AUTO_MAX);
+}
+
+/* Each request needs a descriptor on either side. */
+static unsigned long connections_allowed(void)
+{
+    struct rlimit files;
+
+    if (getrlimit(RLIMIT_NOFILE, &files) < 0)
+        return 256;
+    files.rlim_cur = files.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &files);
+    getrlimit(RLIMIT_NOFILE, &files);
+    if (files.rlim_cur == RLIM_INFINITY || files.rlim_cur > 1000000)
+        return 500000;
+    return files.rlim_cur > 2 * FILES_RESERVED ? (files.rlim_cur - FILES_RESERVED) / 2 : 32;
+}
+
+/* Requests hold keys; a core file would put them on disk. */
+static void forbid_core_files(void)
+{
+    struct rlimit none = {0, 0};
+
+    setrlimit(RLIMIT_CORE, &none);
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+    /* Also against handlers that the kernel pipes cores to, whatever the limit. (The
+     * sanitizers' leak check needs to look at the process.) */
+    prctl(PR_SET_DUMPABLE, 0);
+#endif
+}
+
+int server_open(struct server *server, const struct conf *conf, struct log *log, struct err *err)
+{
+    const char *missing;
+
+    *server = (struct server){.log = log};
+    door_init(&server->door);
+    server->drain_ms = conf_number(conf, OPT_DRAIN_TIMEOUT);
+    server->client_ms = conf_number(conf, OPT_CLIENT_TIMEOUT);
+    server->started_s = clock_unix_s();
+    server->started_us = clock_mono_us();
+    signal(SIGPIPE, SIG_IGN);
+    forbid_core_files();
+    missing = up_pool_global_init();
+    if (missing)
+        return err_set(err, ERR_SYSTEM, "%s", missing);
+    if (endpoint_init(&server->endpoint, conf, err) < 0)
+        return -1;
+    server->worker_count = count_workers(conf);
+    server->conns_per_worker = connections_allowed() / server->worker_count;
+    if (open_listeners(server, conf, err) < 0) {
+        server_close(server);
+        return -1;
+    }
+    server->admin = admin_new();
+    return 0;
+}
+
+int server_start(struct server *server, struct err *err)
+{
+    server->workers = mem_zero(server->worker_count * sizeof(*server->workers));
+    for (unsigned i = 0; i < server->worker_count; i++)
+        if (worker_init(&server->workers[i], server, err) < 0)
+            return -1;
+    for (; server->started_workers < server->worker_count; server->started_workers++)
+        if (worker_start(&server->workers[server->started_workers], err) < 0)
+            return -1;
+    return 0;
+}
+
+void server_close(struct server *server)
+{
+    for (unsigned i = 0; i < server->started_workers; i++)
+        worker_stop(&server->workers[i]);
+    for (unsigned i = 0; i < server->started_workers; i++)
+        worker_join(&server->workers[i]);
+    for (unsigned i = 0; i < server->started_workers; i++)
+        worker_release(&server->workers[i]);
+    free(server->workers);
+    for (unsigned i = 0; i < server->listen_count; i++)
+        close(server->listen_fds[i]);
+    admin_free(server->admin);
+    endpoint_release(&server->endpoint);
+    door_release(&server->door);
+    up_pool_global_release();
+}
+
+/* --- counting ------------------------------------------------------------------------- */
+
+unsigned long server_in_flight(const struct server *server)
+{
+    unsigned long n = 0;
+
+    for (unsigned i = 0; i < server->worker_count; i++)
+        n += atomic_load(&server->workers[i].stats.in_flight);
+    return n;
+}
+
+unsigned long server_connections(const struct server *server)
+{
+    unsigned long n = 0;
+
+    for (unsigned i = 0; i < server->worker_count; i++)
+        n += atomic_load(&server->workers[i].stats.connections);
+    return n;
+}
+
+/* --- signals -------------------------------------------------------------------------- */
+
+static sigset_t our_signals(void)
+{
+    sigset_t set;
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGHUP);
+    return set;
+}
+
+void server_block_signals(void)
+{
+    sigset_t set = our_signals();
+
+    pthread_sigmask(SIG_BLOCK, &set, NULL);
+}
+
+/* SIGTERM or SIGINT, or 0 after the time (-1: no end). SIGHUP is for logs, which do not rotate
+ * yet: it must not end the program, whatever sends it. */
+static int next_signal(int ms)
+{
+    uint64_t end = clock_mono_ms() + (uint64_t)(ms < 0 ? 0 : ms);
+    sigset_t set = our_signals();
+
+    for (;;) {
+        uint64_t now = clock_mono_ms(), left = ms < 0 ? 3600000 : end > now ? end - now : 0;
+        struct timespec wait = {.tv_sec = (time_t)(left / 1000),
+                                .tv_nsec = (long)(left % 1000) * 1000000};
+        int sig = sigtimedwait(&set, NULL, &wait);
+
+        if (sig == SIGTERM || sig == SIGINT)
+            return sig;
+        if (sig < 0 && errno == EAGAIN && ms >= 0)
+            return 0;
+    }
+}
+
+static void drain(struct server *server)
+{
+    unsigned long before = server_in_flight(server), left = before;
+    uint64_t start = clock_mono_ms();
+
+    log_event(server->log, false, "stopping: %lu in flight, waiting for them for at most %g s",
+              before, (double)server->drain_ms / 1000);
+    for (unsigned i = 0; i < server->worker_count; i++)
+        worker_drain(&server->workers[i]);
+    while ((left = server_in_flight(server)) > 0 &&
+           clock_mono_ms() - start < (uint64_t)server->drain_ms)
+        if (next_signal(DRAIN_LOOK_MS))
+            break;
+    log_event(server->log, left > 0, "stopped after %.1f s: %lu finished, %lu cut off",
+              (double)(clock_mono_ms() - start) / 1000, before > left ? before - left : 0, left);
+}
+
+void server_wait(struct server *server)
+{
+    next_signal(-1);
+    drain(server);
+}

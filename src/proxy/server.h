@@ -1,0 +1,52 @@
+/* The server: what all workers share, and its life from the listening sockets to the drain. */
+#ifndef PROXY_SERVER_H
+#define PROXY_SERVER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/log.h"
+#include "conf/conf.h"
+#include "proxy/door.h"
+#include "proxy/endpoint.h"
+#include "proxy/worker.h"
+
+struct admin;
+
+struct server {
+    struct log *log; /* the caller's */
+    struct endpoint endpoint;
+    struct door door;
+    int listen_fds[LISTENERS_MAX];
+    unsigned listen_count;
+    unsigned port;
+    struct worker *workers;
+    unsigned worker_count;
+    unsigned started_workers;
+    unsigned long conns_per_worker;
+    int64_t client_ms;
+    int64_t drain_ms;
+    int64_t started_s;
+    uint64_t started_us;
+    struct admin *admin;
+};
+
+/* Binds the sockets and makes the workers; nothing is served yet. Raises the limit of open files
+ * as far as it may. SIGPIPE is ignored from here on. */
+int server_open(struct server *server, const struct conf *conf, struct log *log, struct err *err);
+int server_start(struct server *server, struct err *err);
+
+/* Blocks SIGTERM, SIGINT and SIGHUP for the caller and all threads it starts: before log_open
+ * and server_open. */
+void server_block_signals(void);
+/* Waits for SIGTERM or SIGINT, then drains: until all requests have ended, the drain timeout is
+ * over, or a second signal. Logs what was drained. */
+void server_wait(struct server *server);
+
+void server_close(struct server *server);
+
+unsigned long server_in_flight(const struct server *server);
+unsigned long server_connections(const struct server *server);
+
+#endif

@@ -1,0 +1,106 @@
+#include "proxy/up_explain.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/str.h"
+
+static const char *proxy_name(const struct endpoint *e)
+{
+    return e->proxy_label ? e->proxy_label : "that the environment names (HTTPS_PROXY, ALL_PROXY)";
+}
+
+static void explain_proxy(struct err *err, const struct up_trouble_facts *f,
+                          const struct endpoint *e)
+{
+    if (f->proxy_status == 407)
+        err_set(err, ERR_UP_PROXY_AUTH,
+                "The upstream proxy %s wants authentication (407): put a valid user:password "
+                "into --proxy.",
+                proxy_name(e));
+    else if (f->proxy_status)
+        err_set(err, ERR_UP_PROXY,
+                "The upstream proxy %s answered %ld instead of connecting to %s: see its rules "
+                "and its log.",
+                proxy_name(e), f->proxy_status, e->root);
+    else
+        err_set(err, ERR_UP_PROXY,
+                "The upstream proxy %s did not carry the connection to %s (%s): see its log, or "
+                "--proxy.",
+                proxy_name(e), e->root, f->detail);
+}
+
+static void explain_connect(struct err *err, const struct up_trouble_facts *f,
+                            const struct endpoint *e)
+{
+    /* Behind a proxy that was given, the only connection of ours is the one to the proxy. */
+    if (e->proxy_from == PROXY_GIVEN)
+        err_set(err, ERR_UP_CONNECT,
+                "No connection to the upstream proxy %s (%s): is it running, and is --proxy "
+                "right?",
+                e->proxy_label, f->detail);
+    else if (f->trouble == UP_TROUBLE_CONNECT_TIME)
+        err_set(err, ERR_UP_CONNECT,
+                "No connection to the upstream %s in time (%s): check the network, or whether a "
+                "proxy is needed (--proxy), or raise --connect-timeout.",
+                e->root, f->detail);
+    else
+        err_set(err, ERR_UP_CONNECT,
+                "No connection to the upstream %s (%s): is it running, is --upstream right, is a "
+                "proxy needed (--proxy)?",
+                e->root, f->detail);
+}
+
+static void explain_tls(struct err *err, const struct up_trouble_facts *f,
+                        const struct endpoint *e)
+{
+    bool at_proxy = e->proxy && str_starts(e->proxy, "https:") && f->proxy_status == 0;
+
+    err_set(err, ERR_UP_TLS,
+            "TLS with the upstream%s %s failed (%s): if its certificate is from a company's or "
+            "a test's own CA, name that with --ca-file.",
+            at_proxy ? " proxy" : "", at_proxy ? e->proxy_label : e->root, f->detail);
+}
+
+void up_explain(struct err *err, const struct up_trouble_facts *f, const struct endpoint *e)
+{
+    enum up_trouble trouble = f->trouble;
+
+    if (f->proxy_status && f->proxy_status / 100 != 2)
+        trouble = UP_TROUBLE_PROXY;
+    switch (trouble) {
+    case UP_TROUBLE_NAME:
+        err_set(err, ERR_UP_NAME,
+                "The upstream's name %s could not be looked up: check the network and DNS, "
+                "--upstream, and whether a proxy is needed (--proxy).",
+                e->base.host);
+        break;
+    case UP_TROUBLE_PROXY_NAME:
+        err_set(err, ERR_UP_NAME,
+                "The name of the upstream proxy %s could not be looked up: check --proxy and "
+                "DNS.",
+                proxy_name(e));
+        break;
+    case UP_TROUBLE_CONNECT:
+    case UP_TROUBLE_CONNECT_TIME:
+        explain_connect(err, f, e);
+        break;
+    case UP_TROUBLE_PROXY:
+        explain_proxy(err, f, e);
+        break;
+    case UP_TROUBLE_TLS:
+        explain_tls(err, f, e);
+        break;
+    case UP_TROUBLE_CUT:
+        err_set(err, ERR_UP_BROKEN,
+                "The upstream %s closed the connection before its answer was whole (%s): try "
+                "again.",
+                e->root, f->detail);
+        break;
+    case UP_TROUBLE_ANSWER:
+        err_set(err, ERR_UP_ANSWER,
+                "The upstream %s answered something that is no HTTP (%s): is --upstream right?",
+                e->root, f->detail);
+        break;
+    }
+}

@@ -1,0 +1,69 @@
+#include "proxy/up_head.h"
+
+#include "proxy/header.h"
+
+static bool is_curls_own(const struct field *h)
+{
+    return str_same_nocase(h->name, h->name_len, "host", 4) ||
+           str_same_nocase(h->name, h->name_len, "content-length", 14) ||
+           str_same_nocase(h->name, h->name_len, "expect", 6);
+}
+
+static bool is_forwarded_for(const struct field *h)
+{
+    return str_same_nocase(h->name, h->name_len, "x-forwarded-for", 15);
+}
+
+static void add(struct str *lines, const char *name, size_t name_len, const char *value,
+                size_t value_len)
+{
+    str_add(lines, name, name_len);
+    str_add(lines, value_len ? ": " : ";", value_len ? 2 : 1);
+    str_add(lines, value, value_len + 1);
+}
+
+static void leave_out(struct str *lines, const char *name)
+{
+    str_adds(lines, name);
+    str_add(lines, ":", 2);
+}
+
+static void add_forwarded(struct str *lines, const struct fields *request,
+                          const struct up_forwarded *forwarded)
+{
+    struct str chain = STR_INIT;
+
+    fields_each(h, request)
+        if (is_forwarded_for(&h))
+            str_addf(&chain, "%s, ", h.value);
+    str_adds(&chain, forwarded->client);
+    add(lines, "X-Forwarded-For", 15, chain.text, chain.len);
+    str_release(&chain);
+    if (!fields_get(request, "x-request-id"))
+        add(lines, "X-Request-ID", 12, forwarded->request_id, strlen(forwarded->request_id));
+}
+
+void up_head_write(struct str *lines, const struct fields *request, int64_t length,
+                   const struct up_forwarded *forwarded)
+{
+    bool accept = false, type = false;
+
+    fields_each(h, request) {
+        if (is_curls_own(&h) || (forwarded && is_forwarded_for(&h)) ||
+            !header_is_end_to_end(request, &h))
+            continue;
+        accept |= str_same_nocase(h.name, h.name_len, "accept", 6);
+        type |= str_same_nocase(h.name, h.name_len, "content-type", 12);
+        add(lines, h.name, h.name_len, h.value, h.value_len);
+    }
+    if (!accept)
+        leave_out(lines, "Accept");
+    if (!type && length != UP_LENGTH_NONE)
+        leave_out(lines, "Content-Type");
+    if (length != UP_LENGTH_NONE)
+        leave_out(lines, "Expect");
+    if (length == UP_LENGTH_UNKNOWN)
+        add(lines, "Transfer-Encoding", 17, "chunked", 7);
+    if (forwarded)
+        add_forwarded(lines, request, forwarded);
+}

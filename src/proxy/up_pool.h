@@ -1,0 +1,62 @@
+/* A curl multi handle in a worker's loop, and the upstream connections it keeps.
+ *
+ * A multi's own work grows with the transfers that are open in it, so each lane has a pool of its
+ * own (see lane.h). Transfers run only within up_pool_run(); everything else that a transfer
+ * needs done later is put on `todo`, because curl must not be re-entered from its callbacks.
+ * Owner thread only. What is CURL * or CURLM * is void * here: this file's two .c files and no
+ * others include curl's header.
+ */
+#ifndef PROXY_UP_POOL_H
+#define PROXY_UP_POOL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/list.h"
+#include "base/loop.h"
+
+/* What the pools of one worker share. */
+struct up_sockets {
+    struct loop *loop;
+    struct up_socket **by_fd;
+    size_t cap;
+};
+
+struct up_pool {
+    void *multi;
+    struct up_sockets *sockets;
+    struct timer timer;
+    uint64_t timeout_at_ms; /* what curl asked for last; UINT64_MAX: nothing */
+    bool due;               /* curl's timeout is now */
+    struct list todo;       /* struct up: wants up_todo() */
+    void (*on_due)(void *arg); /* up_pool_run() is wanted, soon */
+    void *arg;
+};
+
+/* Once per process, before any thread; returns what is missing in libcurl, or NULL. */
+const char *up_pool_global_init(void);
+void up_pool_global_release(void);
+
+void up_sockets_init(struct up_sockets *s, struct loop *loop);
+void up_sockets_release(struct up_sockets *s); /* after its pools */
+
+/* most: connections kept open, idle ones included. */
+void up_pool_init(struct up_pool *pool, struct up_sockets *sockets, long most,
+                  void (*on_due)(void *arg), void *arg);
+void up_pool_release(struct up_pool *pool); /* no transfer may be in it */
+
+bool up_pool_wants_run(const struct up_pool *pool);
+void up_pool_run(struct up_pool *pool);
+
+/* Transfers. Sockets of `easy` are opened and closed through the pool's table. */
+void up_pool_prepare(struct up_pool *pool, void *easy);
+int up_pool_add(struct up_pool *pool, void *easy); /* 0, or curl's CURLMcode */
+void up_pool_remove(struct up_pool *pool, void *easy);
+void up_pool_todo(struct up_pool *pool, struct list *node); /* again is nothing */
+
+/* up.c */
+struct up;
+void up_todo(struct list *node);
+void up_done(void *private_of_easy, int curl_code);
+
+#endif

@@ -1,0 +1,279 @@
+#include "proxy/worker.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "proxy/req.h"
+#include "proxy/server.h"
+
+#define ACCEPTS_PER_TURN 8
+#define ACCEPT_PAUSE_MS 100
+
+/* --- lanes ---------------------------------------------------------------------------- */
+
+static void on_down_due(struct lane *lane)
+{
+    if (list_empty(&lane->due))
+        list_append(&lane->worker->due, &lane->due);
+}
+
+static void on_pool_due(void *arg)
+{
+    on_down_due(arg);
+}
+
+static void set_listening(struct worker *worker, bool on);
+
+static bool is_full(const struct worker *worker)
+{
+    return atomic_load(&worker->stats.connections) >= worker->server->conns_per_worker;
+}
+
+static void on_conn_closed(struct lane *lane)
+{
+    struct worker *worker = lane->worker;
+
+    atomic_fetch_sub_explicit(&worker->stats.connections, 1, memory_order_relaxed);
+    if (!worker->listening && !is_full(worker) && !timer_is_set(&worker->accept_timer))
+        set_listening(worker, true);
+}
+
+static struct lane *lane_new(struct worker *worker, struct err *err)
+{
+    struct lane *lane = mem_zero(sizeof(*lane));
+
+    lane->worker = worker;
+    list_init(&lane->due);
+    /* More than we put in: libmicrohttpd counts a closed connection until its next run. */
+    if (down_init(&lane->down, &worker->loop, lane, 2 * LANE_CONNS, on_down_due, on_conn_closed,
+                  err) < 0) {
+        free(lane);
+        return NULL;
+    }
+    up_pool_init(&lane->pool, &worker->up.sockets, (long)LANE_CONNS, on_pool_due, lane);
+    worker->lanes = mem_grow(worker->lanes, (worker->lane_count + 1) * sizeof(struct lane *));
+    worker->lanes[worker->lane_count++] = lane;
+    return lane;
+}
+
+static struct lane *lane_with_room(struct worker *worker, struct err *err)
+{
+    for (unsigned i = 0; i < worker->lane_count; i++)
+        if (worker->lanes[i]->down.count < LANE_CONNS)
+            return worker->lanes[i];
+    return lane_new(worker, err);
+}
+
+static void run_due_lanes(struct worker *worker)
+{
+    /* A round of the daemons starts transfers and a round of the pools finishes some, so they
+     * call for each other; what is still due after a few rounds waits for the next turn. */
+    for (int round = 0; round < 4 && !list_empty(&worker->due); round++) {
+        struct list now;
+        struct list *node;
+
+        list_init(&now);
+        while ((node = list_pop(&worker->due)))
+            list_append(&now, node);
+        while ((node = list_pop(&now))) {
+            struct lane *lane = container_of(node, struct lane, due);
+
+            if (up_pool_wants_run(&lane->pool))
+                up_pool_run(&lane->pool);
+            if (down_wants_run(&lane->down))
+                down_run(&lane->down);
+        }
+    }
+}
+
+/* --- new connections ------------------------------------------------------------------ */
+
+static void on_accept_timer(struct timer *timer)
+{
+    struct worker *worker = container_of(timer, struct worker, accept_timer);
+
+    if (!is_full(worker))
+        set_listening(worker, true);
+}
+
+static void take_conn(struct worker *worker, int fd, const struct sockaddr *address, socklen_t len)
+{
+    struct err err;
+    struct lane *lane = lane_with_room(worker, &err);
+
+    if (!lane) {
+        log_event(worker->server->log, true, "%s", err.text);
+        close(fd);
+        return;
+    }
+    atomic_fetch_add_explicit(&worker->stats.connections, 1, memory_order_relaxed);
+    down_adopt(&lane->down, fd, address, len, (uint64_t)worker->server->client_ms);
+}
+
+static void on_listener(struct watch *w, uint32_t events)
+{
+    struct worker *worker = container_of(w, struct listener, watch)->worker;
+
+    (void)events;
+    for (int i = 0; i < ACCEPTS_PER_TURN && !is_full(worker); i++) {
+        struct sockaddr_storage address;
+        socklen_t len = sizeof(address);
+        int fd = accept4(w->fd, (struct sockaddr *)&address, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+        if (fd >= 0) {
+            take_conn(worker, fd, (struct sockaddr *)&address, len);
+            continue;
+        }
+        if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+            log_event(worker->server->log, true,
+                      "no more descriptors: new connections wait (raise ulimit -n)");
+            set_listening(worker, false);
+            timer_set(&worker->loop.timers, &worker->accept_timer,
+                      worker->loop.now_ms + ACCEPT_PAUSE_MS);
+        }
+        return;
+    }
+    if (is_full(worker))
+        set_listening(worker, false);
+}
+
+static void set_listening(struct worker *worker, bool on)
+{
+    struct err err;
+
+    if (on && worker->draining)
+        return;
+    worker->listening = on;
+    for (unsigned i = 0; i < worker->server->listen_count; i++) {
+        struct listener *listener = &worker->listeners[i];
+
+        if (!on)
+            loop_unwatch(&worker->loop, &listener->watch);
+        else if (loop_watch(&worker->loop, &listener->watch, worker->server->listen_fds[i],
+                            EPOLLIN | EPOLLEXCLUSIVE, on_listener, &err) < 0)
+            log_event(worker->server->log, true, "%s", err.text);
+    }
+}
+
+/* --- the thread ----------------------------------------------------------------------- */
+
+static void on_mailbox(struct watch *w, uint32_t events)
+{
+    (void)events;
+    mailbox_open(&container_of(w, struct worker, mailbox_watch)->mailbox);
+}
+
+static void on_drain(struct letter *letter)
+{
+    struct worker *worker = container_of(letter, struct worker, drain_letter);
+
+    worker->draining = true;
+    set_listening(worker, false);
+    for (unsigned i = 0; i < worker->lane_count; i++)
+        down_close_idle(&worker->lanes[i]->down);
+}
+
+static void on_stop(struct letter *letter)
+{
+    container_of(letter, struct worker, stop_letter)->stopping = true;
+}
+
+static void *run(void *arg)
+{
+    struct worker *worker = arg;
+
+    while (!worker->stopping) {
+        loop_turn(&worker->loop, list_empty(&worker->due) ? -1 : 0);
+        run_due_lanes(worker);
+    }
+    return NULL;
+}
+
+int worker_init(struct worker *worker, struct server *server, struct err *err)
+{
+    *worker = (struct worker){.server = server};
+    list_init(&worker->due);
+    list_init(&worker->spare_reqs);
+    str_init(&worker->log_line);
+    timer_init(&worker->accept_timer, on_accept_timer);
+    letter_init(&worker->drain_letter, on_drain);
+    letter_init(&worker->stop_letter, on_stop);
+    if (getrandom(&worker->id_base, sizeof(worker->id_base), 0) < 0)
+        worker->id_base = (uint32_t)clock_mono_us();
+    if (loop_init(&worker->loop, err) < 0)
+        return -1;
+    if (mailbox_init(&worker->mailbox, err) < 0)
+        return -1;
+    if (loop_watch(&worker->loop, &worker->mailbox_watch, worker->mailbox.fd, EPOLLIN, on_mailbox,
+                   err) < 0)
+        return -1;
+    up_home_init(&worker->up, &worker->loop, &worker->mailbox, &server->endpoint);
+    for (unsigned i = 0; i < server->listen_count; i++) {
+        worker->listeners[i].watch.fd = -1;
+        worker->listeners[i].worker = worker;
+    }
+    set_listening(worker, true);
+    return 0;
+}
+
+int worker_start(struct worker *worker, struct err *err)
+{
+    errno = pthread_create(&worker->thread, NULL, run, worker);
+    if (errno)
+        return err_sys(err, "cannot start a worker's thread");
+    return 0;
+}
+
+void worker_drain(struct worker *worker)
+{
+    mailbox_post(&worker->mailbox, &worker->drain_letter);
+}
+
+void worker_stop(struct worker *worker)
+{
+    mailbox_post(&worker->mailbox, &worker->stop_letter);
+}
+
+void worker_join(struct worker *worker)
+{
+    pthread_join(worker->thread, NULL);
+}
+
+void worker_release(struct worker *worker)
+{
+    struct list *node;
+
+    set_listening(worker, false);
+    for (unsigned i = 0; i < worker->lane_count; i++)
+        down_release(&worker->lanes[i]->down);
+    /* The clients' ends have abandoned the transfers; their letters are in the box. */
+    mailbox_open(&worker->mailbox);
+    for (unsigned i = 0; i < worker->lane_count; i++) {
+        up_pool_run(&worker->lanes[i]->pool);
+        up_pool_release(&worker->lanes[i]->pool);
+        free(worker->lanes[i]);
+    }
+    free(worker->lanes);
+    up_home_release(&worker->up);
+    while ((node = list_pop(&worker->spare_reqs)))
+        req_free(container_of(node, struct req, node));
+    str_release(&worker->log_line);
+    mailbox_release(&worker->mailbox);
+    loop_release(&worker->loop);
+}
+
+const char *worker_hms(struct worker *worker)
+{
+    if (worker->hms_ms == 0 || worker->loop.now_ms - worker->hms_ms >= 500) {
+        clock_hms(worker->hms, sizeof(worker->hms));
+        worker->hms_ms = worker->loop.now_ms;
+    }
+    return worker->hms;
+}

@@ -1,0 +1,87 @@
+/* A worker: one thread, one event loop, and everything of a request from its first byte to its
+ * last. Requests never change workers; letters between workers go through mailboxes.
+ *
+ * A worker's connections are spread over lanes of LANE_CONNS each, a libmicrohttpd daemon and a
+ * curl multi handle together. Both do work for each of their connections whenever one of them
+ * moves (libmicrohttpd walks the suspended ones, curl looks for an idle one), so what a request
+ * costs would grow with all the streams that are open beside it. The first lane with room
+ * takes a connection: a quiet server has one lane, and its upstream connections are all shared.
+ */
+#ifndef PROXY_WORKER_H
+#define PROXY_WORKER_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/list.h"
+#include "base/loop.h"
+#include "base/mailbox.h"
+#include "base/str.h"
+#include "proxy/down.h"
+#include "proxy/up.h"
+
+#define LANE_CONNS 64U
+#define LISTENERS_MAX 16
+
+struct server;
+struct worker;
+
+struct lane {
+    struct worker *worker;
+    struct list due; /* in worker->due: down or pool wants to run */
+    struct down down;
+    struct up_pool pool;
+};
+
+struct worker_stats { /* written by the worker, read by anyone */
+    atomic_ulong requests;
+    atomic_ulong connections;
+    atomic_ulong in_flight;
+};
+
+struct listener {
+    struct watch watch;
+    struct worker *worker;
+};
+
+struct worker {
+    struct server *server;
+    pthread_t thread;
+    struct loop loop;
+    struct mailbox mailbox;
+    struct watch mailbox_watch;
+    struct letter drain_letter, stop_letter;
+    struct listener listeners[LISTENERS_MAX];
+    bool listening;
+    struct timer accept_timer; /* tries again after descriptors ran out */
+    struct lane **lanes;
+    unsigned lane_count;
+    struct list due;
+    struct up_home up;
+    bool draining, stopping;
+    struct worker_stats stats;
+    struct list spare_reqs;
+    unsigned spare_req_count;
+    uint32_t id_base, next_id;
+    struct str log_line;
+    uint64_t hms_ms; /* when hms was made */
+    char hms[16];
+};
+
+/* The worker accepts from the server's listening sockets. */
+int worker_init(struct worker *worker, struct server *server, struct err *err);
+int worker_start(struct worker *worker, struct err *err);
+
+/* Any thread. Drain: no new connections, idle ones are closed, the others after their request.
+ * Stop: whatever is left is cut, and the thread ends. */
+void worker_drain(struct worker *worker);
+void worker_stop(struct worker *worker);
+void worker_join(struct worker *worker);
+void worker_release(struct worker *worker); /* after worker_join(), or if never started */
+
+/* The wall clock for logs, made at most once a second. The worker's thread. */
+const char *worker_hms(struct worker *worker);
+
+#endif
