@@ -25,18 +25,17 @@ void fields_clear(struct fields *f)
     f->count = 0;
 }
 
+/* tchar, 1 bit a character from ' ' (space) to DEL: RFC 9110 section 5.6.2 */
+static const uint32_t tchar[3] = {0x03ff6cfa, 0xc7fffffe, 0x57ffffff};
+
 bool field_is_token(const char *s, size_t len)
 {
-    if (len == 0)
-        return false;
     for (size_t i = 0; i < len; i++) {
-        unsigned char c = (unsigned char)s[i];
-        if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9'))
-            continue;
-        if (c == '\0' || !strchr("!#$%&'*+-.^_`|~", c))
+        unsigned c = (unsigned char)s[i] - 32U;
+        if (c >= 96 || !(tchar[c / 32] >> (c % 32) & 1))
             return false;
     }
-    return true;
+    return len > 0;
 }
 
 static bool value_is_safe(const char *s, size_t len)
@@ -61,6 +60,7 @@ bool fields_add(struct fields *f, const char *name, size_t name_len, const char 
                 size_t value_len)
 {
     struct lengths lengths;
+    char *at;
 
     trim(&value, &value_len);
     if (!field_is_token(name, name_len) || !value_is_safe(value, value_len))
@@ -68,11 +68,15 @@ bool fields_add(struct fields *f, const char *name, size_t name_len, const char 
     lengths.name = (uint32_t)name_len;
     lengths.value = (uint32_t)value_len;
     str_reserve(&f->bytes, sizeof(lengths) + name_len + value_len + 2);
-    str_add(&f->bytes, &lengths, sizeof(lengths));
-    str_add(&f->bytes, name, name_len);
-    str_add(&f->bytes, "", 1);
-    str_add(&f->bytes, value, value_len);
-    str_add(&f->bytes, "", 1);
+    at = f->bytes.text + f->bytes.len;
+    memcpy(at, &lengths, sizeof(lengths));
+    at += sizeof(lengths);
+    memcpy(at, name, name_len);
+    at[name_len] = '\0';
+    at += name_len + 1;
+    memcpy(at, value, value_len);
+    at[value_len] = at[value_len + 1] = '\0';
+    f->bytes.len += sizeof(lengths) + name_len + value_len + 2;
     f->count++;
     return true;
 }

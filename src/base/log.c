@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -15,6 +16,9 @@
 
 #define LOG_BUFFER_MAX ((size_t)256 * 1024)
 #define LOG_CLOSE_MS 1000
+/* Lines are gathered for this long before they are written: waking a thread costs more than a
+ * request does, and nobody reads faster. */
+#define LOG_GATHER_MS 20
 
 struct log {
     pthread_mutex_t lock;
@@ -22,6 +26,7 @@ struct log {
     pthread_t thread;
     int fd;
     bool closing;
+    bool idle; /* the thread waits for the first line of a batch */
     struct str pending;  /* guarded by lock, at most LOG_BUFFER_MAX */
     uint64_t dropped;    /* ever */
     uint64_t unreported; /* of those, the ones not yet spoken of */
@@ -59,6 +64,27 @@ static void write_out(struct log *log, const char *text, size_t len)
     }
 }
 
+/* Waits for lines, then for more of them. */
+static void gather(struct log *log)
+{
+    struct timespec until;
+
+    while (log->pending.len == 0 && !log->closing) {
+        log->idle = true;
+        pthread_cond_wait(&log->filled, &log->lock);
+    }
+    log->idle = false;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_nsec += LOG_GATHER_MS * 1000000L;
+    if (until.tv_nsec >= 1000000000L) {
+        until.tv_nsec -= 1000000000L;
+        until.tv_sec++;
+    }
+    while (!log->closing && log->pending.len < LOG_BUFFER_MAX / 2 &&
+           pthread_cond_timedwait(&log->filled, &log->lock, &until) != ETIMEDOUT)
+        ;
+}
+
 static void *run(void *arg)
 {
     struct log *log = arg;
@@ -69,8 +95,7 @@ static void *run(void *arg)
         uint64_t missing;
 
         pthread_mutex_lock(&log->lock);
-        while (log->pending.len == 0 && !log->closing)
-            pthread_cond_wait(&log->filled, &log->lock);
+        gather(log);
         struct str empty = batch;
         batch = log->pending;
         log->pending = empty;
@@ -97,11 +122,15 @@ static void *run(void *arg)
 int log_open(struct log **result, int fd, struct err *err)
 {
     struct log *log = mem_zero(sizeof(*log));
+    pthread_condattr_t monotonic;
 
     log->fd = fd;
     str_init(&log->pending);
     pthread_mutex_init(&log->lock, NULL);
-    pthread_cond_init(&log->filled, NULL);
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&log->filled, &monotonic);
+    pthread_condattr_destroy(&monotonic);
     errno = pthread_create(&log->thread, NULL, run, log);
     if (errno) {
         free(log);
@@ -127,21 +156,22 @@ void log_close(struct log *log)
     free(log);
 }
 
-static void append(struct log *log, const struct str *line)
+void log_text(struct log *log, const char *text, size_t len)
 {
-    bool was_empty;
+    bool wake;
 
     pthread_mutex_lock(&log->lock);
-    was_empty = log->pending.len == 0;
-    if (log->pending.len + line->len > LOG_BUFFER_MAX) {
+    if (log->pending.len + len > LOG_BUFFER_MAX) {
         log->dropped++;
         log->unreported++;
     } else {
-        str_add(&log->pending, line->text, line->len);
+        str_add(&log->pending, text, len);
     }
-    if (was_empty)
-        pthread_cond_signal(&log->filled);
+    wake = log->idle || log->pending.len >= LOG_BUFFER_MAX / 2;
+    log->idle = false;
     pthread_mutex_unlock(&log->lock);
+    if (wake)
+        pthread_cond_signal(&log->filled);
 }
 
 static void add_line(struct log *log, const char *prefix, const char *format, va_list args)
@@ -151,7 +181,7 @@ static void add_line(struct log *log, const char *prefix, const char *format, va
     str_adds(&line, prefix);
     str_vaddf(&line, format, args);
     str_addc(&line, '\n');
-    append(log, &line);
+    log_text(log, line.text, line.len);
     str_release(&line);
 }
 

@@ -8,6 +8,7 @@
 #define BASE_LOG_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/err.h"
@@ -21,7 +22,9 @@ void log_close(struct log *log);
 
 /* One line, without its newline. Any thread. */
 void log_line(struct log *log, const char *format, ...) __attribute__((format(printf, 2, 3)));
-/* The same with the time in front and "warning: " where warn is set. */
+/* The same, ready-made: text with its newline. */
+void log_text(struct log *log, const char *text, size_t len);
+/* A line with the time in front and "warning: " where warn is set. */
 void log_event(struct log *log, bool warn, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 

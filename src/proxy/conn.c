@@ -31,8 +31,7 @@ static void on_hangup(struct watch *w, uint32_t events)
 
     (void)events;
     conn->gone = true;
-    if (conn->parked)
-        conn->on_gone(conn);
+    conn->on_gone(conn);
 }
 
 static void set_deadline(struct conn *conn, uint64_t in_ms)
@@ -180,6 +179,5 @@ void conn_throw_out(struct conn *conn)
 {
     conn->gone = true;
     shutdown(conn->fd, SHUT_RDWR); /* libmicrohttpd finds it at its end */
-    if (conn->parked)
-        conn->on_gone(conn);
+    conn->on_gone(conn);
 }

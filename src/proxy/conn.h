@@ -40,12 +40,14 @@ struct conn {
     uint64_t window_bytes; /* of a body, since the deadline was last moved */
     bool gone;             /* the client left, or was thrown out */
     bool parked;           /* suspended in libmicrohttpd */
+    bool dozing;           /* waits, but not suspended yet: see down.c */
+    unsigned looks;        /* how often it was looked at while dozing */
     bool begun;            /* the current request's head was handed over */
     bool linger;           /* drain after the end */
     struct req *req;       /* the current request, or NULL */
     char address[INET6_ADDRSTRLEN];
     unsigned local_port;
-    void (*on_gone)(struct conn *); /* the client left while parked: wake it */
+    void (*on_gone)(struct conn *); /* the client left: wake the connection if it waits */
 };
 
 /* Takes the descriptor; client_ms as above (0: no deadline). Never fails: a descriptor that

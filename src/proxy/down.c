@@ -11,6 +11,8 @@
 #include "proxy/versions.h"
 #include "proxy/worker.h"
 
+#define LOOKS_MAX 16
+#define LOOK_MS 1
 #define BLOCK_BYTES ((size_t)16 * 1024) /* of a body with a known length that still grows */
 #define FIELD_RECORD_BYTES 80           /* libmicrohttpd's record of a field, from above */
 
@@ -28,7 +30,12 @@ static void mark_due(struct down *down)
     down->on_due(down->lane);
 }
 
-/* --- waiting -------------------------------------------------------------------------- */
+/* --- waiting --------------------------------------------------------------------------
+ *
+ * Suspending a connection costs libmicrohttpd four system calls. Most answers come within a few
+ * turns of the loop, so a request that waits first dozes: its connection is left as it is, and
+ * libmicrohttpd calls the handler again at each run, which says "not yet" and counts. Only what
+ * was looked at often without news is suspended: then it costs nothing, however long it takes. */
 
 static void park(struct conn *conn)
 {
@@ -36,12 +43,37 @@ static void park(struct conn *conn)
     MHD_suspend_connection(conn->mhd);
 }
 
+static void doze(struct conn *conn)
+{
+    conn->dozing = true;
+    conn->looks = 0;
+    conn->lane->down.dozing++;
+}
+
+static void stop_dozing(struct conn *conn)
+{
+    conn->dozing = false;
+    conn->lane->down.dozing--;
+}
+
+static enum MHD_Result look_again(struct conn *conn)
+{
+    if (++conn->looks >= LOOKS_MAX) {
+        stop_dozing(conn);
+        park(conn);
+    }
+    return MHD_YES;
+}
+
 void down_wake(struct conn *conn)
 {
-    if (!conn->parked)
+    if (conn->dozing)
+        stop_dozing(conn);
+    else if (conn->parked)
+        MHD_resume_connection(conn->mhd);
+    else
         return;
     conn->parked = false;
-    MHD_resume_connection(conn->mhd);
     mark_due(&conn->lane->down);
 }
 
@@ -53,8 +85,10 @@ static ssize_t on_read(void *arg, uint64_t at, char *buf, size_t max)
     ssize_t n = req_read(conn->req, buf, max);
 
     (void)at;
-    if (n > 0)
+    if (n > 0) {
+        conn->lane->down.moved = true;
         return n;
+    }
     if (n == REQ_READ_END)
         return MHD_CONTENT_READER_END_OF_STREAM;
     if (n == REQ_READ_BROKEN || conn->gone) {
@@ -130,6 +164,7 @@ static enum MHD_Result answer(struct conn *conn)
     result = MHD_queue_response(conn->mhd, req->reply.status, response);
     MHD_destroy_response(response);
     req->replied = result == MHD_YES;
+    conn->lane->down.moved = true; /* it is sent in the next run */
     conn_expect_nothing(conn);
     return result;
 }
@@ -182,7 +217,10 @@ static enum MHD_Result act(struct conn *conn, enum req_next next)
         if (conn->gone)
             return MHD_NO;
         conn_expect_nothing(conn);
-        park(conn);
+        if (conn->req->received)
+            doze(conn);
+        else
+            park(conn); /* with bytes of its body in hand */
         return MHD_YES;
     case REQ_REPLY:
         return answer(conn);
@@ -203,6 +241,8 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *mhd, const c
     (void)url;
     if (!req)
         return MHD_NO;
+    if (conn->dozing)
+        return look_again(conn);
     if (!conn->begun) {
         conn->begun = true;
         take_head(conn, method, version);
@@ -214,6 +254,7 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *mhd, const c
         size_t taken = conn->gone ? 0 : req_take(req, bytes, *size);
 
         *size -= taken;
+        conn->lane->down.moved = true;
         conn_got_body(conn, taken);
         return *size > 0 ? act(conn, REQ_PARK) : MHD_YES;
     }
@@ -239,6 +280,8 @@ static void on_completed(void *arg, struct MHD_Connection *mhd, void **context,
     struct conn *conn = conn_of(mhd);
 
     (void)arg;
+    if (conn->dozing)
+        stop_dozing(conn);
     *context = NULL;
     conn->req = NULL;
     conn_expect_head(conn);
@@ -306,6 +349,11 @@ static size_t keep_escapes(void *arg, struct MHD_Connection *mhd, char *s)
     return strlen(s);
 }
 
+static void on_again(struct timer *timer)
+{
+    mark_due(container_of(timer, struct down, again));
+}
+
 static void on_ready(struct watch *w, uint32_t events)
 {
     (void)events;
@@ -319,6 +367,7 @@ int down_init(struct down *down, struct loop *loop, struct lane *lane, unsigned 
 
     *down = (struct down){.loop = loop, .lane = lane, .on_due = on_due, .on_closed = on_closed};
     list_init(&down->conns);
+    timer_init(&down->again, on_again);
     down->mhd = MHD_start_daemon(
         (unsigned)MHD_USE_EPOLL | (unsigned)MHD_ALLOW_SUSPEND_RESUME |
             (unsigned)MHD_USE_NO_LISTEN_SOCKET,
@@ -349,10 +398,17 @@ void down_run(struct down *down)
     MHD_UNSIGNED_LONG_LONG wait_ms;
 
     down->due = false;
+    down->moved = false;
     MHD_run(down->mhd);
-    /* A wait of 0: something was read and not yet looked at, which epoll will not report. */
-    if (MHD_get_timeout(down->mhd, &wait_ms) == MHD_YES && wait_ms == 0)
+    /* A wait of 0: something was read or is to be written, and epoll will not report it. With
+     * dozing connections it is always 0; then another run is worth while if this one brought
+     * something, and in doubt soon. */
+    if (MHD_get_timeout(down->mhd, &wait_ms) != MHD_YES || wait_ms != 0)
+        return;
+    if (down->dozing == 0 || down->moved)
         mark_due(down);
+    else if (!timer_is_set(&down->again))
+        timer_set(&down->loop->timers, &down->again, down->loop->now_ms + LOOK_MS);
 }
 
 void down_release(struct down *down)
@@ -364,6 +420,7 @@ void down_release(struct down *down)
         MHD_run(down->mhd);
     }
     loop_unwatch(down->loop, &down->watch);
+    timer_cancel(&down->loop->timers, &down->again);
     MHD_stop_daemon(down->mhd);
     down->mhd = NULL;
 }

@@ -35,7 +35,10 @@ struct down {
     struct conn *arriving;
     struct list conns;
     unsigned count;
+    unsigned dozing; /* connections that wait unsuspended */
+    bool moved;      /* something happened in this run that asks for another */
     bool due;
+    struct timer again;
     void (*on_due)(struct lane *);
     void (*on_closed)(struct lane *);
 };

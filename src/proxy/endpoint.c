@@ -16,16 +16,24 @@ static void strip_v1(char *path)
         path[len - 3] = '\0';
 }
 
-static bool environment_may_name_a_proxy(void)
+static bool names_a_value(const char *const *variables)
 {
-    static const char *const names[] = {"http_proxy", "all_proxy", "ALL_PROXY"};
-
-    for (size_t i = 0; i < countof(names); i++) {
-        const char *value = getenv(names[i]);
+    for (; *variables; variables++) {
+        const char *value = getenv(*variables);
         if (value && *value)
             return true;
     }
     return false;
+}
+
+/* Asked once: curl would ask for six variables at every transfer. */
+static bool environment_names_a_proxy(bool http_upstream)
+{
+    static const char *const for_http[] = {"http_proxy", "all_proxy", "ALL_PROXY", NULL};
+    static const char *const for_https[] = {"https_proxy", "HTTPS_PROXY", "all_proxy",
+                                            "ALL_PROXY", NULL};
+
+    return names_a_value(http_upstream ? for_http : for_https);
 }
 
 static void set_proxy(struct endpoint *e, const char *text)
@@ -35,8 +43,9 @@ static void set_proxy(struct endpoint *e, const char *text)
     bool http_upstream = strcmp(e->base.scheme, "http") == 0;
 
     if (!*text) {
-        e->proxy_from = PROXY_FROM_ENVIRONMENT;
-        e->plain_http_proxy = http_upstream && environment_may_name_a_proxy();
+        e->proxy_from =
+            environment_names_a_proxy(http_upstream) ? PROXY_FROM_ENVIRONMENT : PROXY_DIRECT;
+        e->plain_http_proxy = http_upstream && e->proxy_from == PROXY_FROM_ENVIRONMENT;
         return;
     }
     if (strcmp(text, "none") == 0 || url_parse(&url, text)) {

@@ -18,11 +18,22 @@ bool header_is_hop_by_hop(const struct field *h)
     return false;
 }
 
-bool header_is_end_to_end(const struct fields *message, const struct field *h)
+struct header_hops header_hops_of(const struct fields *message)
+{
+    fields_each(c, message)
+        if (str_same_nocase(c.name, c.name_len, "connection", 10) &&
+            !str_is_nocase(c.value, "keep-alive") && !str_is_nocase(c.value, "close"))
+            return (struct header_hops){message};
+    return (struct header_hops){NULL};
+}
+
+bool header_is_end_to_end(const struct header_hops *hops, const struct field *h)
 {
     if (header_is_hop_by_hop(h))
         return false;
-    fields_each(c, message)
+    if (!hops->message)
+        return true;
+    fields_each(c, hops->message)
         if (str_same_nocase(c.name, c.name_len, "connection", 10) &&
             field_has_token(c.value, h->name, h->name_len))
             return false;

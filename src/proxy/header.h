@@ -9,8 +9,13 @@
 /* Hop-by-hop by name, whichever way it travels. */
 bool header_is_hop_by_hop(const struct field *h);
 
-/* Also those that the message's own Connection fields name. */
-bool header_is_end_to_end(const struct fields *message, const struct field *h);
+/* The names that a message's own Connection fields add to these. Mostly none: then a field is
+ * judged by its name alone. The fields must outlive it. */
+struct header_hops {
+    const struct fields *message; /* NULL: Connection names no field */
+};
+struct header_hops header_hops_of(const struct fields *message);
+bool header_is_end_to_end(const struct header_hops *hops, const struct field *h);
 
 /* Does the request ask to change to WebSocket (RFC 6455 section 4.1)? */
 bool header_wants_websocket(const struct fields *request);

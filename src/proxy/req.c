@@ -1,7 +1,7 @@
 #include "proxy/req.h"
 
-#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "base/mem.h"
@@ -31,6 +31,15 @@ static struct req *take_spare(struct worker *worker)
     return req;
 }
 
+/* "req_" and 16 hexadecimal digits */
+static void write_id(char *id, uint64_t number)
+{
+    memcpy(id, "req_", 4);
+    for (int i = 0; i < 16; i++)
+        id[4 + i] = "0123456789abcdef"[number >> (60 - 4 * i) & 15];
+    id[20] = '\0';
+}
+
 struct req *req_new(struct worker *worker, struct conn *conn, const char *target)
 {
     struct req *req = take_spare(worker);
@@ -39,7 +48,7 @@ struct req *req_new(struct worker *worker, struct conn *conn, const char *target
     req->worker = worker;
     req->step = STEP_ROUTE;
     req->started_us = clock_mono_us();
-    snprintf(req->id, sizeof(req->id), "req_%08x%08x", worker->id_base, worker->next_id++);
+    write_id(req->id, (uint64_t)worker->id_base << 32 | worker->next_id++);
     str_adds(&req->target, target);
     atomic_fetch_add_explicit(&worker->stats.in_flight, 1, memory_order_relaxed);
     return req;

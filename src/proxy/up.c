@@ -339,7 +339,7 @@ static void set_body(struct up *up, const struct up_order *order)
     bool streamed = order->growing != NULL;
 
     curl_easy_setopt(up->easy, CURLOPT_HTTPGET, 1L);
-    curl_easy_setopt(up->easy, CURLOPT_CUSTOMREQUEST, order->method);
+    curl_easy_setopt(up->easy, CURLOPT_CUSTOMREQUEST, order->method); /* of any kind */
     /* A body that is not held whole cannot be sent twice, which a kept-alive connection that
      * turns out to be dead would need. */
     curl_easy_setopt(up->easy, CURLOPT_FRESH_CONNECT, streamed ? 1L : 0L);
@@ -348,8 +348,7 @@ static void set_body(struct up *up, const struct up_order *order)
             curl_easy_setopt(up->easy, CURLOPT_NOBODY, 1L);
         return;
     }
-    curl_easy_setopt(up->easy, CURLOPT_POST, 1L);
-    curl_easy_setopt(up->easy, CURLOPT_CUSTOMREQUEST, order->method);
+    curl_easy_setopt(up->easy, CURLOPT_POST, 1L); /* there is a body; the method stays */
     curl_easy_setopt(up->easy, CURLOPT_POSTFIELDS, streamed ? NULL : up->whole.text);
     curl_easy_setopt(up->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)order->length);
 }

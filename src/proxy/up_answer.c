@@ -62,6 +62,7 @@ static bool take_length(int64_t *length, const struct field *h)
 
 static enum up_answer_line take_end(struct up_answer *a, struct head *head, struct err *err)
 {
+    struct header_hops hops = header_hops_of(&a->fields);
     bool chunked = false;
 
     if (a->status < 200)
@@ -73,7 +74,7 @@ static enum up_answer_line take_end(struct up_answer *a, struct head *head, stru
                 return bad(err, "has Content-Length fields that make no sense");
         } else if (str_same_nocase(h.name, h.name_len, "transfer-encoding", 17)) {
             chunked = true;
-        } else if (header_is_end_to_end(&a->fields, &h)) {
+        } else if (header_is_end_to_end(&hops, &h)) {
             fields_add(&head->fields, h.name, h.name_len, h.value, h.value_len);
         }
     }

@@ -17,9 +17,19 @@ static bool is_forwarded_for(const struct field *h)
 static void add(struct str *lines, const char *name, size_t name_len, const char *value,
                 size_t value_len)
 {
-    str_add(lines, name, name_len);
-    str_add(lines, value_len ? ": " : ";", value_len ? 2 : 1);
-    str_add(lines, value, value_len + 1);
+    char *at;
+
+    str_reserve(lines, name_len + value_len + 3);
+    at = lines->text + lines->len;
+    memcpy(at, name, name_len);
+    at += name_len;
+    *at++ = value_len ? ':' : ';';
+    if (value_len)
+        *at++ = ' ';
+    memcpy(at, value, value_len);
+    at += value_len;
+    *at++ = '\0';
+    lines->len = (size_t)(at - lines->text);
 }
 
 static void leave_out(struct str *lines, const char *name)
@@ -46,11 +56,12 @@ static void add_forwarded(struct str *lines, const struct fields *request,
 void up_head_write(struct str *lines, const struct fields *request, int64_t length,
                    const struct up_forwarded *forwarded)
 {
+    struct header_hops hops = header_hops_of(request);
     bool accept = false, type = false;
 
     fields_each(h, request) {
         if (is_curls_own(&h) || (forwarded && is_forwarded_for(&h)) ||
-            !header_is_end_to_end(request, &h))
+            !header_is_end_to_end(&hops, &h))
             continue;
         accept |= str_same_nocase(h.name, h.name_len, "accept", 6);
         type |= str_same_nocase(h.name, h.name_len, "content-type", 12);
