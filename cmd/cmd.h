@@ -27,6 +27,8 @@ void commands_print_help(void);
  * Returns 0, or the exit status. */
 int command_settings(const struct command *self, int argc, char **argv,
                      const struct conf_switch *own, struct conf *conf);
+/* The same for a command that takes neither settings nor flags of its own. */
+int command_no_words(const struct command *self, int argc, char **argv);
 #define COMMAND_HELPED (-1) /* command_settings: --help was asked for and given: exit 0 */
 
 /* Prints "goproxyai: what: what to do" and returns the exit status of its code. */

@@ -64,28 +64,47 @@ int command_fail(const struct err *err)
     return err_exit_status(err->code);
 }
 
+static bool asks_for_help(const struct command *self, int argc, char **argv)
+{
+    for (int i = 0; i < argc && strcmp(argv[i], "--") != 0; i++) {
+        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
+            command_print_help(self);
+            return true;
+        }
+    }
+    return false;
+}
+
+static int refuse_word(const struct command *self, const char *word)
+{
+    struct err err;
+
+    err_set(&err, ERR_USAGE, "%s takes no argument such as '%s': try %s help %s", self->name, word,
+            PROGRAM, self->name);
+    return command_fail(&err);
+}
+
 int command_settings(const struct command *self, int argc, char **argv,
                      const struct conf_switch *own, struct conf *conf)
 {
     struct err err;
     int words;
 
-    for (int i = 0; i < argc && strcmp(argv[i], "--") != 0; i++) {
-        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
-            command_print_help(self);
-            return COMMAND_HELPED;
-        }
-    }
-    if (conf_load(conf, self->scope, argc, argv, own, &words, &err) < 0) {
+    if (asks_for_help(self, argc, argv))
+        return COMMAND_HELPED;
+    if (conf_load(conf, self->scope, argc, argv, own, &words, &err) < 0)
         return command_fail(&err);
-    }
-    if (words > 0) {
-        err_set(&err, ERR_USAGE, "%s takes no argument such as '%s': try %s help %s", self->name,
-                argv[0], PROGRAM, self->name);
-        conf_release(conf);
-        return command_fail(&err);
-    }
-    return 0;
+    if (words == 0)
+        return 0;
+    conf_release(conf);
+    return refuse_word(self, argv[0]);
+}
+
+int command_no_words(const struct command *self, int argc, char **argv)
+{
+    if (asks_for_help(self, argc, argv))
+        return COMMAND_HELPED;
+    return argc > 0 ? refuse_word(self, argv[0]) : 0;
 }
 
 int cmd_help(const struct command *self, int argc, char **argv)
@@ -93,11 +112,14 @@ int cmd_help(const struct command *self, int argc, char **argv)
     const struct command *command;
     struct err err;
 
-    (void)self;
+    if (asks_for_help(self, argc, argv))
+        return 0;
     if (argc == 0) {
         commands_print_help();
         return 0;
     }
+    if (argc > 1)
+        return refuse_word(self, argv[1]);
     command = command_find(argv[0]);
     if (!command) {
         err_set(&err, ERR_USAGE, "there is no command '%s': try %s help", argv[0], PROGRAM);

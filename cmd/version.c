@@ -8,16 +8,10 @@
 
 int cmd_version(const struct command *self, int argc, char **argv)
 {
-    struct err err;
+    int status = command_no_words(self, argc, argv);
 
-    if (argc > 0 && (argv[0][0] != '-' || argv[0][1] != '-' || argv[0][2] != 'h')) {
-        err_set(&err, ERR_USAGE, "version takes no argument such as '%s'", argv[0]);
-        return command_fail(&err);
-    }
-    if (argc > 0) {
-        command_print_help(self);
-        return 0;
-    }
+    if (status)
+        return status == COMMAND_HELPED ? 0 : status;
     printf("%s %s\n", PROGRAM, PACKAGE_VERSION);
     printf("libmicrohttpd %s, %s\n", versions_down(), versions_up());
     return 0;

@@ -59,6 +59,14 @@ int err_wrap(struct err *err, const char *format, ...)
     return -1;
 }
 
+struct err *err_copy(const struct err *err)
+{
+    struct err *copy = mem_alloc(sizeof(*copy));
+
+    *copy = *err;
+    return copy;
+}
+
 unsigned err_status(enum err_code code)
 {
     assert(code < countof(rows));

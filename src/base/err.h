@@ -29,6 +29,10 @@ int err_sys(struct err *err, const char *format, ...) __attribute__((format(prin
 /* Puts "context: " before the text; the code stays. Returns -1. */
 int err_wrap(struct err *err, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* A copy on the heap, which the caller frees with free(): what lives long and rarely fails holds
+ * a pointer, not three quarters of a kilobyte. */
+struct err *err_copy(const struct err *err);
+
 /* What the table says of a code. */
 unsigned err_status(enum err_code code);     /* HTTP status */
 const char *err_type(enum err_code code);    /* OpenAI's error.type */

@@ -2,6 +2,8 @@
 
 #include <stdint.h>
 
+#include "base/mem.h"
+
 struct lengths {
     uint32_t name;
     uint32_t value;
@@ -27,6 +29,12 @@ void fields_clear(struct fields *f)
 
 /* tchar, 1 bit a character from ' ' (space) to DEL: RFC 9110 section 5.6.2 */
 static const uint32_t tchar[3] = {0x03ff6cfa, 0xc7fffffe, 0x57ffffff};
+
+void fields_wipe(struct fields *f)
+{
+    mem_wipe(f->bytes.text, f->bytes.len);
+    fields_release(f);
+}
 
 bool field_is_token(const char *s, size_t len)
 {

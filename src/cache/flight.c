@@ -32,7 +32,7 @@ struct flight *flight_new(bool keep, size_t high, size_t low)
     flight->state = FLIGHT_WAITING;
     flight->filler = (struct flight_filler){.arg = NULL};
     head_init(&flight->head);
-    flight->err.code = ERR_NONE;
+    flight->err = NULL;
     body_init(&flight->body, keep, high, low, on_body_room, flight);
     return flight;
 }
@@ -49,6 +49,7 @@ void flight_unref(struct flight *flight)
         return;
     head_release(&flight->head);
     body_release(&flight->body);
+    free(flight->err);
     free(flight);
 }
 
@@ -86,7 +87,7 @@ static void end_badly(struct flight *flight, const struct err *err, enum flight_
 {
     pthread_mutex_lock(&flight->body.lock);
     assert(flight->state == from);
-    flight->err = *err;
+    flight->err = err_copy(err);
     flight->state = to;
     pthread_mutex_unlock(&flight->body.lock);
     body_end(&flight->body, BODY_BROKEN);

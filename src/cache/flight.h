@@ -48,7 +48,7 @@ struct flight {
     enum flight_state state;
     struct flight_filler filler;
     struct head head; /* immutable once state is FLIGHT_GROWING */
-    struct err err;   /* why it failed, or broke; immutable once the body has ended */
+    struct err *err;  /* why it failed or broke, else NULL; immutable once the body has ended */
 };
 
 /* With one reference, the caller's. keep, high, low: see body.h. */

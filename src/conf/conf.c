@@ -46,7 +46,8 @@ static int set_value(struct conf *conf, int option, enum conf_origin origin, con
 
     if (conf_type_check(options[option].type, text, &number, &why) < 0) {
         /* A URL may hold a password, so its text is not repeated. */
-        bool secret = options[option].type == CONF_PROXY_URL;
+        bool secret = options[option].type == CONF_PROXY_URL ||
+                      options[option].type == CONF_BASE_URL;
         err_set(err, ERR_USAGE, "%s%s%s%s: it %s", place, secret ? "" : " is '",
                 secret ? "" : text, secret ? " is not usable" : "'", why.text);
         str_release(&why);

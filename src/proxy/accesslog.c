@@ -68,10 +68,10 @@ static void add_duration(struct str *line, uint64_t us)
 /* Why an exchange did not end as it should, or NULL. */
 static const char *trouble(const struct req *req, bool whole)
 {
-    if (req->err.code)
-        return req->err.text;
-    if (req->broken && req->flight)
-        return req->flight->err.text;
+    if (req->err)
+        return req->err->text;
+    if (req->broken && req->flight && req->flight->err)
+        return req->flight->err->text;
     return whole ? NULL : "the client left";
 }
 

@@ -85,6 +85,7 @@ static void recycle(struct req *req)
     clear_text(&clean.fields.bytes);
     clean.fields.count = 0;
     fields_clear(&clean.reply.own);
+    free(req->err);
     *req = clean;
     list_init(&req->node);
     if (worker->spare_req_count >= SPARES_MAX) {
@@ -112,7 +113,7 @@ size_t req_take(struct req *req, const char *bytes, size_t len)
     req->body_bytes += len;
     if (req->upload)
         req->upload_full = !flight_append(req->upload, bytes, len);
-    else if (req->step == STEP_READ && !req->err.code)
+    else if (req->step == STEP_READ && !req->err)
         str_add(&req->whole, bytes, len);
     /* else: the body of a request that is refused; it is read so that the answer gets through */
     return len;

@@ -70,7 +70,7 @@ struct req {
 
     struct flight *flight; /* the answer */
     struct body_reader reader;
-    struct err err;
+    struct err *err; /* set: it failed, or was refused */
     bool close; /* after an error: the framing cannot be trusted, or the body is too long */
     bool broken;
     struct reply reply;

@@ -40,11 +40,19 @@ static enum req_next goto_step(struct req *req, enum step step)
     return REQ_ON;
 }
 
+static enum req_next fail(struct req *req, const struct err *err)
+{
+    req->err = err_copy(err);
+    return goto_step(req, STEP_FAIL);
+}
+
 static enum req_next refuse(struct req *req, enum err_code code, bool close, const char *text)
 {
-    err_set(&req->err, code, "%s", text);
+    struct err err;
+
+    err_set(&err, code, "%s", text);
     req->close = close;
-    return goto_step(req, STEP_FAIL);
+    return fail(req, &err);
 }
 
 /* Whether the request has one well-known length (RFC 9112 section 6.3). Anything else is how
@@ -105,9 +113,10 @@ static enum req_next step_route(struct req *req)
 static enum req_next step_admit(struct req *req)
 {
     enum route route = route_of(req->target.text);
+    struct err err;
 
-    if (door_check(&req->worker->server->door, &req->fields, route == ROUTE_API, &req->err) < 0)
-        return goto_step(req, STEP_FAIL);
+    if (door_check(&req->worker->server->door, &req->fields, route == ROUTE_API, &err) < 0)
+        return fail(req, &err);
     if (route == ROUTE_NONE)
         return refuse(req, ERR_NOT_FOUND, false,
                       "Unknown URL: this proxy serves /v1 and below, and /health.");
@@ -205,8 +214,7 @@ static enum req_next step_wait(struct req *req)
     case FLIGHT_GROWING:
         return goto_step(req, STEP_SEND);
     case FLIGHT_FAILED:
-        req->err = req->flight->err;
-        return goto_step(req, STEP_FAIL);
+        return fail(req, req->flight->err);
     }
     abort();
 }
@@ -214,15 +222,19 @@ static enum req_next step_wait(struct req *req)
 static enum req_next step_send(struct req *req)
 {
     reply_from_flight(&req->reply, req->flight, strcmp(req->method, "HEAD") == 0, req->id);
+    if (req->reply.kind == REPLY_GROWING)
+        fields_wipe(&req->fields); /* a stream may be open for long, and these hold a key */
     req->step = STEP_DONE;
     return REQ_REPLY;
 }
 
 static enum req_next step_admin(struct req *req)
 {
+    struct err err;
+
     if (admin_answer(req->worker->server, req->method, req->target.text, &req->reply, req->id,
-                     &req->err) < 0)
-        return goto_step(req, STEP_FAIL);
+                     &err) < 0)
+        return fail(req, &err);
     req->step = STEP_DONE;
     return REQ_REPLY;
 }
@@ -235,7 +247,7 @@ static enum req_next step_fail(struct req *req)
         req->close = true;
     if (body_to_come && !req->close)
         return REQ_MORE;
-    reply_from_err(&req->reply, &req->err, req->id);
+    reply_from_err(&req->reply, req->err, req->id);
     req->reply.close = req->close;
     req->step = STEP_DONE;
     return REQ_REPLY;

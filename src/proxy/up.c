@@ -32,7 +32,7 @@ struct up {
     uint64_t started_ms, heard_ms; /* heard: the upstream took or gave something */
     int64_t silence_ms;
     struct up_answer answer;
-    struct err err; /* set: the reason for which we ended it */
+    struct err *err; /* set: the reason for which we ended it */
     struct str lines;
     struct curl_slist *list;
     size_t list_cap;
@@ -52,10 +52,13 @@ static void heard(struct up *up)
  * is not the upstream's word, and its Proxy-Authenticate is not for the client. */
 static bool is_from_proxy(struct up *up, unsigned status)
 {
+    struct err err;
+
     if (status != 407 || !up->home->endpoint->plain_http_proxy)
         return false;
-    up_explain(&up->err, &(struct up_trouble_facts){.proxy_status = 407, .detail = ""},
+    up_explain(&err, &(struct up_trouble_facts){.proxy_status = 407, .detail = ""},
                up->home->endpoint);
+    up->err = err_copy(&err);
     return true;
 }
 
@@ -63,11 +66,12 @@ static size_t on_header(char *line, size_t one, size_t len, void *arg)
 {
     struct up *up = arg;
     struct head head;
+    struct err err;
 
     (void)one;
     heard(up);
     head_init(&head);
-    switch (up_answer_take(&up->answer, line, len, &head, &up->err)) {
+    switch (up_answer_take(&up->answer, line, len, &head, &err)) {
     case UP_ANSWER_MORE:
         break;
     case UP_ANSWER_HEAD:
@@ -76,9 +80,11 @@ static size_t on_header(char *line, size_t one, size_t len, void *arg)
             len = 0;
         } else {
             flight_set_head(up->flight, &head);
+            fields_release(&up->answer.fields); /* trailers are not read */
         }
         break;
     case UP_ANSWER_BAD:
+        up->err = err_copy(&err);
         len = 0; /* not what curl gave: it ends the transfer */
         break;
     }
@@ -159,9 +165,11 @@ void up_todo(struct list *node)
     struct up *up = container_of(node, struct up, todo);
     unsigned says = atomic_exchange(&up->letter_says, 0);
     bool resume = false;
+    struct err err;
 
     if (says & LETTER_ABANDONED) {
-        err_set(&up->err, ERR_UP_BROKEN, "The client left.");
+        err_set(&err, ERR_UP_BROKEN, "The client left.");
+        up->err = err_copy(&err);
         finish(up, CURLE_ABORTED_BY_CALLBACK);
         return;
     }
@@ -198,6 +206,7 @@ static void on_deadline(struct timer *timer)
 {
     struct up *up = container_of(timer, struct up, timer);
     uint64_t now = up->home->loop->now_ms, at;
+    struct err err;
 
     if (up->send_paused || up->recv_paused)
         heard(up); /* it is our side that waits */
@@ -209,13 +218,14 @@ static void on_deadline(struct timer *timer)
     }
     if (up->home->endpoint->total_ms > 0 &&
         now - up->started_ms >= (uint64_t)up->home->endpoint->total_ms)
-        err_set(&up->err, ERR_UP_SILENT,
+        err_set(&err, ERR_UP_SILENT,
                 "The upstream's answer took longer than %g s: raise --total-timeout.",
                 (double)up->home->endpoint->total_ms / 1000);
     else
-        err_set(&up->err, ERR_UP_SILENT,
+        err_set(&err, ERR_UP_SILENT,
                 "The upstream was silent for %g s: try again, or raise --request-timeout.",
                 (double)up->silence_ms / 1000);
+    up->err = err_copy(&err);
     finish(up, CURLE_OPERATION_TIMEDOUT);
 }
 
@@ -374,7 +384,6 @@ void up_start(struct up_home *home, struct up_pool *pool, const struct up_order 
     up->pool = pool;
     up->flight = flight_ref(flight);
     up->send_paused = up->recv_paused = false;
-    up->err.code = ERR_NONE;
     up->curl_says[0] = '\0';
     up->started_ms = up->heard_ms = home->loop->now_ms;
     up->silence_ms = order->silence_ms;
@@ -399,7 +408,10 @@ void up_start(struct up_home *home, struct up_pool *pool, const struct up_order 
     if (deadline != UINT64_MAX)
         timer_set(&home->loop->timers, &up->timer, deadline);
     if (up_pool_add(pool, up->easy) != 0) {
-        err_set(&up->err, ERR_SYSTEM, "libcurl does not take the transfer.");
+        struct err err;
+
+        err_set(&err, ERR_SYSTEM, "libcurl does not take the transfer.");
+        up->err = err_copy(&err);
         finish(up, CURLE_FAILED_INIT);
     }
 }
@@ -438,17 +450,19 @@ static enum up_trouble trouble_of(CURLcode code, bool connected)
     return UP_TROUBLE_CUT;
 }
 
-static void explain(struct up *up, CURLcode code, struct err *err)
+static struct err *explain(struct up *up, CURLcode code)
 {
     struct up_trouble_facts facts = {.detail = up->curl_says};
     curl_off_t ready_us = 0;
+    struct err err;
 
     curl_easy_getinfo(up->easy, CURLINFO_PRETRANSFER_TIME_T, &ready_us);
     curl_easy_getinfo(up->easy, CURLINFO_HTTP_CONNECTCODE, &facts.proxy_status);
     facts.trouble = trouble_of(code, ready_us > 0);
     if (!*up->curl_says)
         facts.detail = curl_easy_strerror(code);
-    up_explain(err, &facts, up->home->endpoint);
+    up_explain(&err, &facts, up->home->endpoint);
+    return err_copy(&err);
 }
 
 static void recycle(struct up *up)
@@ -471,10 +485,10 @@ static void recycle(struct up *up)
 static void finish(struct up *up, CURLcode code)
 {
     struct flight *flight = up->flight;
-    struct err err = up->err;
+    mem_auto struct err *err = take(up->err);
 
-    if (err.code == ERR_NONE && (code != CURLE_OK || !up->answer.done))
-        explain(up, code, &err);
+    if (!err && (code != CURLE_OK || !up->answer.done))
+        err = explain(up, code);
     flight_man(flight, NULL);
     mailbox_recall(up->home->mailbox, &up->letter);
     atomic_store(&up->letter_says, 0);
@@ -485,12 +499,12 @@ static void finish(struct up *up, CURLcode code)
         flight_leave(up->growing, &up->upload);
     flight_unref(take(up->growing));
     up->flight = NULL;
-    if (err.code == ERR_NONE)
+    if (!err)
         flight_complete(flight);
     else if (up->answer.done)
-        flight_break(flight, &err);
+        flight_break(flight, err);
     else
-        flight_fail(flight, &err);
+        flight_fail(flight, err);
     flight_unref(flight);
     recycle(up);
 }
