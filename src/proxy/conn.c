@@ -11,6 +11,7 @@
 
 #define BODY_WINDOW_BYTES 1024 /* the least that a body must bring per client_ms */
 #define LINGER_MS 2000
+#define GONE_MS 20 /* for what a client that left had sent before */
 
 void conn_format_address(char *buf, size_t size, const struct sockaddr *address)
 {
@@ -25,21 +26,33 @@ void conn_format_address(char *buf, size_t size, const struct sockaddr *address)
         inet_ntop(AF_INET6, &v6->sin6_addr, buf, (socklen_t)size);
 }
 
-static void on_hangup(struct watch *w, uint32_t events)
-{
-    struct conn *conn = container_of(w, struct conn, watch);
-
-    (void)events;
-    conn->gone = true;
-    conn->on_gone(conn);
-}
-
 static void set_deadline(struct conn *conn, uint64_t in_ms)
 {
     conn->deadline_ms = conn->loop->now_ms + in_ms;
     /* Mostly the deadline moves away from a timer that is set already. */
     if (!timer_is_set(&conn->timer) || conn->timer.at_ms > conn->deadline_ms)
         timer_set(&conn->loop->timers, &conn->timer, conn->deadline_ms);
+}
+
+static void expect(struct conn *conn, uint64_t in_ms)
+{
+    if (conn->gone)
+        set_deadline(conn, GONE_MS);
+    else if (conn->client_ms)
+        set_deadline(conn, in_ms);
+}
+
+/* libmicrohttpd may miss an end that came together with data: it asks epoll for edges, and there
+ * was only one. So the connection is ended by its deadline, unless it is answered before. */
+static void on_hangup(struct watch *w, uint32_t events)
+{
+    struct conn *conn = container_of(w, struct conn, watch);
+
+    (void)events;
+    conn->gone = true;
+    if (!conn->busy)
+        set_deadline(conn, GONE_MS);
+    conn->on_gone(conn);
 }
 
 static void on_timer(struct timer *timer)
@@ -71,8 +84,7 @@ struct conn *conn_new(struct loop *loop, int fd, const struct sockaddr *address,
     conn->gone =
         loop_watch(loop, &conn->watch, fd, EPOLLRDHUP | EPOLLET, on_hangup, &err) < 0;
     conn->deadline_ms = UINT64_MAX;
-    if (client_ms)
-        set_deadline(conn, client_ms);
+    expect(conn, client_ms);
     return conn;
 }
 
@@ -152,15 +164,24 @@ void conn_close(struct conn *conn)
 
 void conn_expect_head(struct conn *conn)
 {
-    if (conn->client_ms)
-        set_deadline(conn, CONN_IDLE_MS + conn->client_ms);
+    conn->busy = false;
+    expect(conn, CONN_IDLE_MS + conn->client_ms);
+}
+
+void conn_expect_head_end(struct conn *conn)
+{
+    uint64_t before = conn->deadline_ms;
+
+    expect(conn, conn->client_ms);
+    if (before < conn->deadline_ms)
+        conn->deadline_ms = before;
 }
 
 void conn_expect_body(struct conn *conn)
 {
+    conn->busy = false;
     conn->window_bytes = 0;
-    if (conn->client_ms)
-        set_deadline(conn, conn->client_ms);
+    expect(conn, conn->client_ms);
 }
 
 void conn_got_body(struct conn *conn, size_t len)
@@ -172,6 +193,7 @@ void conn_got_body(struct conn *conn, size_t len)
 
 void conn_expect_nothing(struct conn *conn)
 {
+    conn->busy = true;
     conn->deadline_ms = UINT64_MAX;
 }
 

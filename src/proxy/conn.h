@@ -38,6 +38,7 @@ struct conn {
     int fd;
     uint64_t client_ms;
     uint64_t window_bytes; /* of a body, since the deadline was last moved */
+    bool busy;             /* nothing is expected of the client: see below */
     bool gone;             /* the client left, or was thrown out */
     bool parked;           /* suspended in libmicrohttpd */
     bool dozing;           /* waits, but not suspended yet: see down.c */
@@ -57,10 +58,11 @@ struct conn *conn_new(struct loop *loop, int fd, const struct sockaddr *address,
 /* The connection's end; the caller closes the descriptor afterwards. */
 void conn_close(struct conn *conn);
 
-void conn_expect_head(struct conn *conn); /* idle until the next request's head is whole */
+void conn_expect_head(struct conn *conn);     /* idle until the next request's head is whole */
+void conn_expect_head_end(struct conn *conn); /* its first line is here */
 void conn_expect_body(struct conn *conn);
 void conn_got_body(struct conn *conn, size_t len);
-void conn_expect_nothing(struct conn *conn); /* it is the upstream's turn, or ours */
+void conn_expect_nothing(struct conn *conn); /* busy: it is the upstream's turn, or ours */
 
 /* Ends it at once, from outside of libmicrohttpd's callbacks. */
 void conn_throw_out(struct conn *conn);

@@ -84,9 +84,11 @@ static bool is_let_in(const struct door *door, const char *authority, unsigned i
         const char *name = door->names.text + at;
         size_t len = strlen(name);
 
-        if (port == door->port && str_same_nocase(authority, host_len, name, len))
-            return true;
-        if (str_is_nocase(authority, name)) /* written with its port */
+        unsigned own_port;
+        size_t own_len;
+
+        if (split(name, door->port, &own_len, &own_port) && own_port == port &&
+            str_same_nocase(authority, host_len, name, own_len))
             return true;
         at += len + 1;
     }

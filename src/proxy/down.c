@@ -138,12 +138,33 @@ static void fit_head(struct req *req)
     size_t taken = req->head_size + req->fields.count * FIELD_RECORD_BYTES;
     struct err err;
 
-    if (taken + reply_head_size(&req->reply) <= DOWN_POOL_BYTES)
+    if (!req->reply.upstream || taken + reply_head_size(&req->reply) <= DOWN_POOL_BYTES)
         return;
     err_set(&err, ERR_UP_ANSWER,
             "The upstream's answer has %zu bytes of header fields: too many to pass on.",
             reply_head_size(&req->reply));
     reply_from_err(&req->reply, &err, req->id);
+}
+
+/* A request's head that fills the connection's pool leaves libmicrohttpd no room for any answer's;
+ * nothing was sent on this connection for this request yet, so we can. */
+static enum MHD_Result answer_past_mhd(struct conn *conn)
+{
+    struct reply *reply = &conn->req->reply;
+    struct str text = STR_INIT;
+
+    str_addf(&text, "HTTP/1.1 %u Refused\r\nConnection: close\r\nContent-Length: %zu\r\n",
+             reply->status, reply->len);
+    fields_each(h, &reply->own)
+        str_addf(&text, "%s: %s\r\n", h.name, h.value);
+    str_adds(&text, "\r\n");
+    str_add(&text, reply->bytes, reply->len);
+    /* A fresh socket buffer takes so little whole; if not, there is nobody to tell. */
+    conn->req->replied =
+        send(conn->fd, text.text, text.len, MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t)text.len;
+    str_release(&text);
+    conn->linger = true;
+    return MHD_NO;
 }
 
 static enum MHD_Result answer(struct conn *conn)
@@ -152,13 +173,15 @@ static enum MHD_Result answer(struct conn *conn)
     struct MHD_Response *response;
     enum MHD_Result result;
 
+    if (req->head_size > DOWN_HEAD_MAX)
+        return answer_past_mhd(conn);
     fit_head(req);
     response = response_of(conn, &req->reply);
     if (!response)
         return MHD_NO;
     add_fields(response, req->reply.upstream, true);
     add_fields(response, &req->reply.own, false);
-    if (req->reply.close || conn->lane->worker->draining)
+    if (req->reply.close || conn->gone || conn->lane->worker->draining)
         MHD_add_response_header(response, "Connection", "close");
     conn->linger = !req->received;
     result = MHD_queue_response(conn->mhd, req->reply.status, response);
@@ -182,8 +205,10 @@ static enum MHD_Result add_field(void *arg, enum MHD_ValueKind kind, const char 
         req->head_size = DOWN_POOL_BYTES; /* says "too large" to step_route() */
         return MHD_NO;
     }
-    /* What is no field by RFC 9110 ends here: it cannot be passed on. */
-    fields_add(&req->fields, name, name_len, value ? value : "", value_len);
+    /* What is no field by RFC 9110 must not be dropped: another reader of this request might take
+     * it for one, "Content-Length : 5" among them. */
+    if (!fields_add(&req->fields, name, name_len, value ? value : "", value_len))
+        req->bad_field = true;
     return MHD_YES;
 }
 
@@ -246,6 +271,7 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *mhd, const c
     if (!conn->begun) {
         conn->begun = true;
         take_head(conn, method, version);
+        req_begin(req);
         /* An answer that is queued in this first call ends the connection, because libmicrohttpd
          * takes it for a refusal of the body. Where no body comes the next call is the last. */
         return announces_body(req) ? act(conn, req_run(req)) : MHD_YES;
@@ -255,6 +281,8 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *mhd, const c
 
         *size -= taken;
         conn->lane->down.moved = true;
+        if (conn->busy) /* it was parked, and goes on */
+            conn_expect_body(conn);
         conn_got_body(conn, taken);
         return *size > 0 ? act(conn, REQ_PARK) : MHD_YES;
     }
@@ -268,8 +296,8 @@ static void *on_target(void *arg, const char *target, struct MHD_Connection *mhd
     struct conn *conn = conn_of(mhd);
 
     (void)arg;
-    conn->begun = false;
     conn->req = req_new(conn->lane->worker, conn, target ? target : "");
+    conn_expect_head_end(conn);
     return conn->req;
 }
 
@@ -284,6 +312,7 @@ static void on_completed(void *arg, struct MHD_Connection *mhd, void **context,
         stop_dozing(conn);
     *context = NULL;
     conn->req = NULL;
+    conn->begun = false;
     conn_expect_head(conn);
     if (req)
         req_finish(req, how == MHD_REQUEST_TERMINATED_COMPLETED_OK);
@@ -334,7 +363,7 @@ void down_close_idle(struct down *down)
 {
     list_each(node, &down->conns) {
         struct conn *conn = container_of(node, struct conn, node);
-        if (!conn->req)
+        if (!conn->begun)
             conn_throw_out(conn);
     }
 }

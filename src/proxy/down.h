@@ -6,7 +6,8 @@
  *
  * What libmicrohttpd 0.9.75 does before we see a request, and nobody can undo: folded header
  * lines are joined, and what follows a NUL in a line is dropped. Do not put a proxy in front that
- * shares one connection to us between several clients.
+ * shares one connection to us between several clients. Heads larger than the pool and a
+ * Content-Length that is no number are refused by libmicrohttpd itself, in HTML.
  */
 #ifndef PROXY_DOWN_H
 #define PROXY_DOWN_H
@@ -56,7 +57,7 @@ void down_adopt(struct down *down, int fd, const struct sockaddr *address, sockl
                 uint64_t client_ms);
 /* Calls the request of a parked connection again, soon. Nothing if it is not parked. */
 void down_wake(struct conn *conn);
-/* Closes the connections without a request; the others close after theirs (req.c sees to it). */
+/* Closes the connections that are not in the middle of an exchange; the others close after theirs (req.c sees to it). */
 void down_close_idle(struct down *down);
 
 #endif

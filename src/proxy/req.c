@@ -50,8 +50,13 @@ struct req *req_new(struct worker *worker, struct conn *conn, const char *target
     req->started_us = clock_mono_us();
     write_id(req->id, (uint64_t)worker->id_base << 32 | worker->next_id++);
     str_adds(&req->target, target);
-    atomic_fetch_add_explicit(&worker->stats.in_flight, 1, memory_order_relaxed);
     return req;
+}
+
+void req_begin(struct req *req)
+{
+    req->begun = true;
+    atomic_fetch_add_explicit(&req->worker->stats.in_flight, 1, memory_order_relaxed);
 }
 
 void req_free(struct req *req)
@@ -146,13 +151,15 @@ void req_finish(struct req *req, bool whole)
         struct err err = {.code = ERR_UP_BROKEN, .text = "The client left."};
         flight_break(req->upload, &err);
     }
-    accesslog_request(worker, req, whole);
+    if (req->begun) {
+        accesslog_request(worker, req, whole);
+        atomic_fetch_sub_explicit(&worker->stats.in_flight, 1, memory_order_relaxed);
+    }
     if (req->upload)
         flight_man(req->upload, NULL);
     flight_unref(take(req->upload));
     if (req->flight)
         flight_leave(req->flight, &req->reader);
     flight_unref(take(req->flight));
-    atomic_fetch_sub_explicit(&worker->stats.in_flight, 1, memory_order_relaxed);
     recycle(req);
 }

@@ -3,7 +3,8 @@
  * libmicrohttpd's side (down.c) calls in this order, always on the worker's thread:
  *
  *   req_new    the request line is there
- *   req_run    method, fields and head_size are filled in, and a body is announced
+ *   req_begin  the head is whole: method, fields and head_size are filled in
+ *   req_run    a body is announced
  *   req_take   0 or more times: bytes of the body
  *   req_run    the body is whole (received is set); and again whenever the connection was parked
  *              and woken
@@ -59,9 +60,11 @@ struct req {
     char method[24];
     bool method_fits;
     struct fields fields;
+    bool bad_field;   /* one of the fields was none: it is missing above */
     size_t head_size; /* bytes of request line and fields */
     int64_t length;   /* of the body: bytes, UP_LENGTH_NONE, UP_LENGTH_UNKNOWN */
 
+    bool begun;            /* the head is whole: it counts as in flight */
     bool received;         /* the body is whole */
     uint64_t body_bytes;
     struct str whole;      /* a short body, … */
@@ -81,6 +84,7 @@ struct req {
 };
 
 struct req *req_new(struct worker *worker, struct conn *conn, const char *target);
+void req_begin(struct req *req);
 /* How many of the bytes it took; fewer than given: park until it is woken. */
 size_t req_take(struct req *req, const char *bytes, size_t len);
 enum req_next req_run(struct req *req);

@@ -98,6 +98,9 @@ static enum req_next step_route(struct req *req)
     if (!req->method_fits || !field_is_token(req->method, strlen(req->method)) ||
         strcmp(req->method, "CONNECT") == 0)
         fault = "The request's method is not one that can be served here.";
+    if (!fault && req->bad_field)
+        fault = "The request has a header field with a blank or another wrong character in its "
+                "name or value.";
     if (!fault)
         fault = framing_fault(req);
     if (!fault)
