@@ -146,9 +146,9 @@ static void fit_head(struct req *req)
     reply_from_err(&req->reply, &err, req->id);
 }
 
-/* A request's head that fills the connection's pool leaves libmicrohttpd no room for any answer's;
- * nothing was sent on this connection for this request yet, so we can. */
-static enum MHD_Result answer_past_mhd(struct conn *conn)
+/* A request's head that fills the connection's pool leaves libmicrohttpd no room for any answer's.
+ * Nothing was sent for this request yet, so we can say it ourselves, and close. */
+static void refuse_past_mhd(struct conn *conn)
 {
     struct reply *reply = &conn->req->reply;
     struct str text = STR_INIT;
@@ -164,7 +164,6 @@ static enum MHD_Result answer_past_mhd(struct conn *conn)
         send(conn->fd, text.text, text.len, MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t)text.len;
     str_release(&text);
     conn->linger = true;
-    return MHD_NO;
 }
 
 static enum MHD_Result answer(struct conn *conn)
@@ -173,8 +172,10 @@ static enum MHD_Result answer(struct conn *conn)
     struct MHD_Response *response;
     enum MHD_Result result;
 
-    if (req->head_size > DOWN_HEAD_MAX)
-        return answer_past_mhd(conn);
+    if (req->head_size > DOWN_HEAD_MAX) {
+        refuse_past_mhd(conn);
+        return MHD_NO;
+    }
     fit_head(req);
     response = response_of(conn, &req->reply);
     if (!response)
@@ -298,6 +299,15 @@ static void *on_target(void *arg, const char *target, struct MHD_Connection *mhd
     (void)arg;
     conn->req = req_new(conn->lane->worker, conn, target ? target : "");
     conn_expect_head_end(conn);
+    /* The rest of a head whose first line nearly fills the pool is never read by libmicrohttpd
+     * 0.9.75: it waits for bytes with no room to put them. */
+    if (conn->req->target.len > DOWN_HEAD_MAX) {
+        conn->req->head_size = conn->req->target.len;
+        req_begin(conn->req);
+        if (req_run(conn->req) == REQ_REPLY)
+            refuse_past_mhd(conn);
+        conn_throw_out(conn);
+    }
     return conn->req;
 }
 
