@@ -1,8 +1,10 @@
 #include "cmd.h"
 
+#include <fcntl.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/mem.h"
 
@@ -52,7 +54,7 @@ void command_print_help(const struct command *c)
         fputs(c->own_flags, stdout);
     conf_print_help(stdout, c->scope);
     printf("  %-22s %s\n", "--help", "print this");
-    if (c->scope)
+    if (c->scope & CONF_SERVE)
         printf("\nA TIME is such as 500ms, 30s, 5m or off. Every option may also be given as\n"
                "GOPROXYAI_NAME in the environment, or as 'name = value' in the config file\n"
                "($XDG_CONFIG_HOME/goproxyai/config); the flag wins.\n");
@@ -129,12 +131,26 @@ int cmd_help(const struct command *self, int argc, char **argv)
     return 0;
 }
 
+/* A closed standard descriptor would become one of ours, and the log would write into it. For
+ * reading only, so that writing to it fails as it should. */
+static void open_standard_descriptors(void)
+{
+    int fd;
+
+    do
+        fd = open("/dev/null", O_RDONLY);
+    while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd >= 0)
+        close(fd);
+}
+
 int main(int argc, char **argv)
 {
     const struct command *command;
     struct err err;
     int status;
 
+    open_standard_descriptors();
     if (argc < 2) {
         commands_print_help();
         return 2;

@@ -27,10 +27,12 @@ static unsigned char spelled(const char *s, size_t left, size_t *len)
     return (unsigned char)*s;
 }
 
-/* A backslash counts as a slash: some servers take it for one. */
+/* A backslash counts as a slash: some servers take it for one. What follows a ';', or an encoded
+ * '?' or '#', is no part of a segment's name for others. */
 static bool has_dot_segment(const char *path, size_t path_len)
 {
     size_t dots = 0, others = 0, len;
+    bool name_over = false;
 
     for (size_t i = 0; i < path_len; i += len) {
         unsigned char c = spelled(path + i, path_len - i, &len);
@@ -39,6 +41,9 @@ static bool has_dot_segment(const char *path, size_t path_len)
             if (others == 0 && (dots == 1 || dots == 2))
                 return true;
             dots = others = 0;
+            name_over = false;
+        } else if (name_over || c == ';' || c == '?' || c == '#') {
+            name_over = true;
         } else if (c == '.') {
             dots++;
         } else {

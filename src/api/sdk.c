@@ -1,25 +1,23 @@
 #include "api/sdk.h"
 
-#include <stdlib.h>
-
 #define SDK_DEADLINE_MS (INT64_C(600) * 1000)
+#define MARGIN_MS 2000 /* a second was cut off, and a second for the way */
 #define DAY_MS (INT64_C(86400) * 1000)
 
 /* The Python SDK may send fractions ("0.5"); "NOT_GIVEN" and the like are no number. */
 static int64_t seconds_to_ms(const char *text)
 {
-    char *end;
+    const char *end;
     double seconds;
 
-    if (!text || *text < '0' || *text > '9')
+    if (!text || !(end = str_to_decimal(text, &seconds)) || *end || !(seconds > 0))
         return 0;
-    seconds = strtod(text, &end);
-    if (*end || !(seconds > 0))
-        return 0;
-    return seconds > (double)DAY_MS / 1000 ? DAY_MS : (int64_t)(seconds * 1000 + 0.5);
+    if (seconds > (double)DAY_MS / 1000)
+        return DAY_MS;
+    return seconds < 0.001 ? 1 : (int64_t)(seconds * 1000 + 0.5);
 }
 
-int64_t sdk_deadline_ms(const struct fields *request)
+struct sdk_deadline sdk_deadline_of(const struct fields *request)
 {
     const char *lang = NULL, *read_timeout = NULL, *timeout = NULL;
     int64_t ms;
@@ -37,5 +35,9 @@ int64_t sdk_deadline_ms(const struct fields *request)
     ms = seconds_to_ms(read_timeout);
     if (ms == 0)
         ms = seconds_to_ms(timeout);
-    return ms == 0 && lang ? SDK_DEADLINE_MS : ms;
+    if (ms == 0 && lang)
+        ms = SDK_DEADLINE_MS;
+    if (ms == 0)
+        return (struct sdk_deadline){0, 0};
+    return (struct sdk_deadline){ms + MARGIN_MS, ms > SDK_DEADLINE_MS ? ms : SDK_DEADLINE_MS};
 }

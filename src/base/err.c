@@ -55,7 +55,8 @@ int err_wrap(struct err *err, const char *format, ...)
     /* A text that no longer fits is cut: better than none. */
     int n = snprintf(err->text, sizeof(err->text), "%s: ", context);
     if (n > 0 && (size_t)n < sizeof(err->text))
-        snprintf(err->text + n, sizeof(err->text) - (size_t)n, "%.*s", 500, inner);
+        snprintf(err->text + n, sizeof(err->text) - (size_t)n, "%.*s",
+                 (int)(sizeof(err->text) - (size_t)n - 1), inner);
     return -1;
 }
 

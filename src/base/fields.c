@@ -32,7 +32,7 @@ static const uint32_t tchar[3] = {0x03ff6cfa, 0xc7fffffe, 0x57ffffff};
 
 void fields_wipe(struct fields *f)
 {
-    mem_wipe(f->bytes.text, f->bytes.len);
+    mem_wipe(f->bytes.text, f->bytes.cap); /* what was cleared before as well */
     fields_release(f);
 }
 
@@ -121,13 +121,16 @@ bool fields_continue(struct fields *f, const char *more, size_t len)
     trim(&more, &len);
     if (!last.name || !value_is_safe(more, len))
         return false;
+    if (len == 0)
+        return true;
     start = (size_t)(last.name - f->bytes.text) - sizeof(lengths);
     f->bytes.len--; /* the value's NUL */
-    str_add(&f->bytes, " ", 1);
+    if (last.value_len)
+        str_add(&f->bytes, " ", 1);
     str_add(&f->bytes, more, len);
     str_add(&f->bytes, "", 1);
     lengths.name = (uint32_t)last.name_len;
-    lengths.value = (uint32_t)(last.value_len + 1 + len);
+    lengths.value = (uint32_t)(last.value_len + (last.value_len > 0) + len);
     memcpy(f->bytes.text + start, &lengths, sizeof(lengths));
     return true;
 }

@@ -72,7 +72,16 @@ void json_print(const struct json *root, struct str *out)
 
 struct json *json_parse(const char *text, size_t len)
 {
-    return wrap(cJSON_ParseWithLength(text, len));
+    const char *end = text;
+    cJSON *root = cJSON_ParseWithLengthOpts(text, len, &end, 0);
+
+    while (root && end < text + len && strchr(" \t\r\n", *end) && *end)
+        end++;
+    if (root && end < text + len) { /* something follows the document */
+        cJSON_Delete(root);
+        root = NULL;
+    }
+    return wrap(root);
 }
 
 const struct json *json_member(const struct json *object, const char *name)

@@ -124,3 +124,18 @@ bool str_to_u64(const char *s, size_t len, unsigned long long *value)
     *value = v;
     return true;
 }
+
+const char *str_to_decimal(const char *s, double *value)
+{
+    size_t whole = strspn(s, "0123456789"), len = whole;
+    char text[64];
+
+    if (whole && s[len] == '.' && s[len + 1] >= '0' && s[len + 1] <= '9')
+        len += 1 + strspn(s + len + 1, "0123456789");
+    if (whole == 0 || len >= sizeof(text))
+        return NULL;
+    memcpy(text, s, len);
+    text[len] = '\0';
+    *value = strtod(text, NULL);
+    return s + len;
+}

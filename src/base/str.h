@@ -51,5 +51,8 @@ bool str_is_nocase(const char *a, const char *b);
 bool str_starts(const char *s, const char *prefix);
 /* Decimal digits only, no sign, no blank; false when empty, not a number or too large. */
 bool str_to_u64(const char *s, size_t len, unsigned long long *value);
+/* Digits, perhaps a point and more digits ("1", "1.5"): what strtod takes besides (signs, blanks,
+ * exponents, hexadecimals, "inf") is no number here. *end is after it; NULL if there is none. */
+const char *str_to_decimal(const char *s, double *value);
 
 #endif

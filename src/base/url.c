@@ -136,3 +136,15 @@ void url_add_masked(struct str *out, const struct url *url)
     url_add_authority(out, url);
     str_adds(out, url->path);
 }
+
+void url_mask_all(char *text)
+{
+    for (char *start = strstr(text, "://"); start; start = strstr(start, "://")) {
+        char *at;
+
+        start += 3;
+        at = memrchr(start, '@', strcspn(start, "/?# \"'"));
+        if (at)
+            memset(start, '*', (size_t)(at - start));
+    }
+}

@@ -22,6 +22,9 @@ void url_release(struct url *url);
 
 /* Appends the URL with "***" in the password's place: fit for logs. */
 void url_add_masked(struct str *out, const struct url *url);
+/* Overwrites what stands between "://" and '@' anywhere in a text with '*': for the words of a
+ * library that quotes URLs. */
+void url_mask_all(char *text);
 /* Appends host:port as it stands in a Host field: no port where it is the scheme's own. */
 void url_add_authority(struct str *out, const struct url *url);
 

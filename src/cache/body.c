@@ -57,9 +57,17 @@ static uint64_t unread(const struct body *body)
     return list_empty(&body->readers) ? 0 : body->end_ - slowest_offset(body);
 }
 
-/* Frees the chunks before `offset`; those that all readers have passed. */
+static bool is_whole(const struct body *body)
+{
+    return body->state == BODY_COMPLETE && body->begin_ == 0 && body->first_ == body->last_;
+}
+
+/* Frees the chunks before `offset`; those that all readers have passed. What body_whole() gave
+ * away stays. */
 static void let_go(struct body *body, uint64_t offset)
 {
+    if (is_whole(body))
+        return;
     while (body->first_ && body->begin_ + body->first_->len <= offset) {
         struct chunk *gone = body->first_;
 
@@ -142,7 +150,7 @@ bool body_append(struct body *body, const void *bytes, size_t len)
         store(body, bytes, len);
         body_notify_locked(body);
     }
-    room = unread(body) < body->high;
+    room = unread(body) <= body->high;
     body->filler_waits = !room;
     pthread_mutex_unlock(&body->lock);
     return room;
@@ -153,6 +161,7 @@ void body_end(struct body *body, enum body_state how)
     pthread_mutex_lock(&body->lock);
     assert(body->state == BODY_OPEN && how != BODY_OPEN);
     body->state = how;
+    body->filler_waits = false;
     body_notify_locked(body);
     pthread_mutex_unlock(&body->lock);
 }
@@ -233,6 +242,15 @@ enum body_read body_read(struct body_reader *reader, void *buf, size_t *len)
     return result;
 }
 
+void body_leave_locked(struct body_reader *reader)
+{
+    struct body *body = reader->body;
+
+    list_remove(&reader->node);
+    reader->body = NULL;
+    after_reading(body);
+}
+
 void body_leave(struct body_reader *reader)
 {
     struct body *body = reader->body;
@@ -240,9 +258,7 @@ void body_leave(struct body_reader *reader)
     if (!body)
         return;
     pthread_mutex_lock(&body->lock);
-    list_remove(&reader->node);
-    reader->body = NULL;
-    after_reading(body);
+    body_leave_locked(reader);
     pthread_mutex_unlock(&body->lock);
 }
 
@@ -251,8 +267,7 @@ bool body_whole(struct body *body, const void **bytes, size_t *len)
     bool whole;
 
     pthread_mutex_lock(&body->lock);
-    whole = body->state == BODY_COMPLETE && body->begin_ == 0 &&
-            (!body->first_ || !body->first_->next);
+    whole = is_whole(body);
     if (whole) {
         *bytes = body->first_ ? body->first_->bytes : (const unsigned char *)"";
         *len = body->first_ ? body->first_->len : 0;

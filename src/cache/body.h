@@ -80,9 +80,9 @@ void body_leave(struct body_reader *reader); /* no notify comes afterwards; may 
  * is good as long as the body is (it will not change any more). */
 bool body_whole(struct body *body, const void **bytes, size_t *len);
 
-/* For a flight, which has more to tell than bytes: notifies the parked readers. The caller holds
- * the lock. */
-void body_notify_locked(struct body *body);
+/* For a flight, which has more to tell than bytes, with the lock held. */
+void body_notify_locked(struct body *body); /* the parked readers */
+void body_leave_locked(struct body_reader *reader);
 
 enum body_state body_state(struct body *body);
 uint64_t body_size(struct body *body); /* bytes so far */

@@ -121,12 +121,25 @@ enum flight_state flight_look(struct flight *flight, struct body_reader *reader)
     return state;
 }
 
+bool flight_is_open(struct flight *flight, struct body_reader *reader)
+{
+    bool open;
+
+    pthread_mutex_lock(&flight->body.lock);
+    open = flight->body.state == BODY_OPEN;
+    if (open)
+        reader->parked = true;
+    pthread_mutex_unlock(&flight->body.lock);
+    return open;
+}
+
 void flight_leave(struct flight *flight, struct body_reader *reader)
 {
     if (!reader->body)
         return;
-    body_leave(reader);
+    /* In one go: of two readers that leave together one is the last. */
     pthread_mutex_lock(&flight->body.lock);
+    body_leave_locked(reader);
     if (flight->body.state == BODY_OPEN && list_empty(&flight->body.readers) &&
         flight->filler.on_abandoned)
         flight->filler.on_abandoned(flight->filler.arg);

@@ -69,6 +69,8 @@ void flight_fail(struct flight *flight, const struct err *err);  /* before it */
 bool flight_join(struct flight *flight, struct body_reader *reader,
                  void (*notify)(struct body_reader *));
 enum flight_state flight_look(struct flight *flight, struct body_reader *reader);
+/* Parks the reader, wherever it stands, if more is to come; else false. */
+bool flight_is_open(struct flight *flight, struct body_reader *reader);
 void flight_leave(struct flight *flight, struct body_reader *reader);
 
 #endif

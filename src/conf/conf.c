@@ -297,7 +297,7 @@ void conf_print_help(FILE *out, enum conf_scope scope)
         snprintf(left, sizeof(left), "--%s%s%s", o->flag, o->metavar ? " " : "",
                  o->metavar ? o->metavar : "");
         fprintf(out, "  %-22s %s", left, o->help);
-        if (*o->value && o->type != CONF_SWITCH)
+        if (*o->value)
             fprintf(out, " [%s]", o->value);
         if (o->plain)
             fprintf(out, " ($%s)", o->plain);

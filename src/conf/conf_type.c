@@ -1,7 +1,5 @@
 #include "conf/conf_type.h"
 
-#include <stdlib.h>
-
 #include "base/mem.h"
 #include "base/url.h"
 
@@ -36,16 +34,12 @@ int64_t conf_duration_ms(const char *text)
     if (!*text)
         return -1;
     while (*text) {
-        char *end;
         double value;
         int64_t unit;
 
-        if (*text < '0' || *text > '9') /* strtod also takes signs, "inf" and hexadecimals */
+        text = str_to_decimal(text, &value);
+        if (!text)
             return -1;
-        if (text[0] == '0' && (text[1] == 'x' || text[1] == 'X'))
-            return -1;
-        value = strtod(text, &end);
-        text = end;
         unit = unit_ms(&text);
         if (unit < 0)
             return -1;
@@ -54,7 +48,7 @@ int64_t conf_duration_ms(const char *text)
             return -1;
     }
     /* What was meant as a time does not become "off" by rounding. */
-    return total > 0 && total < 1 ? 1 : (int64_t)total;
+    return total > 0 && total < 1 ? 1 : (int64_t)(total + 0.5);
 }
 
 static int check_switch(const char *text, int64_t *number, struct str *why)

@@ -10,11 +10,11 @@
 #define PATH_SHOWN 200
 
 /* What comes from outside cannot write to the terminal: control characters become '?'. */
-static void add_printable(struct str *line, const char *text, size_t len)
+static void add_printable(struct str *line, const char *text, size_t len, size_t most)
 {
-    for (size_t i = 0; i < len && i < PATH_SHOWN; i++)
-        str_addc(line, text[i] > ' ' && text[i] < 0x7f ? text[i] : '?');
-    if (len > PATH_SHOWN)
+    for (size_t i = 0; i < len && i < most; i++)
+        str_addc(line, text[i] >= ' ' && text[i] < 0x7f ? text[i] : '?');
+    if (len > most)
         str_adds(line, "...");
 }
 
@@ -84,9 +84,9 @@ void accesslog_request(struct worker *worker, const struct req *req, bool whole)
     str_clear(line);
     str_adds(line, worker_hms(worker));
     str_addc(line, ' ');
-    add_printable(line, req->method, strlen(req->method));
+    add_printable(line, req->method, strlen(req->method), PATH_SHOWN);
     str_addc(line, ' ');
-    add_printable(line, req->target.text, route_path_len(req->target.text));
+    add_printable(line, req->target.text, route_path_len(req->target.text), PATH_SHOWN);
     str_addc(line, ' ');
     if (req->replied)
         add_number(line, req->reply.status);
@@ -98,8 +98,11 @@ void accesslog_request(struct worker *worker, const struct req *req, bool whole)
     add_duration(line, clock_mono_us() - req->started_us);
     str_addc(line, ' ');
     add_size(line, req->replied ? bytes : 0);
-    if (wrong)
-        str_addf(line, " (%s)", wrong);
+    if (wrong) {
+        str_adds(line, " (");
+        add_printable(line, wrong, strlen(wrong), sizeof(req->err->text));
+        str_addc(line, ')');
+    }
     str_addc(line, '\n');
     log_text(worker->server->log, line->text, line->len);
     atomic_fetch_add_explicit(&worker->stats.requests, 1, memory_order_relaxed);

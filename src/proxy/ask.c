@@ -31,18 +31,27 @@ static int connect_in_time(const struct addrinfo *a)
     return -1;
 }
 
-static int connect_to(const char *address, unsigned port, struct err *err)
+static int try_address(const char *address, unsigned port)
 {
-    struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *found;
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICHOST}, *found;
     char service[8];
     int fd = -1;
 
     snprintf(service, sizeof(service), "%u", port);
     if (getaddrinfo(address, service, &hints, &found) != 0)
-        return err_set(err, ERR_USAGE, "'%s' is no address: check --listen", address);
-    for (struct addrinfo *a = found; a && fd < 0; a = a->ai_next)
-        fd = connect_in_time(a);
+        return -1;
+    fd = connect_in_time(found);
     freeaddrinfo(found);
+    return fd;
+}
+
+static int connect_to(const char *address, unsigned port, struct err *err)
+{
+    bool both = strcmp(address, "localhost") == 0; /* whatever /etc/hosts says of it */
+    int fd = try_address(both ? "127.0.0.1" : address, port);
+
+    if (fd < 0 && both)
+        fd = try_address("::1", port);
     if (fd < 0)
         return err_set(err, ERR_UNHEALTHY,
                        "no proxy answers on %s port %u: start it with goproxyai serve, or name "

@@ -10,7 +10,7 @@
 #include "base/mem.h"
 
 #define BODY_WINDOW_BYTES 1024 /* the least that a body must bring per client_ms */
-#define LINGER_MS 2000
+#define LINGER_MS 5000
 #define GONE_MS 20 /* for what a client that left had sent before */
 
 void conn_format_address(char *buf, size_t size, const struct sockaddr *address)
@@ -75,6 +75,7 @@ struct conn *conn_new(struct loop *loop, int fd, const struct sockaddr *address,
 
     list_init(&conn->node);
     list_init(&conn->garbage.node);
+    list_init(&conn->early);
     conn->loop = loop;
     conn->fd = fd;
     conn->client_ms = client_ms;
@@ -155,6 +156,7 @@ void conn_close(struct conn *conn)
     loop_unwatch(conn->loop, &conn->watch);
     timer_cancel(&conn->loop->timers, &conn->timer);
     list_remove(&conn->node);
+    list_remove(&conn->early);
     if (conn->linger)
         start_drain(conn);
     loop_free_later(conn->loop, &conn->garbage, free_conn);
@@ -202,4 +204,13 @@ void conn_throw_out(struct conn *conn)
     conn->gone = true;
     shutdown(conn->fd, SHUT_RDWR); /* libmicrohttpd finds it at its end */
     conn->on_gone(conn);
+}
+
+void conn_reset(struct conn *conn)
+{
+    /* SO_LINGER would come too late: libmicrohttpd shuts down before it closes, which is a FIN.
+     * Dissolving the association of a connected socket (connect(2)) sends an RST at once. */
+    struct sockaddr none = {.sa_family = AF_UNSPEC};
+
+    (void)connect(conn->fd, &none, sizeof(none));
 }

@@ -28,6 +28,7 @@ struct lane;
 
 struct conn {
     struct list node; /* of its lane */
+    struct list early; /* down->early */
     struct garbage garbage;
     struct watch watch;
     struct timer timer;
@@ -64,6 +65,8 @@ void conn_expect_body(struct conn *conn);
 void conn_got_body(struct conn *conn, size_t len);
 void conn_expect_nothing(struct conn *conn); /* busy: it is the upstream's turn, or ours */
 
+/* Sends an RST: what follows is libmicrohttpd's to close. */
+void conn_reset(struct conn *conn);
 /* Ends it at once, from outside of libmicrohttpd's callbacks. */
 void conn_throw_out(struct conn *conn);
 

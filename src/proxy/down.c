@@ -92,11 +92,8 @@ static ssize_t on_read(void *arg, uint64_t at, char *buf, size_t max)
     if (n == REQ_READ_END)
         return MHD_CONTENT_READER_END_OF_STREAM;
     if (n == REQ_READ_BROKEN || conn->gone) {
-        if (conn->req->reply.until_close) {
-            /* The one way to tell a client that closing is not the end. */
-            struct linger reset = {.l_onoff = 1};
-            setsockopt(conn->fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
-        }
+        if (conn->req->reply.until_close)
+            conn_reset(conn); /* the one way to tell that closing is not the end */
         return MHD_CONTENT_READER_END_WITH_ERROR;
     }
     park(conn);
@@ -114,7 +111,8 @@ static struct MHD_Response *response_of(struct conn *conn, const struct reply *r
         reply->length >= 0 ? (uint64_t)reply->length : MHD_SIZE_UNKNOWN,
         /* Chunks are made in the connection's pool and need no block. */
         reply->length >= 0 || reply->until_close ? BLOCK_BYTES : 1, on_read, conn, NULL);
-    if (response && reply->until_close)
+    /* Also for a 304 without a length, which would else be said to be chunked. */
+    if (response && (reply->until_close || (reply->status == 304 && reply->length < 0)))
         MHD_set_response_options(response, MHD_RF_HTTP_1_0_COMPATIBLE_STRICT, MHD_RO_END);
     return response;
 }
@@ -143,27 +141,57 @@ static void fit_head(struct req *req)
     err_set(&err, ERR_UP_ANSWER,
             "The upstream's answer has %zu bytes of header fields: too many to pass on.",
             reply_head_size(&req->reply));
-    reply_from_err(&req->reply, &err, req->id);
+    fields_clear(&req->reply.own);
+    reply_from_err(&req->reply, &err, true, req->id);
 }
 
-/* A request's head that fills the connection's pool leaves libmicrohttpd no room for any answer's.
- * Nothing was sent for this request yet, so we can say it ourselves, and close. */
-static void refuse_past_mhd(struct conn *conn)
+/* libmicrohttpd takes no answer in the middle of a body, and has no room for one beside a head
+ * that fills the connection's pool. Nothing was sent for this request yet, so we can write the
+ * answer ourselves, and close. */
+static void answer_past_mhd(struct conn *conn)
 {
-    struct reply *reply = &conn->req->reply;
+    struct req *req = conn->req;
+    struct reply *reply = &req->reply;
     struct str text = STR_INIT;
+    char block[4096];
+    ssize_t n;
 
-    str_addf(&text, "HTTP/1.1 %u Refused\r\nConnection: close\r\nContent-Length: %zu\r\n",
-             reply->status, reply->len);
-    fields_each(h, &reply->own)
-        str_addf(&text, "%s: %s\r\n", h.name, h.value);
-    str_adds(&text, "\r\n");
-    str_add(&text, reply->bytes, reply->len);
-    /* A fresh socket buffer takes so little whole; if not, there is nobody to tell. */
-    conn->req->replied =
+    reply_write_head(reply, MHD_get_reason_phrase_for(reply->status), &text);
+    if (reply->kind == REPLY_WHOLE)
+        str_add(&text, reply->bytes, reply->len);
+    else
+        while ((n = req_read(req, block, sizeof(block))) > 0)
+            str_add(&text, block, (size_t)n);
+    /* A socket's buffer takes so little whole; if not, the client sees that it was cut. */
+    req->replied =
         send(conn->fd, text.text, text.len, MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t)text.len;
     str_release(&text);
     conn->linger = true;
+}
+
+void down_answer_early(struct conn *conn)
+{
+    struct down *down = &conn->lane->down;
+
+    if (!list_empty(&conn->early))
+        return;
+    list_append(&down->early, &conn->early);
+    mark_due(down);
+}
+
+static void answer_early_ones(struct down *down)
+{
+    struct list *node;
+
+    while ((node = list_pop(&down->early))) {
+        struct conn *conn = container_of(node, struct conn, early);
+
+        if (!conn->req || conn->req->received || req_run(conn->req) != REQ_REPLY)
+            continue;
+        answer_past_mhd(conn);
+        /* It goes on reading (and swallowing) the body: some clients are taken aback by a
+         * connection that ends while they write. At the body's end step "done" closes it. */
+    }
 }
 
 static enum MHD_Result answer(struct conn *conn)
@@ -173,7 +201,7 @@ static enum MHD_Result answer(struct conn *conn)
     enum MHD_Result result;
 
     if (req->head_size > DOWN_HEAD_MAX) {
-        refuse_past_mhd(conn);
+        answer_past_mhd(conn);
         return MHD_NO;
     }
     fit_head(req);
@@ -302,10 +330,11 @@ static void *on_target(void *arg, const char *target, struct MHD_Connection *mhd
     /* The rest of a head whose first line nearly fills the pool is never read by libmicrohttpd
      * 0.9.75: it waits for bytes with no room to put them. */
     if (conn->req->target.len > DOWN_HEAD_MAX) {
+        conn->begun = true;
         conn->req->head_size = conn->req->target.len;
         req_begin(conn->req);
         if (req_run(conn->req) == REQ_REPLY)
-            refuse_past_mhd(conn);
+            answer_past_mhd(conn);
         conn_throw_out(conn);
     }
     return conn->req;
@@ -406,6 +435,7 @@ int down_init(struct down *down, struct loop *loop, struct lane *lane, unsigned 
 
     *down = (struct down){.loop = loop, .lane = lane, .on_due = on_due, .on_closed = on_closed};
     list_init(&down->conns);
+    list_init(&down->early);
     timer_init(&down->again, on_again);
     down->mhd = MHD_start_daemon(
         (unsigned)MHD_USE_EPOLL | (unsigned)MHD_ALLOW_SUSPEND_RESUME |
@@ -438,6 +468,7 @@ void down_run(struct down *down)
 
     down->due = false;
     down->moved = false;
+    answer_early_ones(down);
     MHD_run(down->mhd);
     /* A wait of 0: something was read or is to be written, and epoll will not report it. With
      * dozing connections it is always 0; then another run is worth while if this one brought

@@ -42,9 +42,23 @@ bool header_is_end_to_end(const struct header_hops *hops, const struct field *h)
 
 bool header_wants_websocket(const struct fields *request)
 {
-    fields_each(h, request)
-        if (str_same_nocase(h.name, h.name_len, "upgrade", 7) &&
-            field_has_token(h.value, "websocket", 9))
+    bool websocket = false, upgrade = false;
+
+    fields_each(h, request) {
+        websocket |= str_same_nocase(h.name, h.name_len, "upgrade", 7) &&
+                     field_has_token(h.value, "websocket", 9);
+        upgrade |= str_same_nocase(h.name, h.name_len, "connection", 10) &&
+                   field_has_token(h.value, "upgrade", 7);
+    }
+    return websocket && upgrade; /* without Connection it asks for nothing (RFC 9110 7.8) */
+}
+
+bool header_method_is_idempotent(const char *method)
+{
+    static const char *const methods[] = {"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"};
+
+    for (size_t i = 0; i < countof(methods); i++)
+        if (strcmp(method, methods[i]) == 0)
             return true;
     return false;
 }

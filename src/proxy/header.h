@@ -17,6 +17,9 @@ struct header_hops {
 struct header_hops header_hops_of(const struct fields *message);
 bool header_is_end_to_end(const struct header_hops *hops, const struct field *h);
 
+/* RFC 9110 section 9.2.2 */
+bool header_method_is_idempotent(const char *method);
+
 /* Does the request ask to change to WebSocket (RFC 6455 section 4.1)? */
 bool header_wants_websocket(const struct fields *request);
 

@@ -2,6 +2,8 @@
 
 #include "config.h"
 
+#include <inttypes.h>
+
 #include "api/apierr.h"
 
 #define X_PROXY "goproxyai/" PACKAGE_VERSION
@@ -34,6 +36,12 @@ static void add_own(struct reply *reply, const char *request_id)
         fields_adds(&reply->own, "X-Request-ID", request_id);
 }
 
+static void add_cache_story(struct reply *reply)
+{
+    fields_adds(&reply->own, "X-Cache", "BYPASS");
+    fields_adds(&reply->own, "Cache-Status", "goproxyai; fwd=bypass");
+}
+
 void reply_from_flight(struct reply *reply, struct flight *flight, bool head_only,
                        const char *request_id)
 {
@@ -50,8 +58,7 @@ void reply_from_flight(struct reply *reply, struct flight *flight, bool head_onl
         body_whole(&flight->body, &reply->bytes, &reply->len))
         reply->kind = REPLY_WHOLE;
     add_own(reply, request_id);
-    fields_adds(&reply->own, "X-Cache", "BYPASS");
-    fields_adds(&reply->own, "Cache-Status", "goproxyai; fwd=bypass");
+    add_cache_story(reply);
 }
 
 void reply_own_json(struct reply *reply, unsigned status, const char *request_id)
@@ -65,12 +72,14 @@ void reply_own_json(struct reply *reply, unsigned status, const char *request_id
     fields_adds(&reply->own, "Content-Type", "application/json");
 }
 
-void reply_from_err(struct reply *reply, const struct err *err, const char *request_id)
+void reply_from_err(struct reply *reply, const struct err *err, bool under_api,
+                    const char *request_id)
 {
     str_clear(&reply->text);
-    fields_clear(&reply->own);
     apierr_body(&reply->text, err);
     reply_own_json(reply, err_status(err->code), request_id);
+    if (under_api)
+        add_cache_story(reply);
 }
 
 static size_t size_of(const struct fields *fields)
@@ -81,4 +90,25 @@ static size_t size_of(const struct fields *fields)
 size_t reply_head_size(const struct reply *reply)
 {
     return 256 + size_of(reply->upstream) + size_of(&reply->own);
+}
+
+static void write_fields(struct str *text, const struct fields *fields, bool filter)
+{
+    if (!fields)
+        return;
+    fields_each(h, fields)
+        if (!filter || reply_passes(&h))
+            str_addf(text, "%s: %s\r\n", h.name, h.value);
+}
+
+void reply_write_head(const struct reply *reply, const char *reason, struct str *text)
+{
+    str_addf(text, "HTTP/1.1 %u %s\r\nConnection: close\r\n", reply->status, reason);
+    write_fields(text, reply->upstream, true);
+    write_fields(text, &reply->own, false);
+    if (reply->kind == REPLY_WHOLE)
+        str_addf(text, "Content-Length: %zu\r\n", reply->len);
+    else if (reply->length >= 0)
+        str_addf(text, "Content-Length: %" PRId64 "\r\n", reply->length);
+    str_adds(text, "\r\n");
 }

@@ -35,8 +35,9 @@ void reply_release(struct reply *reply);
  * upstream sent none. */
 void reply_from_flight(struct reply *reply, struct flight *flight, bool head_only,
                        const char *request_id);
-/* Our own error, OpenAI-shaped. */
-void reply_from_err(struct reply *reply, const struct err *err, const char *request_id);
+/* Our own error, OpenAI-shaped. under_api: in the place of an answer under /v1. */
+void reply_from_err(struct reply *reply, const struct err *err, bool under_api,
+                    const char *request_id);
 /* Our own JSON, which is in reply->text already. */
 void reply_own_json(struct reply *reply, unsigned status, const char *request_id);
 
@@ -44,6 +45,9 @@ void reply_own_json(struct reply *reply, unsigned status, const char *request_id
  * ourselves, and CORS ones: no web page shall read this proxy's answers. */
 bool reply_passes(const struct field *h);
 
+/* Appends the head as HTTP/1.1 text that ends the connection, for what cannot be said through
+ * libmicrohttpd. */
+void reply_write_head(const struct reply *reply, const char *reason, struct str *text);
 /* Bytes that the head takes on the wire, roughly from above. */
 size_t reply_head_size(const struct reply *reply);
 

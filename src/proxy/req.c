@@ -83,7 +83,7 @@ static void recycle(struct req *req)
     struct req clean = {.target = req->target, .whole = req->whole, .fields = req->fields,
                         .reply = {.own = req->reply.own, .text = req->reply.text}};
 
-    mem_wipe(clean.fields.bytes.text, clean.fields.bytes.len);
+    mem_wipe(clean.fields.bytes.text, clean.fields.bytes.cap);
     clear_text(&clean.target);
     clear_text(&clean.whole);
     clear_text(&clean.reply.text);

@@ -167,7 +167,10 @@ static void on_flight_news(struct body_reader *reader)
 {
     struct req *req = container_of(reader, struct req, reader);
 
-    down_wake(req->conn);
+    if (req->received)
+        down_wake(req->conn);
+    else
+        down_answer_early(req->conn);
 }
 
 static enum req_next step_lookup(struct req *req)
@@ -180,12 +183,17 @@ static enum req_next step_lookup(struct req *req)
     return goto_step(req, STEP_FETCH);
 }
 
-static int64_t silence_ms(const struct req *req)
+/* What the user set holds; else what an SDK says of itself; else the default. */
+static void set_silence(const struct req *req, struct up_order *order)
 {
     const struct endpoint *e = &req->worker->server->endpoint;
-    int64_t sdk_ms = e->silence_is_set ? 0 : sdk_deadline_ms(&req->fields);
+    struct sdk_deadline sdk = sdk_deadline_of(&req->fields);
 
-    return sdk_ms > 0 ? sdk_ms : e->silence_ms;
+    order->head_silence_ms = order->body_silence_ms = e->silence_ms;
+    if (!e->silence_is_set && sdk.head_ms > 0) {
+        order->head_silence_ms = sdk.head_ms;
+        order->body_silence_ms = sdk.body_ms;
+    }
 }
 
 static enum req_next step_fetch(struct req *req)
@@ -196,20 +204,20 @@ static enum req_next step_fetch(struct req *req)
                              .length = req->length,
                              .whole = &req->whole,
                              .growing = req->upload,
-                             .silence_ms = silence_ms(req),
                              .forwarded = {req->conn->address, req->id}};
 
+    set_silence(req, &order);
     up_start(&req->worker->up, &req->conn->lane->pool, &order, req->flight);
     return goto_step(req, STEP_WAIT);
 }
 
 static enum req_next step_wait(struct req *req)
 {
-    /* libmicrohttpd takes an answer only once the request is whole. If the answer came early, the
-     * transfer is over, nobody reads the upload any more, and it is swallowed. */
-    if (req->upload && !req->received)
+    /* An answer may come before the request is whole (413, say). Once it is whole itself it is
+     * given at once; what the client still sends is not wanted any more. */
+    if (req->upload && !req->received && flight_is_open(req->flight, &req->reader))
         return REQ_MORE;
-    if (req->upload && body_state(&req->upload->body) == BODY_OPEN)
+    if (req->upload && req->received && body_state(&req->upload->body) == BODY_OPEN)
         flight_complete(req->upload);
     switch (flight_look(req->flight, &req->reader)) {
     case FLIGHT_WAITING:
@@ -250,7 +258,7 @@ static enum req_next step_fail(struct req *req)
         req->close = true;
     if (body_to_come && !req->close)
         return REQ_MORE;
-    reply_from_err(&req->reply, req->err, req->id);
+    reply_from_err(&req->reply, req->err, route_of(req->target.text) == ROUTE_API, req->id);
     req->reply.close = req->close;
     req->step = STEP_DONE;
     return REQ_REPLY;

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -299,6 +300,9 @@ static void drain(struct server *server)
               before, (double)server->drain_ms / 1000);
     for (unsigned i = 0; i < server->worker_count; i++)
         worker_drain(&server->workers[i]);
+    /* Refuses new connections at once; the descriptors stay until the workers are gone. */
+    for (unsigned i = 0; i < server->listen_count; i++)
+        shutdown(server->listen_fds[i], SHUT_RDWR);
     while ((left = server_in_flight(server)) > 0 &&
            clock_mono_ms() - start < (uint64_t)server->drain_ms)
         if (next_signal(DRAIN_LOOK_MS))

@@ -6,8 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "base/crypto.h"
 #include "base/mem.h"
+#include "proxy/header.h"
 #include "proxy/up_answer.h"
 #include "proxy/up_explain.h"
 
@@ -16,7 +16,7 @@
 enum up_letter { LETTER_ROOM = 1, LETTER_ABANDONED = 2 };
 
 struct up {
-    struct list node;   /* home->spare */
+    struct list node;   /* home->spare, or pool->active */
     struct list todo;   /* pool->todo */
     struct letter letter;
     atomic_uint letter_says; /* enum up_letter, set by any thread */
@@ -28,14 +28,15 @@ struct up {
     struct str whole; /* the request's body, if it is held in one piece, … */
     struct flight *growing; /* … or grows */
     struct body_reader upload;
-    bool send_paused, recv_paused;
+    bool send_paused, recv_paused, send_again;
     uint64_t started_ms, heard_ms; /* heard: the upstream took or gave something */
-    int64_t silence_ms;
+    int64_t silence_ms, body_silence_ms;
+    bool idempotent;
+    unsigned tries;
     struct up_answer answer;
     struct err *err; /* set: the reason for which we ended it */
     struct str lines;
-    struct curl_slist *list;
-    size_t list_cap;
+    struct up_lines list; /* of the lines */
     char curl_says[CURL_ERROR_SIZE];
 };
 
@@ -80,6 +81,11 @@ static size_t on_header(char *line, size_t one, size_t len, void *arg)
             len = 0;
         } else {
             flight_set_head(up->flight, &head);
+            up->silence_ms = up->body_silence_ms;
+            /* An error ends the sending, but curl does not see the end while that is paused. */
+            up->send_again = up->send_paused;
+            if (up->send_again)
+                up_pool_todo(up->pool, &up->todo);
             fields_release(&up->answer.fields); /* trailers are not read */
         }
         break;
@@ -135,6 +141,24 @@ static void on_upload_more(struct body_reader *reader)
     up_pool_todo(up->pool, &up->todo);
 }
 
+/* Called each time before the request is written. curl would write it anew, several times, when a
+ * reused connection ends without an answer; but the upstream may have done its work, and that is
+ * paid for. */
+static int on_before_request(void *arg, char *ip, char *own_ip, int port, int own_port)
+{
+    struct up *up = arg;
+    long written = 0;
+
+    (void)ip;
+    (void)own_ip;
+    (void)port;
+    (void)own_port;
+    curl_easy_getinfo(up->easy, CURLINFO_REQUEST_SIZE, &written);
+    if (up->tries++ == 0 || written == 0 || (up->idempotent && up->tries == 2))
+        return CURL_PREREQFUNC_OK;
+    return CURL_PREREQFUNC_ABORT;
+}
+
 /* --- what others tell the transfer ---------------------------------------------------- */
 
 static void tell(struct up *up, unsigned what)
@@ -173,8 +197,8 @@ void up_todo(struct list *node)
         finish(up, CURLE_ABORTED_BY_CALLBACK);
         return;
     }
-    if (up->send_paused && !up->upload.parked) {
-        up->send_paused = false;
+    if (up->send_paused && (!up->upload.parked || up->send_again)) {
+        up->send_paused = up->send_again = false;
         resume = true;
     }
     if (up->recv_paused && (says & LETTER_ROOM)) {
@@ -231,72 +255,22 @@ static void on_deadline(struct timer *timer)
 
 /* --- setting up ----------------------------------------------------------------------- */
 
-/* curl's list of header lines, laid over our own text: two allocations a line saved. */
-static struct curl_slist *list_of(struct up *up)
-{
-    size_t n = 0, i = 0;
-
-    for (size_t at = 0; at < up->lines.len; at += strlen(up->lines.text + at) + 1)
-        n++;
-    if (n > up->list_cap) {
-        up->list = mem_grow(up->list, n * sizeof(*up->list));
-        up->list_cap = n;
-    }
-    for (size_t at = 0; at < up->lines.len; at += strlen(up->lines.text + at) + 1, i++)
-        up->list[i] = (struct curl_slist){.data = up->lines.text + at,
-                                          .next = i + 1 < n ? &up->list[i + 1] : NULL};
-    return n ? up->list : NULL;
-}
-
-static CURLcode on_tls(CURL *easy, void *ssl_ctx, void *arg)
-{
-    (void)easy;
-    return crypto_certs_trust(arg, ssl_ctx) == 0 ? CURLE_OK : CURLE_SSL_CACERT_BADFILE;
-}
-
-static void set_proxy(CURL *easy, const struct endpoint *e)
-{
-    if (e->proxy_from == PROXY_DIRECT)
-        curl_easy_setopt(easy, CURLOPT_PROXY, "");
-    if (e->proxy_from == PROXY_GIVEN) {
-        curl_easy_setopt(easy, CURLOPT_PROXY, e->proxy);
-        curl_easy_setopt(easy, CURLOPT_NOPROXY, ""); /* what is given is meant */
-    }
-    curl_easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
-}
-
 /* What never changes from one transfer of this worker to the next. */
 static void set_constants(struct up *up)
 {
-    const struct endpoint *e = up->home->endpoint;
     CURL *easy = up->easy;
 
+    up_pool_prepare(easy, &up->home->sockets, up->home->endpoint);
     curl_easy_setopt(easy, CURLOPT_PRIVATE, up);
     curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, up->curl_says);
-    curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(easy, CURLOPT_SHARE, up->home->share);
-    curl_easy_setopt(easy, CURLOPT_URL, e->root);
-    curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L);
-    curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
-    curl_easy_setopt(easy, CURLOPT_HTTP_VERSION,
-                     strcmp(e->base.scheme, "https") == 0 ? (long)CURL_HTTP_VERSION_2TLS
-                                                          : (long)CURL_HTTP_VERSION_1_1);
-    curl_easy_setopt(easy, CURLOPT_PIPEWAIT, 1L);
-    curl_easy_setopt(easy, CURLOPT_HTTP_CONTENT_DECODING, 0L);
-    curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
-    curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
-    curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)e->connect_ms);
     curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
     curl_easy_setopt(easy, CURLOPT_HEADERDATA, up);
     curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_bytes);
     curl_easy_setopt(easy, CURLOPT_WRITEDATA, up);
+    curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_before_request);
+    curl_easy_setopt(easy, CURLOPT_PREREQDATA, up);
     curl_easy_setopt(easy, CURLOPT_READFUNCTION, on_want_bytes);
     curl_easy_setopt(easy, CURLOPT_READDATA, up);
-    set_proxy(easy, e);
-    if (e->ca) {
-        curl_easy_setopt(easy, CURLOPT_SSL_CTX_FUNCTION, on_tls);
-        curl_easy_setopt(easy, CURLOPT_SSL_CTX_DATA, e->ca);
-    }
 }
 
 static struct up *up_new(struct up_home *home)
@@ -325,7 +299,7 @@ static void up_free(struct up *up)
     if (up->lines.len)
         mem_wipe(up->lines.text, up->lines.len);
     str_release(&up->lines);
-    free(up->list);
+    free(up->list.nodes);
     free(up);
 }
 
@@ -353,6 +327,7 @@ static void set_body(struct up *up, const struct up_order *order)
     /* A body that is not held whole cannot be sent twice, which a kept-alive connection that
      * turns out to be dead would need. */
     curl_easy_setopt(up->easy, CURLOPT_FRESH_CONNECT, streamed ? 1L : 0L);
+    curl_easy_setopt(up->easy, CURLOPT_FORBID_REUSE, 0L);
     if (order->length == UP_LENGTH_NONE) {
         if (strcmp(order->method, "HEAD") == 0)
             curl_easy_setopt(up->easy, CURLOPT_NOBODY, 1L);
@@ -383,20 +358,22 @@ void up_start(struct up_home *home, struct up_pool *pool, const struct up_order 
 
     up->pool = pool;
     up->flight = flight_ref(flight);
-    up->send_paused = up->recv_paused = false;
+    up->send_paused = up->recv_paused = up->send_again = false;
     up->curl_says[0] = '\0';
     up->started_ms = up->heard_ms = home->loop->now_ms;
-    up->silence_ms = order->silence_ms;
+    up->silence_ms = order->head_silence_ms;
+    up->body_silence_ms = order->body_silence_ms;
+    up->idempotent = header_method_is_idempotent(order->method);
+    up->tries = 0;
     if (order->whole) {
         up->whole = *order->whole;
         str_init(order->whole);
     }
-    up_pool_prepare(pool, up->easy);
     set_target(up, order->target);
     set_body(up, order);
     up_head_write(&up->lines, order->fields, order->length,
                   home->endpoint->forwarded ? &order->forwarded : NULL);
-    curl_easy_setopt(up->easy, CURLOPT_HTTPHEADER, list_of(up));
+    curl_easy_setopt(up->easy, CURLOPT_HTTPHEADER, up_lines_list(&up->list, &up->lines));
     if (order->growing) {
         bool joined = flight_join(order->growing, &up->upload, on_upload_more);
         assert(joined); /* nobody reads an upload before its transfer */
@@ -407,6 +384,7 @@ void up_start(struct up_home *home, struct up_pool *pool, const struct up_order 
     deadline = next_deadline(up);
     if (deadline != UINT64_MAX)
         timer_set(&home->loop->timers, &up->timer, deadline);
+    list_append(&pool->active, &up->node);
     if (up_pool_add(pool, up->easy) != 0) {
         struct err err;
 
@@ -423,33 +401,6 @@ void up_done(void *private_of_easy, int curl_code)
     finish(private_of_easy, (CURLcode)curl_code);
 }
 
-static enum up_trouble trouble_of(CURLcode code, bool connected)
-{
-    static const struct {
-        CURLcode code;
-        enum up_trouble trouble;
-    } rows[] = {
-        {CURLE_COULDNT_RESOLVE_HOST, UP_TROUBLE_NAME},
-        {CURLE_COULDNT_RESOLVE_PROXY, UP_TROUBLE_PROXY_NAME},
-        {CURLE_COULDNT_CONNECT, UP_TROUBLE_CONNECT},
-        {CURLE_PROXY, UP_TROUBLE_PROXY},
-        {CURLE_SSL_CONNECT_ERROR, UP_TROUBLE_TLS},
-        {CURLE_PEER_FAILED_VERIFICATION, UP_TROUBLE_TLS},
-        {CURLE_SSL_CACERT_BADFILE, UP_TROUBLE_TLS},
-        {CURLE_UNSUPPORTED_PROTOCOL, UP_TROUBLE_ANSWER}, /* HTTP/0.9 */
-        {CURLE_WEIRD_SERVER_REPLY, UP_TROUBLE_ANSWER},
-        {CURLE_HTTP2, UP_TROUBLE_ANSWER},
-    };
-
-    /* The one deadline that is curl's own is that for connecting. */
-    if (code == CURLE_OPERATION_TIMEDOUT && !connected)
-        return UP_TROUBLE_CONNECT_TIME;
-    for (size_t i = 0; i < countof(rows); i++)
-        if (rows[i].code == code)
-            return rows[i].trouble;
-    return UP_TROUBLE_CUT;
-}
-
 static struct err *explain(struct up *up, CURLcode code)
 {
     struct up_trouble_facts facts = {.detail = up->curl_says};
@@ -458,8 +409,11 @@ static struct err *explain(struct up *up, CURLcode code)
 
     curl_easy_getinfo(up->easy, CURLINFO_PRETRANSFER_TIME_T, &ready_us);
     curl_easy_getinfo(up->easy, CURLINFO_HTTP_CONNECTCODE, &facts.proxy_status);
-    facts.trouble = trouble_of(code, ready_us > 0);
-    if (!*up->curl_says)
+    facts.in_tunnel = ready_us > 0;
+    facts.trouble = up_pool_trouble((int)code, ready_us > 0);
+    if (code == CURLE_ABORTED_BY_CALLBACK || (code == CURLE_OK && !*up->curl_says))
+        facts.detail = "no answer came";
+    else if (!*up->curl_says)
         facts.detail = curl_easy_strerror(code);
     up_explain(&err, &facts, up->home->endpoint);
     return err_copy(&err);
@@ -481,11 +435,27 @@ static void recycle(struct up *up)
     home->spares++;
 }
 
+/* libcurl 7.88 writes the RST_STREAM of a stream that was given up into a buffer, and sends that
+ * when there is something else to do on the connection. Resuming what is not paused is nothing,
+ * but sends it. */
+static void flush_others(struct up_pool *pool)
+{
+    list_each(node, &pool->active) {
+        struct up *other = container_of(node, struct up, node);
+
+        if (other->send_paused || other->recv_paused)
+            continue;
+        curl_easy_pause(other->easy, CURLPAUSE_RECV);
+        curl_easy_pause(other->easy, CURLPAUSE_CONT);
+    }
+}
+
 /* Removes the transfer from everything that could call it, then ends the flight. */
 static void finish(struct up *up, CURLcode code)
 {
     struct flight *flight = up->flight;
     mem_auto struct err *err = take(up->err);
+    bool ended_by_us = err != NULL;
 
     if (!err && (code != CURLE_OK || !up->answer.done))
         err = explain(up, code);
@@ -494,7 +464,12 @@ static void finish(struct up *up, CURLcode code)
     atomic_store(&up->letter_says, 0);
     timer_cancel(&up->home->loop->timers, &up->timer);
     list_remove(&up->todo);
+    if (ended_by_us)
+        curl_easy_setopt(up->easy, CURLOPT_FORBID_REUSE, 1L); /* or an idle connection is kept */
     up_pool_remove(up->pool, up->easy);
+    list_remove(&up->node);
+    if (ended_by_us)
+        flush_others(up->pool);
     if (up->growing)
         flight_leave(up->growing, &up->upload);
     flight_unref(take(up->growing));
@@ -517,11 +492,6 @@ void up_home_init(struct up_home *home, struct loop *loop, struct mailbox *mailb
     *home = (struct up_home){.loop = loop, .mailbox = mailbox, .endpoint = endpoint};
     up_sockets_init(&home->sockets, loop);
     list_init(&home->spare);
-    home->share = curl_share_init();
-    if (!home->share)
-        abort();
-    curl_share_setopt(home->share, CURLSHOPT_SHARE, CURL_LOCK_DATA_DNS);
-    curl_share_setopt(home->share, CURLSHOPT_SHARE, CURL_LOCK_DATA_SSL_SESSION);
 }
 
 void up_home_release(struct up_home *home)
@@ -530,6 +500,5 @@ void up_home_release(struct up_home *home)
 
     while ((node = list_pop(&home->spare)))
         up_free(container_of(node, struct up, node));
-    curl_share_cleanup(home->share);
     up_sockets_release(&home->sockets);
 }

@@ -5,8 +5,9 @@
  *
  * A transfer belongs to its worker's thread and to one pool; the flight may be read anywhere.
  * It ends by itself: when the answer is whole, when something broke, when the upstream was silent
- * for too long, when the last reader left. Nothing is retried here, except what curl does when
- * a kept-alive connection turns out to be dead before a byte of the answer came.
+ * for too long, when the last reader left. Nothing is sent twice: where a kept-alive connection
+ * proves to be dead, a fresh one is tried only if not a byte was written to the old one, or if
+ * the method is idempotent (RFC 9110 section 9.2.2).
  */
 #ifndef PROXY_UP_H
 #define PROXY_UP_H
@@ -29,7 +30,8 @@ struct up_order {
     int64_t length;              /* of the body, or UP_LENGTH_… */
     struct str *whole;      /* the body in one piece, whose contents are taken, … */
     struct flight *growing; /* … or as it grows, from this thread; a reference is added */
-    int64_t silence_ms;          /* 0: for ever */
+    int64_t head_silence_ms;     /* longest silence before the answer's head, 0: for ever */
+    int64_t body_silence_ms;     /* and after it */
     struct up_forwarded forwarded;
 };
 
@@ -39,7 +41,6 @@ struct up_home {
     struct mailbox *mailbox;
     const struct endpoint *endpoint;
     struct up_sockets sockets;
-    void *share; /* CURLSH: names looked up, TLS sessions */
     struct list spare; /* finished transfers, set up for the next */
     unsigned spares;
 };

@@ -21,7 +21,7 @@ void up_answer_clear(struct up_answer *a)
 {
     fields_clear(&a->fields);
     a->status = 0;
-    a->done = false;
+    a->done = a->left_out = false;
 }
 
 static enum up_answer_line bad(struct err *err, const char *why)
@@ -42,6 +42,7 @@ static enum up_answer_line take_status(struct up_answer *a, const char *line, si
     if (status < 100 || status > 999)
         return bad(err, "has no status");
     fields_clear(&a->fields);
+    a->left_out = false;
     a->status = status;
     a->http1 = strncmp(line, "HTTP/1.", 7) == 0;
     return UP_ANSWER_MORE;
@@ -102,14 +103,13 @@ enum up_answer_line up_answer_take(struct up_answer *a, const char *line, size_t
     if (len > 5 && memcmp(line, "HTTP/", 5) == 0)
         return take_status(a, line, len, err);
     if (*line == ' ' || *line == '\t') {
-        if (!fields_continue(&a->fields, line, len))
+        if (!a->left_out && !fields_continue(&a->fields, line, len))
             return bad(err, "has a broken header field");
         return UP_ANSWER_MORE;
     }
     /* A line that is no field is left out, as curl itself does. */
     colon = memchr(line, ':', len);
-    if (colon)
-        fields_add(&a->fields, line, (size_t)(colon - line), colon + 1,
-                   (size_t)(line + len - colon - 1));
+    a->left_out = !colon || !fields_add(&a->fields, line, (size_t)(colon - line), colon + 1,
+                                        (size_t)(line + len - colon - 1));
     return UP_ANSWER_MORE;
 }

@@ -16,6 +16,7 @@ struct up_answer {
     struct fields fields; /* of the head that is coming in */
     unsigned status;
     bool http1;
+    bool left_out; /* the line before was no field */
     bool done;
 };
 

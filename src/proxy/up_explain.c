@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/str.h"
 
@@ -54,7 +55,7 @@ static void explain_connect(struct err *err, const struct up_trouble_facts *f,
 static void explain_tls(struct err *err, const struct up_trouble_facts *f,
                         const struct endpoint *e)
 {
-    bool at_proxy = e->proxy && str_starts(e->proxy, "https:") && f->proxy_status == 0;
+    bool at_proxy = e->proxy && strncasecmp(e->proxy, "https:", 6) == 0 && f->proxy_status == 0;
 
     err_set(err, ERR_UP_TLS,
             "TLS with the upstream%s %s failed (%s): if its certificate is from a company's or "
@@ -67,6 +68,9 @@ void up_explain(struct err *err, const struct up_trouble_facts *f, const struct 
     enum up_trouble trouble = f->trouble;
 
     if (f->proxy_status && f->proxy_status / 100 != 2)
+        trouble = UP_TROUBLE_PROXY;
+    if ((trouble == UP_TROUBLE_CUT || trouble == UP_TROUBLE_ANSWER) && !f->in_tunnel &&
+        e->proxy_from == PROXY_GIVEN && !e->plain_http_proxy)
         trouble = UP_TROUBLE_PROXY;
     switch (trouble) {
     case UP_TROUBLE_NAME:
@@ -103,4 +107,5 @@ void up_explain(struct err *err, const struct up_trouble_facts *f, const struct 
                 e->root, f->detail);
         break;
     }
+    url_mask_all(err->text);
 }

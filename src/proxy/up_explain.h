@@ -20,6 +20,7 @@ enum up_trouble {
 
 struct up_trouble_facts {
     enum up_trouble trouble;
+    bool in_tunnel;     /* the request could be sent: what failed is beyond the proxy */
     long proxy_status;  /* what the proxy answered to CONNECT, 0 if it did not */
     const char *detail; /* the library's own words, "" if none */
 };

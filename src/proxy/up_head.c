@@ -29,6 +29,7 @@ static void add(struct str *lines, const char *name, size_t name_len, const char
     memcpy(at, value, value_len);
     at += value_len;
     *at++ = '\0';
+    *at = '\0';
     lines->len = (size_t)(at - lines->text);
 }
 

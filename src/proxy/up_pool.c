@@ -2,8 +2,7 @@
 
 #include <assert.h>
 #include <curl/curl.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -11,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/crypto.h"
 #include "base/mem.h"
 #include "proxy/versions.h"
 
@@ -46,15 +46,20 @@ void up_pool_global_release(void)
 
 void up_sockets_init(struct up_sockets *s, struct loop *loop)
 {
-    *s = (struct up_sockets){.loop = loop};
+    *s = (struct up_sockets){.loop = loop, .share = curl_share_init()};
+    if (!s->share)
+        abort();
+    curl_share_setopt(s->share, CURLSHOPT_SHARE, CURL_LOCK_DATA_DNS);
+    curl_share_setopt(s->share, CURLSHOPT_SHARE, CURL_LOCK_DATA_SSL_SESSION);
 }
 
 void up_sockets_release(struct up_sockets *s)
 {
     for (size_t i = 0; i < s->cap; i++)
-        assert(!s->by_fd[i]);
+        free(s->by_fd[i]); /* of sockets that libcurl closed without telling */
     free(s->by_fd);
     s->by_fd = NULL;
+    curl_share_cleanup(s->share);
 }
 
 static struct up_socket *socket_at(struct up_sockets *s, int fd)
@@ -103,6 +108,11 @@ static void socket_forget(struct up_sockets *s, int fd)
     loop_free_later(s->loop, &dead->garbage, free_dead_socket);
 }
 
+static bool is_https(const struct endpoint *e)
+{
+    return strcmp(e->base.scheme, "https") == 0;
+}
+
 static void reap(struct up_pool *pool)
 {
     CURLMsg *msg;
@@ -124,6 +134,11 @@ static void act(struct up_pool *pool, curl_socket_t fd, int what)
     int running;
 
     curl_multi_socket_action(pool->multi, fd, what, &running);
+    /* Of the transfers that share a connection, the one that reads may find the end of another
+     * one's stream; libcurl 7.88 forgets to run that one (and it is not run before the next byte
+     * comes, which may be never). */
+    if (pool->multiplexed && running > 1 && fd != CURL_SOCKET_TIMEOUT)
+        curl_multi_socket_action(pool->multi, fd, CURL_CSELECT_IN, &running);
     reap(pool);
 }
 
@@ -157,13 +172,12 @@ static int on_curl_socket(CURL *easy, curl_socket_t fd, int what, void *arg, voi
     (void)easy;
     (void)unused;
     if (what == CURL_POLL_REMOVE) {
-        if (sock && !sock->ours) {
-            socket_forget(pool->sockets, fd);
-        } else if (sock) {
+        /* One that waits to be writable is mostly one that never got connected, and those libcurl
+         * 7.88 closes without telling. */
+        if (sock && sock->ours && !(sock->watch.events & EPOLLOUT))
             sock->wanted = false;
-            if (sock->watch.events & EPOLLOUT) /* is writable all the time */
-                loop_unwatch(pool->sockets->loop, &sock->watch);
-        }
+        else if (sock)
+            socket_forget(pool->sockets, fd);
         return 0;
     }
     if (!sock)
@@ -179,18 +193,37 @@ static int on_curl_socket(CURL *easy, curl_socket_t fd, int what, void *arg, voi
     return loop_watch(pool->sockets->loop, &sock->watch, fd, events, on_socket_ready, &err);
 }
 
+/* A number that is still in the table belonged to a socket that was closed without a word. If
+ * curl wanted that one watched it believes the new one to be watched as well. */
+static void replace_socket(struct up_sockets *sockets, int fd)
+{
+    struct up_socket *old = socket_at(sockets, fd), *new;
+    struct err err;
+
+    if (!old) {
+        socket_add(sockets, fd)->ours = true;
+        return;
+    }
+    struct up_socket was = *old;
+    socket_forget(sockets, fd);
+    new = socket_add(sockets, fd);
+    new->ours = true;
+    if (was.wanted && loop_watch(sockets->loop, &new->watch, fd, was.watch.events, on_socket_ready,
+                                 &err) == 0) {
+        new->pool = was.pool;
+        new->wanted = true;
+    }
+}
+
 static curl_socket_t on_open(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
 {
-    struct up_sockets *sockets = arg;
     int fd = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
 
     (void)purpose;
-    if (fd >= 0) {
-        if (socket_at(sockets, fd)) /* a resolver's, closed behind our back */
-            socket_forget(sockets, fd);
-        socket_add(sockets, fd)->ours = true;
-    }
-    return fd < 0 ? CURL_SOCKET_BAD : fd;
+    if (fd < 0)
+        return CURL_SOCKET_BAD;
+    replace_socket(arg, fd);
+    return fd;
 }
 
 static int on_close(void *arg, curl_socket_t fd)
@@ -239,11 +272,16 @@ static int on_curl_timer(CURLM *multi, long timeout_ms, void *arg)
     return 0;
 }
 
-void up_pool_init(struct up_pool *pool, struct up_sockets *sockets, long most,
-                  void (*on_due)(void *arg), void *arg)
+void up_pool_init(struct up_pool *pool, struct up_sockets *sockets,
+                  const struct endpoint *endpoint, long most, void (*on_due)(void *arg),
+                  void *arg)
 {
-    *pool = (struct up_pool){
-        .sockets = sockets, .timeout_at_ms = UINT64_MAX, .on_due = on_due, .arg = arg};
+    *pool = (struct up_pool){.sockets = sockets,
+                             .multiplexed = is_https(endpoint),
+                             .timeout_at_ms = UINT64_MAX,
+                             .on_due = on_due,
+                             .arg = arg};
+    list_init(&pool->active);
     timer_init(&pool->timer, on_timer);
     list_init(&pool->todo);
     pool->multi = curl_multi_init();
@@ -286,12 +324,48 @@ void up_pool_run(struct up_pool *pool)
     }
 }
 
-void up_pool_prepare(struct up_pool *pool, void *easy)
+static CURLcode on_tls(CURL *easy, void *ssl_ctx, void *arg)
+{
+    (void)easy;
+    return crypto_certs_trust(arg, ssl_ctx) == 0 ? CURLE_OK : CURLE_SSL_CACERT_BADFILE;
+}
+
+static void set_proxy(CURL *easy, const struct endpoint *e)
+{
+    if (e->proxy_from == PROXY_DIRECT)
+        curl_easy_setopt(easy, CURLOPT_PROXY, "");
+    if (e->proxy_from == PROXY_GIVEN) {
+        curl_easy_setopt(easy, CURLOPT_PROXY, e->proxy);
+        curl_easy_setopt(easy, CURLOPT_NOPROXY, ""); /* what is given is meant */
+    }
+    curl_easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
+}
+
+void up_pool_prepare(void *easy, struct up_sockets *sockets, const struct endpoint *e)
 {
     curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_open);
-    curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, pool->sockets);
+    curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, sockets);
     curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, on_close);
-    curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, pool->sockets);
+    curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, sockets);
+    curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(easy, CURLOPT_SHARE, sockets->share);
+    curl_easy_setopt(easy, CURLOPT_URL, e->root);
+    curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L);
+    curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
+    curl_easy_setopt(easy, CURLOPT_HTTP_VERSION,
+                     is_https(e) ? (long)CURL_HTTP_VERSION_2TLS : (long)CURL_HTTP_VERSION_1_1);
+    curl_easy_setopt(easy, CURLOPT_PIPEWAIT, 1L);
+    curl_easy_setopt(easy, CURLOPT_HTTP_CONTENT_DECODING, 0L);
+    curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
+    curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
+    /* 0 would be curl's own 300 s. */
+    curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS,
+                     e->connect_ms ? (long)e->connect_ms : (long)INT_MAX);
+    set_proxy(easy, e);
+    if (e->ca) {
+        curl_easy_setopt(easy, CURLOPT_SSL_CTX_FUNCTION, on_tls);
+        curl_easy_setopt(easy, CURLOPT_SSL_CTX_DATA, e->ca);
+    }
 }
 
 int up_pool_add(struct up_pool *pool, void *easy)
@@ -315,4 +389,51 @@ void up_pool_todo(struct up_pool *pool, struct list *node)
 const char *versions_up(void)
 {
     return curl_version();
+}
+
+enum up_trouble up_pool_trouble(int curl_code, bool connected)
+{
+    static const struct {
+        CURLcode code;
+        enum up_trouble trouble;
+    } rows[] = {
+        {CURLE_COULDNT_RESOLVE_HOST, UP_TROUBLE_NAME},
+        {CURLE_COULDNT_RESOLVE_PROXY, UP_TROUBLE_PROXY_NAME},
+        {CURLE_COULDNT_CONNECT, UP_TROUBLE_CONNECT},
+        {CURLE_PROXY, UP_TROUBLE_PROXY},
+        {CURLE_SSL_CONNECT_ERROR, UP_TROUBLE_TLS},
+        {CURLE_PEER_FAILED_VERIFICATION, UP_TROUBLE_TLS},
+        {CURLE_SSL_CACERT_BADFILE, UP_TROUBLE_TLS},
+        {CURLE_UNSUPPORTED_PROTOCOL, UP_TROUBLE_ANSWER}, /* HTTP/0.9 */
+        {CURLE_WEIRD_SERVER_REPLY, UP_TROUBLE_ANSWER},
+        {CURLE_HTTP2, UP_TROUBLE_ANSWER},
+    };
+
+    CURLcode code = (CURLcode)curl_code;
+
+    /* The one deadline that is curl's own is that for connecting. */
+    if (code == CURLE_OPERATION_TIMEDOUT && !connected)
+        return UP_TROUBLE_CONNECT_TIME;
+    for (size_t i = 0; i < countof(rows); i++)
+        if (rows[i].code == code)
+            return rows[i].trouble;
+    return UP_TROUBLE_CUT;
+}
+
+void *up_lines_list(struct up_lines *list, const struct str *lines)
+{
+    struct curl_slist *nodes;
+    size_t n = 0, i = 0;
+
+    for (size_t at = 0; at < lines->len; at += strlen(lines->text + at) + 1)
+        n++;
+    if (n > list->cap) {
+        list->nodes = mem_grow(list->nodes, n * sizeof(*nodes));
+        list->cap = n;
+    }
+    nodes = list->nodes;
+    for (size_t at = 0; at < lines->len; at += strlen(lines->text + at) + 1, i++)
+        nodes[i] = (struct curl_slist){.data = lines->text + at,
+                                       .next = i + 1 < n ? &nodes[i + 1] : NULL};
+    return n ? nodes : NULL;
 }

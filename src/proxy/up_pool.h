@@ -14,13 +14,25 @@
 
 #include "base/list.h"
 #include "base/loop.h"
+#include "base/str.h"
+#include "proxy/endpoint.h"
+#include "proxy/up_explain.h"
 
 /* What the pools of one worker share. */
 struct up_sockets {
     struct loop *loop;
     struct up_socket **by_fd;
     size_t cap;
+    void *share; /* CURLSH *: names looked up, TLS sessions */
 };
+
+/* curl's list of header lines, laid over our own text: two allocations a line saved. */
+struct up_lines {
+    void *nodes; /* struct curl_slist[], freed with free() */
+    size_t cap;
+};
+/* Good until `lines` (NUL-ended strings, one after the other) changes. NULL if there are none. */
+void *up_lines_list(struct up_lines *list, const struct str *lines);
 
 struct up_pool {
     void *multi;
@@ -29,6 +41,8 @@ struct up_pool {
     uint64_t timeout_at_ms; /* what curl asked for last; UINT64_MAX: nothing */
     bool due;               /* curl's timeout is now */
     struct list todo;       /* struct up: wants up_todo() */
+    struct list active;     /* struct up: its transfers */
+    bool multiplexed;       /* several transfers may share a connection */
     void (*on_due)(void *arg); /* up_pool_run() is wanted, soon */
     void *arg;
 };
@@ -41,18 +55,22 @@ void up_sockets_init(struct up_sockets *s, struct loop *loop);
 void up_sockets_release(struct up_sockets *s); /* after its pools */
 
 /* most: connections kept open, idle ones included. */
-void up_pool_init(struct up_pool *pool, struct up_sockets *sockets, long most,
-                  void (*on_due)(void *arg), void *arg);
+void up_pool_init(struct up_pool *pool, struct up_sockets *sockets,
+                  const struct endpoint *endpoint, long most, void (*on_due)(void *arg),
+                  void *arg);
 void up_pool_release(struct up_pool *pool); /* no transfer may be in it */
 
 bool up_pool_wants_run(const struct up_pool *pool);
 void up_pool_run(struct up_pool *pool);
 
-/* Transfers. Sockets of `easy` are opened and closed through the pool's table. */
-void up_pool_prepare(struct up_pool *pool, void *easy);
+/* Transfers. Prepare: how to connect, which never changes. */
+void up_pool_prepare(void *easy, struct up_sockets *sockets, const struct endpoint *endpoint);
 int up_pool_add(struct up_pool *pool, void *easy); /* 0, or curl's CURLMcode */
 void up_pool_remove(struct up_pool *pool, void *easy);
 void up_pool_todo(struct up_pool *pool, struct list *node); /* again is nothing */
+
+/* What a curl code means. connected: the request could be sent. */
+enum up_trouble up_pool_trouble(int curl_code, bool connected);
 
 /* up.c */
 struct up;

@@ -15,6 +15,7 @@
 
 #define ACCEPTS_PER_TURN 8
 #define ACCEPT_PAUSE_MS 100
+#define FULL_WARN_MS 60000
 
 /* --- lanes ---------------------------------------------------------------------------- */
 
@@ -57,7 +58,8 @@ static struct lane *lane_new(struct worker *worker, struct err *err)
         free(lane);
         return NULL;
     }
-    up_pool_init(&lane->pool, &worker->up.sockets, (long)LANE_CONNS, on_pool_due, lane);
+    up_pool_init(&lane->pool, &worker->up.sockets, &worker->server->endpoint, (long)LANE_CONNS,
+                 on_pool_due, lane);
     worker->lanes = mem_grow(worker->lanes, (worker->lane_count + 1) * sizeof(struct lane *));
     worker->lanes[worker->lane_count++] = lane;
     return lane;
@@ -117,6 +119,18 @@ static void take_conn(struct worker *worker, int fd, const struct sockaddr *addr
     down_adopt(&lane->down, fd, address, len, (uint64_t)worker->server->client_ms);
 }
 
+/* At most once a minute: at the limit connections come and go. */
+static void warn_full(struct worker *worker)
+{
+    if (worker->warned_ms && worker->loop.now_ms - worker->warned_ms < FULL_WARN_MS)
+        return;
+    worker->warned_ms = worker->loop.now_ms;
+    log_event(worker->server->log, true,
+              "%lu connections are open, the most that the limit of open files allows: new ones "
+              "wait (raise ulimit -n)",
+              server_connections(worker->server));
+}
+
 static void on_listener(struct watch *w, uint32_t events)
 {
     struct worker *worker = container_of(w, struct listener, watch)->worker;
@@ -137,11 +151,15 @@ static void on_listener(struct watch *w, uint32_t events)
             set_listening(worker, false);
             timer_set(&worker->loop.timers, &worker->accept_timer,
                       worker->loop.now_ms + ACCEPT_PAUSE_MS);
+        } else if (errno == EINVAL) { /* shut down: the drain's letter is on its way */
+            set_listening(worker, false);
         }
         return;
     }
-    if (is_full(worker))
+    if (is_full(worker)) {
+        warn_full(worker);
         set_listening(worker, false);
+    }
 }
 
 static void set_listening(struct worker *worker, bool on)

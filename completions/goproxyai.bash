@@ -1,0 +1,63 @@
+# bash completion of goproxyai. It needs bash alone: source it, or put it into
+# ${XDG_DATA_HOME:-~/.local/share}/bash-completion/completions/goproxyai.
+# tests/02-documents.bats holds it against the program.
+
+_goproxyai_words() {
+    mapfile -t COMPREPLY < <(compgen -W "$1" -- "$2")
+}
+
+# _goproxyai_value OPTION BEGINNING: the values that an option may have
+_goproxyai_value() {
+    case $1 in
+    --listen) _goproxyai_words 'localhost 127.0.0.1 ::1' "$2" ;;
+    --proxy) _goproxyai_words 'none http:// https:// socks5h://' "$2" ;;
+    --upstream) _goproxyai_words 'https://api.openai.com' "$2" ;;
+    --workers) _goproxyai_words 'auto 1 2 4' "$2" ;;
+    --port) _goproxyai_words '8080 0' "$2" ;;
+    --request-timeout | --connect-timeout | --total-timeout | --client-timeout | --drain-timeout)
+        _goproxyai_words '10s 30s 60s 5m 10m off' "$2"
+        ;;
+    --ca-file)
+        mapfile -t COMPREPLY < <(compgen -f -- "$2")
+        compopt -o filenames 2>/dev/null
+        ;;
+    --allow-host) ;;
+    *) return 1 ;;
+    esac
+    return 0
+}
+
+_goproxyai() {
+    local current=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} option=
+    COMPREPLY=()
+    # "=" is a word of its own, as long as it stands in COMP_WORDBREAKS
+    if [[ $before == = ]]; then
+        option=${COMP_WORDS[COMP_CWORD - 2]}
+    elif [[ $current == = ]]; then
+        option=$before current=
+    elif [[ $before == --* && $current != --* ]]; then
+        option=$before
+    fi
+    [[ -z $option ]] || ! _goproxyai_value "$option" "$current" || return 0
+    if ((COMP_CWORD == 1)); then
+        _goproxyai_words 'serve health version help --help --version' "$current"
+        return 0
+    fi
+    case ${COMP_WORDS[1]} in
+    serve)
+        _goproxyai_words '--listen --port --allow-remote --allow-host --upstream --proxy --ca-file
+            --forwarded --request-timeout --connect-timeout --total-timeout --client-timeout
+            --drain-timeout --workers --help' "$current"
+        ;;
+    health) _goproxyai_words '--listen --port --json --help' "$current" ;;
+    version) _goproxyai_words '--help' "$current" ;;
+    help)
+        if ((COMP_CWORD == 2)); then
+            _goproxyai_words 'serve health version help --help' "$current"
+        fi
+        ;;
+    esac
+    return 0
+}
+
+complete -F _goproxyai goproxyai

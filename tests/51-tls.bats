@@ -1,0 +1,286 @@
+#!/usr/bin/env bats
+# TLS and HTTP/2 to the upstream: a real nginx in front of the scripted one.
+
+load lib/vocabulary
+
+setup() {
+    cd "$BATS_TEST_TMPDIR"
+    need nginx openssl
+    server
+}
+
+# secure [LISTEN-WORDS]: nginx with TLS, and HTTP/2 unless LISTEN-WORDS say less; its log conn.log has the number of the
+# connection, the protocol and the request
+secure() {
+    start_nginx 'log_format conn "$connection $server_protocol $request_method $status";
+    keepalive_requests 100000;
+    server {
+        listen 127.0.0.1:@PORT@ '"${1-ssl http2}"'; ssl_certificate @CERT@; ssl_certificate_key @KEY@;
+        access_log @DIR@/conn.log conn;
+        location / { proxy_pass http://@UPSTREAM@; proxy_http_version 1.1; proxy_set_header Connection ""; proxy_buffering off;
+                     proxy_request_buffering off; client_max_body_size 0; proxy_set_header X-Protocol $server_protocol; }
+    }'
+}
+
+# ours STATUS CODE TEXT: an answer of the proxy itself to a request for models
+ours() {
+    local got
+    got=$(client -o got -w '%{http_code}' "$PROXY/v1/models")
+    if [[ $got != "$1" ]] || ! jq -e --arg code "$2" --arg text "$3" '.error | .code == $code and (.message | test($text))' got >/dev/null; then
+        echo "got $got, expected $1, code $2, a message with $3"
+        cat got
+        return 1
+    fi
+}
+
+works() {
+    [[ $(client -o got -w '%{http_code}' "$PROXY/v1/models") == 200 ]] || {
+        cat got
+        return 1
+    }
+}
+
+# nginx_connections: how many different ones its log knows
+nginx_connections() {
+    cut -d ' ' -f 1 "$NGINX_DIR/conn.log" | sort -u | wc -l
+}
+
+# ---- verification ----
+
+@test "a certificate of an unknown CA is a 502 that names TLS and --ca-file" {
+    make_ca
+    secure
+    proxy --upstream "https://localhost:$NGINX_PORT"
+    ours 502 upstream_tls_failed 'TLS.*ca-file'
+    make_ca other
+    proxy --upstream "https://localhost:$NGINX_PORT" --ca-file "$CA_FILE"
+    ours 502 upstream_tls_failed 'TLS.*ca-file'
+    expect_stat requests = 0
+}
+
+@test "--ca-file and SSL_CERT_FILE are trusted" {
+    make_ca
+    secure
+    proxy --upstream "https://localhost:$NGINX_PORT" --ca-file "$CA_FILE"
+    works
+    [[ $(upstream_get last/header/x-protocol) == HTTP/2.0 ]]
+    SSL_CERT_FILE=$CA_FILE proxy --upstream "https://localhost:$NGINX_PORT"
+    works
+    # several in one file, with text between
+    local first=$CA_FILE
+    make_ca other
+    { echo '# companies often do this'; cat "$CA_FILE"; echo; cat "$first"; } >bundle.pem
+    proxy --upstream "https://127.0.0.1:$NGINX_PORT" --ca-file bundle.pem
+    works
+}
+
+@test "--ca-file adds to the system's certificates and does not replace them" {
+    make_ca
+    secure
+    local system=$CA_FILE
+    make_ca other
+    # a system whose certificates are ours, in a mount namespace of its own
+    [[ -e /etc/ssl/certs/ca-certificates.crt ]] || skip "the system's certificates are elsewhere"
+    unshare -m true 2>/dev/null || skip "no mount namespaces here"
+    printf '#!/bin/sh\nexec unshare -m sh -c '\''mount --bind "$0" /etc/ssl/certs/ca-certificates.crt && exec "$@"'\'' "%s" "%s" "$@"\n' \
+        "$system" "$goproxyai_bin" >wrapper
+    chmod +x wrapper
+    goproxyai_bin=$PWD/wrapper
+    proxy --upstream "https://localhost:$NGINX_PORT"
+    works
+    proxy --upstream "https://localhost:$NGINX_PORT" --ca-file "$CA_FILE"
+    works
+}
+
+@test "a certificate for another name is a 502 that names TLS" {
+    make_ca
+    make_cert elsewhere DNS:other.test,IP:127.0.0.9
+    secure
+    proxy --upstream "https://localhost:$NGINX_PORT" --ca-file "$CA_FILE"
+    ours 502 upstream_tls_failed TLS
+    proxy --upstream "https://127.0.0.1:$NGINX_PORT" --ca-file "$CA_FILE"
+    ours 502 upstream_tls_failed TLS
+    expect_stat requests = 0
+}
+
+@test "an expired certificate is a 502 that names TLS" {
+    make_ca
+    make_cert late DNS:localhost,IP:127.0.0.1 0
+    secure
+    proxy --upstream "https://localhost:$NGINX_PORT" --ca-file "$CA_FILE"
+    eventually ours 502 upstream_tls_failed 'TLS.*expired'
+    expect_stat requests = 0
+}
+
+@test "a self-signed certificate is a 502, unless it is itself named as CA" {
+    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj /CN=localhost -days 2 \
+        -addext subjectAltName=DNS:localhost -keyout self.key -out self.pem 2>openssl.log
+    CERT_FILE=$PWD/self.pem KEY_FILE=$PWD/self.key
+    secure
+    proxy --upstream "https://localhost:$NGINX_PORT"
+    ours 502 upstream_tls_failed 'TLS.*ca-file'
+    proxy --upstream "https://localhost:$NGINX_PORT" --ca-file self.pem
+    works
+}
+
+@test "TLS to a plain port, and plain HTTP to a TLS port, are errors that say so" {
+    make_ca
+    start_nginx 'server { listen 127.0.0.1:@PORT@; location / { return 200; } }'
+    proxy --upstream "https://127.0.0.1:$NGINX_PORT" --ca-file "$CA_FILE"
+    ours 502 upstream_tls_failed TLS
+    secure
+    proxy --upstream "http://localhost:$NGINX_PORT"
+    # nginx's own words, as directly
+    [[ $(client -o got -w '%{http_code}' "$PROXY/v1/models") == 400 ]]
+}
+
+@test "an upstream with TLS and HTTP/1.1 alone works as well" {
+    make_ca
+    secure ssl
+    proxy --upstream "https://localhost:$NGINX_PORT" --ca-file "$CA_FILE" --workers 1
+    works
+    works
+    [[ $(upstream_get last/header/x-protocol) == HTTP/1.1 ]]
+    [[ $(nginx_connections) -eq 1 ]]
+    local code=0
+    client -H 'X-Script: data:1;reset' "$PROXY/v1/x" >got 2>err || code=$?
+    [[ $code -eq 18 || $code -eq 56 ]]
+}
+
+# ---- HTTP/2 ----
+
+# h2 [SERVE-ARGS]: one worker in front of nginx with HTTP/2
+h2() {
+    make_ca
+    secure
+    proxy --upstream "https://localhost:$NGINX_PORT" --ca-file "$CA_FILE" --workers 1 "$@"
+}
+
+@test "many requests at once share one HTTP/2 connection" {
+    h2
+    works
+    local i
+    for i in {1..30}; do
+        spawn "out.$i" "err.$i" curl -q -sSN --max-time 20 -H 'X-Script: data:1;barrier:all;data:2' "$PROXY/v1/x"
+    done
+    barrier wait all 30
+    barrier release all
+    for i in {1..30}; do
+        eventually grep -q 2 "out.$i"
+    done
+    eventually logged 31
+    [[ $(nginx_connections) -eq 1 ]]
+    not grep -v HTTP/2.0 "$NGINX_DIR/conn.log"
+}
+
+logged() {
+    [[ $(wc -l <"$NGINX_DIR/conn.log") -ge $1 ]]
+}
+
+@test "method, path, query, headers and bodies are the same over HTTP/2" {
+    h2
+    client -o got --request-target '/v1/a%2Fb;c?d=%20&a=b&a=c' "$PROXY/"
+    [[ $(upstream_get last/line) == 'GET /v1/a%2Fb;c?d=%20&a=b&a=c HTTP/1.1' ]]
+    client -o got -X PATCH -H 'Accept:' -H 'User-Agent:' -H 'X-Two: 1' -H 'X-Two: 2' -H 'X-Empty;' -H 'Connection: X-Gone' -H 'X-Gone: 1' -d '{"a":1}' \
+        -H 'Authorization: Bearer sk-1' "$PROXY/v1/x"
+    upstream_get last/headers >seen
+    [[ $(grep -ci '^x-two:' seen) -eq 2 ]]
+    grep -qi '^authorization: Bearer sk-1' seen
+    not grep -Eqi '^(accept|user-agent|x-gone|expect|transfer-encoding):' seen
+    [[ $(upstream_get last/bytes) -eq 7 ]]
+    local n how
+    for n in 1 65536 3000000; do
+        "$test_bin/upstream" --expect-size "$n" >body
+        for how in 'X-A: b' 'Transfer-Encoding: chunked'; do
+            client -H 'Expect:' -H "$how" -H 'X-Script: echo' --data-binary @body "$PROXY/v1/x" >got
+            [[ $(jq -r .body_sha256 got) == "$(sha256sum body | cut -d ' ' -f 1)" ]]
+        done
+        client -H "X-Script: size:$n" "$PROXY/v1/x" | cmp - body
+        client -H "X-Script: chunked;size:$n" "$PROXY/v1/x" | cmp - body
+    done
+    client -I -H 'X-Script: size:5000' "$PROXY/v1/x" | grep -qi '^content-length: 5000'
+    [[ $(client -o got -w '%{http_code}' -H 'X-Script: status:204;body:' "$PROXY/v1/x") == 204 ]]
+    [[ $(client -o got -w '%{http_code}' -H 'X-Script: status:429;header:Retry-After=3' "$PROXY/v1/x") == 429 ]]
+}
+
+@test "an upload of 100 MB over HTTP/2 has bounded memory" {
+    h2
+    truncate -s 100000000 big
+    client -H 'X-Script: echo' -H 'Expect:' -T big "$PROXY/v1/files" | jq -e '.body_bytes == 100000000'
+    peak_below 60000
+}
+
+@test "a stream that breaks over HTTP/2 is broken for the client, and only that one" {
+    h2
+    spawn other err curl -q -sSN --max-time 20 -H 'X-Script: data:1;barrier:b;data:[DONE]' "$PROXY/v1/x"
+    barrier wait b
+    local script code
+    for script in 'data:1;reset' 'data:1;fin' 'length:50;body:short' 'chunked;size:300000;truncate:200000'; do
+        code=0
+        client -o got -H "X-Script: $script" "$PROXY/v1/x" 2>err || code=$?
+        [[ $code -eq 18 || $code -eq 56 || $code -eq 92 ]]
+    done
+    works
+    barrier release b
+    eventually grep -q DONE other
+    pid_ends "$spawned" 5
+    [[ ${ended[$spawned]} -eq 0 ]]
+}
+
+@test "an HTTP/2 connection that dies breaks its streams; the next request has a new one" {
+    h2
+    spawn out err curl -q -sSN --max-time 20 -H 'X-Script: data:1;barrier:b' "$PROXY/v1/x"
+    barrier wait b
+    eventually grep -q 1 out
+    pkill -KILL -P "$NGINX_PID" # its worker; the master makes another
+    pid_ends "$spawned" 10
+    [[ ${ended[$spawned]} -eq 18 || ${ended[$spawned]} -eq 56 ]]
+    eventually works
+}
+
+@test "a client that leaves cancels its HTTP/2 stream at once, before the head and after, and no other" {
+    h2
+    spawn stays err curl -q -sSN --max-time 30 -H 'X-Script: data:1;barrier:s;data:[DONE]' "$PROXY/v1/x"
+    local stays=$spawned script
+    barrier wait s
+    for script in 'barrier:a' 'data:1;barrier:b'; do
+        spawn out err curl -q -sSN -H "X-Script: $script" "$PROXY/v1/x"
+        barrier wait "${script##*:}"
+        [[ $script == barrier* ]] || eventually grep -q 1 out
+        kill -KILL "$spawned"
+        expect_stat in_flight = 1
+    done
+    expect_stat aborted = 2
+    barrier release s
+    eventually grep -q DONE stays
+    pid_ends "$stays" 5
+    [[ ${ended[$stays]} -eq 0 ]]
+}
+
+@test "a client that does not read over HTTP/2 stops the upstream, and holds up nobody" {
+    h2
+    local i
+    local -a slow=()
+    for i in 1 2 3 4; do
+        spawn "slow.$i" err curl -q -sSN --max-time 60 -H 'X-Script: body:start;barrier:go;size:300000000' "$PROXY/v1/x"
+        slow+=("$spawned")
+    done
+    barrier wait go 4
+    for i in 1 2 3 4; do
+        eventually test -s "slow.$i"
+    done
+    kill -STOP "${slow[@]}"
+    barrier release go
+    for i in {1..20}; do
+        works
+        client --fail -o got -H 'X-Script: size:1000000' "$PROXY/v1/x"
+    done
+    # far from what the four would bring; curl's HTTP/2 window is 32 MiB for each
+    peak_below 150000
+    expect_stat in_flight = 4
+    kill -CONT "${slow[0]}"
+    pid_ends "${slow[0]}" 30
+    [[ ${ended[${slow[0]}]} -eq 0 && $(stat -c %s slow.1) -eq 300000005 ]]
+    kill -KILL "${slow[1]}" "${slow[2]}" "${slow[3]}"
+    expect_stat in_flight = 0
+}

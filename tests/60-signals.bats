@@ -1,0 +1,242 @@
+#!/usr/bin/env bats
+# Signals: SIGTERM and SIGINT let requests in flight finish, a second one ends at once, nothing else ends it.
+
+load lib/vocabulary
+
+setup() {
+    cd "$BATS_TEST_TMPDIR"
+    server
+}
+
+# stream: a live stream in the file got, until the barrier `live` is released; its pid in $streamer
+stream() {
+    spawn got err curl -q -sSN --max-time 30 -H 'X-Script: data:1;barrier:live;data:[DONE]' "$PROXY/v1/x" "$@"
+    streamer=$spawned
+    barrier wait live
+    eventually grep -q 1 got
+}
+
+refuses() {
+    not port_answers "$PROXY_PORT"
+}
+
+# ends_within MS: the proxy, from now on; its status in $status
+ends_within() {
+    local began
+    began=$(now_ms)
+    pid_ends "$PROXY_PID" 20
+    status=${ended[$PROXY_PID]}
+    [[ $(($(now_ms) - began)) -lt $1 ]] || {
+        echo "it took $(($(now_ms) - began)) ms"
+        return 1
+    }
+}
+
+@test "at SIGTERM and SIGINT a live stream finishes, new connections are refused, and the status is 0" {
+    local sig
+    for sig in TERM INT; do
+        proxy
+        stream
+        kill -s "$sig" "$PROXY_PID"
+        eventually refuses
+        alive "$PROXY_PID"
+        not grep -q DONE got
+        barrier release live
+        pid_ends "$streamer" 5
+        [[ ${ended[$streamer]} -eq 0 ]]
+        grep -q DONE got
+        ends_within 3000
+        [[ $status -eq 0 ]]
+        grep -Eq 'stopping: 1 in flight' "$PROXY_LOG"
+        grep -Eq 'stopped.* 1 finished, 0 cut' "$PROXY_LOG"
+        expect_stat aborted = 0
+        upstream_reset
+    done
+}
+
+@test "with nothing in flight it ends at once" {
+    proxy
+    client -o /dev/null "$PROXY/v1/models"
+    kill "$PROXY_PID"
+    ends_within 3000
+    [[ $status -eq 0 ]]
+    grep -q '0 finished, 0 cut' "$PROXY_LOG"
+}
+
+@test "idle connections, silent ones and half a request do not hold up the end" {
+    proxy
+    spawn one one.err sh -c 'printf "send GET /v1/models HTTP/1.1\\\\r\\\\nHost: localhost:%s\\\\r\\\\n\\\\r\\\\n\nexpect 200\nexpect never\n" "$3" | "$1" --script --timeout 30 "$2"' sh "$test_bin/rawclient" "127.0.0.1:$PROXY_PORT" "$PROXY_PORT"
+    spawn two two.err sh -c 'printf "expect never\n" | "$1" --script --timeout 30 "$2"' sh "$test_bin/rawclient" "127.0.0.1:$PROXY_PORT"
+    spawn three three.err sh -c 'printf "send GET /v1/models HTTP/1.1\\\\r\\\\nHost: loc\nexpect never\n" | "$1" --script --timeout 30 "$2"' sh "$test_bin/rawclient" "127.0.0.1:$PROXY_PORT"
+    spawn four four.err sh -c 'printf "send GET /v1/models HTTP/1.1\\\\r\\\\nHost: localhost:%s\\\\r\\\\n\\\\r\\\\n\nexpect 200\nsend GET /v1/models HTTP/1.1\\\\r\\\\nHost: loc\nexpect never\n" "$3" | "$1" --script --timeout 30 "$2"' sh "$test_bin/rawclient" "127.0.0.1:$PROXY_PORT" "$PROXY_PORT"
+    expect_stat requests = 2
+    eventually connections_are 5
+    kill "$PROXY_PID"
+    ends_within 3000
+    [[ $status -eq 0 ]]
+    grep -q ' 0 cut' "$PROXY_LOG"
+}
+
+# connections_are N: with the one that asks
+connections_are() {
+    client "$PROXY/health" | jq -e ".connections >= $1"
+}
+
+@test "an upload in flight finishes, and its connection is closed after the answer" {
+    proxy
+    mkfifo pipe
+    spawn out err sh -c 'curl -q -sS -i --max-time 20 -H "X-Script: echo" -H "Transfer-Encoding: chunked" -H Expect: -T - "$1" <pipe' sh "$PROXY/v1/x"
+    exec 9>pipe
+    head -c 100000 /dev/zero >&9
+    expect_stat in_flight = 1
+    kill "$PROXY_PID"
+    eventually refuses
+    head -c 100000 /dev/zero >&9
+    exec 9>&-
+    eventually grep -q '"body_bytes":200000' out
+    ends_within 3000
+    [[ $status -eq 0 ]]
+    grep -qi '^connection: close' out
+}
+
+@test "a request that comes on a kept-alive connection during the drain does not keep it going for ever" {
+    proxy
+    stream
+    spawn busy busy.err sh -c 'for i in 1 2 3 4 5 6 7 8 9; do printf "send GET /v1/models HTTP/1.1\\\\r\\\\nHost: localhost:%s\\\\r\\\\n\\\\r\\\\n\npause 200\n" "$3"; done | "$1" --script --timeout 30 "$2"' \
+        sh "$test_bin/rawclient" "127.0.0.1:$PROXY_PORT" "$PROXY_PORT"
+    expect_stat requests = 2
+    kill "$PROXY_PID"
+    eventually refuses
+    barrier release live
+    ends_within 3000
+    [[ $status -eq 0 ]]
+}
+
+@test "--drain-timeout cuts what is left, as a broken answer, and says how many" {
+    proxy --drain-timeout 400ms
+    stream
+    kill "$PROXY_PID"
+    ends_within 4000
+    [[ $status -eq 0 ]]
+    pid_ends "$streamer" 5
+    [[ ${ended[$streamer]} -eq 18 || ${ended[$streamer]} -eq 56 ]]
+    grep -q ' 0 finished, 1 cut' "$PROXY_LOG"
+    expect_stat aborted = 1
+}
+
+@test "a second signal ends at once" {
+    local sig
+    for sig in TERM INT; do
+        proxy
+        stream
+        kill -s "$sig" "$PROXY_PID"
+        eventually refuses
+        kill -s "$sig" "$PROXY_PID"
+        ends_within 3000
+        pid_ends "$streamer" 5
+        [[ ${ended[$streamer]} -eq 18 || ${ended[$streamer]} -eq 56 ]]
+        expect_stat in_flight = 0
+        upstream_reset
+    done
+}
+
+@test "a hundred requests of every state at the end: none crashes it" {
+    local script
+    proxy --drain-timeout 300ms
+    for script in barrier:never 'data:1;barrier:never' stall 'size:100000000' 'noread;barrier:never' 'early:103;barrier:never'; do
+        printf 'POST /v1/x HTTP/1.1\r\nHost: localhost:%s\r\nContent-Length: 100000\r\nX-Script: %s\r\n\r\n%050000d' "$PROXY_PORT" "$script" 0 >"request.${script//[^a-z]/}"
+        printf 'POST /v1/x HTTP/1.1\r\nHost: localhost:%s\r\nContent-Length: 2\r\nX-Script: %s\r\n\r\n{}' "$PROXY_PORT" "$script" >"small.${script//[^a-z]/}"
+        spawn out err sh -c 'exec "$1" --count 8 --timeout 20 "$2" <"$3"' sh "$test_bin/rawclient" "127.0.0.1:$PROXY_PORT" "request.${script//[^a-z]/}"
+        spawn out err sh -c 'exec "$1" --count 8 --timeout 20 "$2" <"$3"' sh "$test_bin/rawclient" "127.0.0.1:$PROXY_PORT" "small.${script//[^a-z]/}"
+    done
+    expect_stat in_flight '>=' 90
+    kill "$PROXY_PID"
+    ends_within 6000
+    [[ $status -eq 0 ]]
+    expect_stat in_flight = 0
+}
+
+@test "SIGHUP and SIGPIPE end nothing" {
+    proxy
+    stream
+    local i
+    for i in 1 2 3; do
+        kill -HUP "$PROXY_PID"
+        kill -PIPE "$PROXY_PID"
+    done
+    client --fail -o /dev/null "$PROXY/v1/models"
+    barrier release live
+    pid_ends "$streamer" 5
+    [[ ${ended[$streamer]} -eq 0 ]]
+    proxy_stop
+    [[ $status -eq 0 ]]
+}
+
+@test "a signal right after the start ends it with 0" {
+    local i
+    for i in 1 2 3 4 5; do
+        proxy
+        proxy_stop
+        [[ $status -eq 0 ]]
+    done
+}
+
+# closed HOW: serve with descriptors closed or broken as HOW says, on a port that is known
+closed() {
+    PROXY_PORT=$(free_port)
+    PROXY=http://127.0.0.1:$PROXY_PORT
+    mkdir -p home
+    spawn closed.out closed.log env -u GOPROXYAI_SANITIZED -u GOPROXYAI_TEST_BIN HOME="$PWD/home" sh -c "exec \"\$0\" serve --port $PROXY_PORT --upstream $UPSTREAM $1" "$goproxyai_bin"
+    PROXY_PID=$spawned
+    tracked_proxies+=("$PROXY_PID:$PWD/closed.log")
+    eventually port_answers "$PROXY_PORT"
+}
+
+@test "closed standard descriptors harm nobody: no log line lands in a client's answer" {
+    sanitized && skip "a sanitizer has nowhere to write to"
+    local how i
+    for how in '>&-' '2>&-' '>&- 2>&-' '<&- >&- 2>&-'; do
+        closed "$how"
+        for i in {1..20}; do
+            client "$PROXY/v1/models" >got
+            jq -e '.object == "list"' got >/dev/null
+            client -H 'X-Script: sse:3,0' "$PROXY/v1/x" >got
+            not grep -vE '^(data: .*)?$' got
+        done
+        kill "$PROXY_PID"
+        ends_within 3000
+        [[ $status -eq 0 ]]
+    done
+    upstream_get requests | jq -e 'all(.[]; .finished == "complete")'
+}
+
+@test "a log that nobody reads, or a full disk, stops no request" {
+    closed '2>/dev/full'
+    client --fail -o /dev/null "$PROXY/v1/models"
+    kill "$PROXY_PID"
+    ends_within 3000
+    [[ $status -eq 0 ]]
+    # a pipe whose reader is gone
+    mkfifo gone
+    spawn reader.out reader.err head -c 1 gone
+    closed '2>gone'
+    local i
+    for i in {1..5}; do
+        client --fail -o /dev/null "$PROXY/v1/models"
+    done
+    kill "$PROXY_PID"
+    ends_within 3000
+    [[ $status -eq 0 ]]
+    mkfifo stuck
+    exec 9<>stuck
+    closed '2>stuck 9>&-'
+    for i in {1..60}; do
+        echo "url = \"$PROXY/nowhere/$(printf '%0190d' "$i")?[1-20]\""
+        echo 'output = /dev/null'
+    done >many.conf
+    curl -q -sS --max-time 20 -K many.conf
+    client --fail -o /dev/null "$PROXY/v1/models"
+    kill "$PROXY_PID"
+    ends_within 5000
+    exec 9>&-
+}

@@ -1,0 +1,120 @@
+#!/usr/bin/env bats
+# Capacity: thousands of streams, and what happens when descriptors run out.
+
+load lib/vocabulary
+
+setup() {
+    cd "$BATS_TEST_TMPDIR"
+}
+
+# limited N: the proxies of this test may have N files open
+limited() {
+    printf '#!/bin/sh\nulimit -n %d && exec "%s" "$@"\n' "$1" "$goproxyai_bin" >limited.sh
+    chmod +x limited.sh
+    goproxyai_bin=$PWD/limited.sh
+}
+
+# crowd N SCRIPT: N clients at once that get this; their report in the file crowd.out
+crowd() {
+    printf 'GET /v1/x HTTP/1.1\r\nHost: localhost:%s\r\nConnection: close\r\nX-Script: %s\r\n\r\n' "$PROXY_PORT" "$2" >request
+    spawn crowd.out crowd.err sh -c 'exec "$1" --count "$3" --timeout 60 "$2" <request' sh "$test_bin/rawclient" "127.0.0.1:$PROXY_PORT" "$1"
+}
+
+rss_kb() {
+    sed -n 's/^VmRSS:[[:space:]]*\([0-9]*\).*/\1/p' "/proc/$PROXY_PID/status"
+}
+
+@test "1,500 streams are open at once through two workers, and all get their end" {
+    [[ $(ulimit -Hn) -ge 5000 ]] || skip "too few file descriptors allowed"
+    server
+    proxy --workers 2
+    client -o /dev/null "$PROXY/v1/models"
+    local before
+    before=$(rss_kb)
+    crowd 1500 'data:1;barrier:crowd;data:[DONE]'
+    eventually 40 grep -q 'all answered' crowd.out
+    barrier wait crowd 1500
+    client "$PROXY/health" | jq -e '.in_flight >= 1500'
+    # others are served beside them
+    local i
+    for i in {1..20}; do
+        client --fail -o /dev/null "$PROXY/v1/models"
+    done
+    sanitized || [[ $((($(rss_kb) - before) / 1500)) -lt 80 ]]
+    barrier release crowd
+    eventually 40 grep -q 'connected=1500 answered=1500 closed=1500 reset=0' crowd.out
+    expect_stat aborted = 0
+    expect_stat in_flight = 0
+    # and twice the same: nothing was lost on the way
+    crowd 1500 'data:1;data:[DONE]'
+    eventually 40 grep -q 'connected=1500 answered=1500 closed=1500 reset=0' crowd.out
+    eventually nearly_idle
+}
+
+nearly_idle() {
+    client "$PROXY/health" | jq -e '.in_flight == 1 and .connections == 1'
+}
+
+@test "beyond the limit of open files new connections wait and are served later; a warning is logged" {
+    server
+    limited 200
+    proxy --workers 2
+    crowd 150 'data:1;barrier:crowd;data:[DONE]'
+    # as many as there is room for
+    expect_stat in_flight '>=' 40
+    barrier wait crowd 40
+    alive "$PROXY_PID"
+    eventually grep -Eiq 'warning.*(descriptor|open files|connection)' "$PROXY_LOG"
+    [[ $(ls "/proc/$PROXY_PID/fd" | wc -l) -le 200 ]]
+    barrier release crowd
+    eventually 20 grep -q 'connected=150 answered=150 closed=150 reset=0' crowd.out
+    # it says so now and then, not for every connection
+    [[ $(grep -Eic 'warning' "$PROXY_LOG") -lt 50 ]]
+    client --fail -o /dev/null "$PROXY/v1/models"
+    # the room is there again
+    upstream_reset
+    crowd 40 'data:1;barrier:again;data:[DONE]'
+    barrier wait again 40
+    barrier release again
+    eventually grep -q 'closed=40 reset=0' crowd.out
+}
+
+@test "waiting for room costs no processor time" {
+    server
+    limited 200
+    proxy --workers 2
+    crowd 150 'data:1;barrier:crowd;data:[DONE]'
+    barrier wait crowd 40
+    local before after
+    before=$(awk '{ print $14 + $15 }' "/proc/$PROXY_PID/stat")
+    eventually 2 false >/dev/null || true # the clock is what is tested here
+    after=$(awk '{ print $14 + $15 }' "/proc/$PROXY_PID/stat")
+    [[ $((after - before)) -lt 60 ]] # of 200 ticks
+    barrier release crowd
+    eventually 20 grep -q 'closed=150 reset=0' crowd.out
+}
+
+@test "with hardly any files it crashes not, and answers what it can" {
+    server
+    limited 64
+    proxy --workers 2
+    crowd 80 'data:1;barrier:crowd;data:[DONE]'
+    expect_stat in_flight '>=' 5
+    alive "$PROXY_PID"
+    barrier release crowd
+    eventually 20 grep -q 'connected=80' crowd.out
+    eventually client --fail -o /dev/null "$PROXY/v1/models"
+}
+
+@test "many short requests from many clients all succeed" {
+    server
+    proxy --workers 2
+    local round
+    for round in 1 2 3 4 5; do
+        crowd 300 'body:x'
+        eventually 20 grep -q 'connected=300 answered=300 closed=300 reset=0' crowd.out
+    done
+    expect_stat requests = 1500
+    expect_stat aborted = 0
+    [[ $(upstream_get counters/connections) -lt 1500 ]]
+}

@@ -1,0 +1,57 @@
+/* door: who is let in is one of ours by another reading, too. Input: Host, newline, Origin. */
+#include "proxy/door.h"
+
+#include <regex.h>
+
+#include "fuzz.h"
+
+/* The names with a port of their own; those without one stand in the unit test. */
+#define OURS "(localhost:0*8080|\\[::1\\]:0*8080|127(\\.[0-9]{1,3}){3}:0*8080|other\\.test:0*9000)"
+
+static int fits(const char *pattern, const char *text)
+{
+    regex_t regex;
+    int result;
+
+    MUST(regcomp(&regex, pattern, REG_EXTENDED | REG_ICASE | REG_NOSUB) == 0);
+    result = regexec(&regex, text, 0, NULL, 0) == 0;
+    regfree(&regex);
+    return result;
+}
+
+static void check(const struct door *door, const struct fields *f, const char *host,
+                  const char *origin)
+{
+    struct err err = {.code = ERR_NONE};
+    int api = door_check(door, f, true, &err);
+    int other;
+
+    MUST(api == (err.code == ERR_NONE ? 0 : -1));
+    other = door_check(door, f, false, &err);
+    MUST(other == 0 || (err.code == ERR_HOST || err.code == ERR_ORIGIN));
+    MUST(api == 0 || other != 0); /* the API's door is the wider one */
+    if (api == 0)
+        MUST(fits("^" OURS "$", host));
+    if (other == 0 && origin)
+        MUST(fits("^https?://" OURS "$", origin));
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    char *text = fuzz_text(data, size), *host = text, *origin = strchr(text, '\n');
+    struct fields f;
+    struct door door;
+
+    if (origin)
+        *origin++ = '\0';
+    door_init(&door);
+    door.port = 8080;
+    door_allow(&door, "Other.Test:9000");
+    fields_init(&f);
+    if (fields_adds(&f, "Host", host) && (!origin || fields_adds(&f, "Origin", origin)))
+        check(&door, &f, fields_get(&f, "host"), fields_get(&f, "origin"));
+    fields_release(&f);
+    door_release(&door);
+    free(text);
+    return 0;
+}

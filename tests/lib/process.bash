@@ -1,0 +1,145 @@
+# process.bash: processes that end with the test, polling to a deadline, files.
+# shellcheck shell=bash disable=SC2034,SC2154 # names shared with the other files
+
+tracked_pids=()  # of everything started here, in order
+tracked_logs=()  # shown when a test fails
+tracked_dirs=()  # removed in the end
+tracked_proxies=() # PID:LOG of every proxy
+declare -gA ended # PID -> exit status, of what was waited for
+
+# The folder for what a test leaves behind.
+work_dir() {
+    echo "${BATS_TEST_TMPDIR:-${BATS_FILE_TMPDIR:?only within bats}}"
+}
+
+now_ms() {
+    echo "$((${EPOCHREALTIME/[^0-9]/} / 1000))"
+}
+
+# spawn OUT ERR CMD…: CMD in the background, its pid in $spawned. File
+# descriptor 3 is bats' own: a child that keeps it makes bats wait for it.
+spawn() {
+    local out=$1 err=$2
+    shift 2
+    if [[ $out == "$err" ]]; then
+        "$@" >"$out" 2>&1 </dev/null 3>&- 4>&- &
+    else
+        "$@" >"$out" 2>"$err" </dev/null 3>&- 4>&- &
+    fi
+    spawned=$!
+    tracked_pids+=("$spawned")
+}
+
+alive() {
+    kill -0 "$1" 2>/dev/null
+}
+
+# pid_ends PID SECONDS: waits for a child; its status is then in ${ended[PID]}.
+pid_ends() {
+    local deadline=$(($(now_ms) + $2 * 1000)) code=0
+    [[ -z ${ended[$1]:-} ]] || return 0
+    while alive "$1"; do
+        [[ $(now_ms) -lt $deadline ]] || return 1
+        sleep 0.02
+    done
+    wait "$1" 2>/dev/null || code=$?
+    ended[$1]=$code
+}
+
+# Ends all that was started, the latest first: the proxy before its upstream.
+end_processes() {
+    local i pid bad=0
+    for ((i = ${#tracked_pids[@]} - 1; i >= 0; i--)); do
+        kill -TERM "${tracked_pids[i]}" 2>/dev/null || true
+        kill -CONT "${tracked_pids[i]}" 2>/dev/null || true # a test may have stopped it
+    done
+    for ((i = ${#tracked_pids[@]} - 1; i >= 0; i--)); do
+        pid=${tracked_pids[i]}
+        if ! pid_ends "$pid" 20; then
+            echo "process $pid did not end within 20 s of SIGTERM"
+            kill -KILL "$pid" 2>/dev/null || true
+            pid_ends "$pid" 5 || true
+            bad=1
+        fi
+    done
+    tracked_pids=()
+    return "$bad"
+}
+
+show_logs() {
+    local log
+    for log in "${tracked_logs[@]}"; do
+        [[ -s $log ]] || continue
+        echo "---- the end of $log"
+        tail -n 40 "$log"
+    done
+}
+
+# eventually [SECONDS] CMD…: until CMD succeeds; at the deadline (10 s) it fails
+# and shows what CMD said last. A CMD that returns 99 says that it is hopeless.
+eventually() {
+    local seconds=10 said code
+    if [[ $1 =~ ^[0-9]+$ ]]; then
+        seconds=$1
+        shift
+    fi
+    local deadline=$(($(now_ms) + seconds * 1000))
+    said=$(work_dir)/eventually.$BASHPID
+    while :; do
+        code=0
+        "$@" >"$said" 2>&1 || code=$?
+        [[ $code -ne 0 ]] || break
+        if [[ $code -eq 99 || $(now_ms) -ge $deadline ]]; then
+            echo "not within $seconds s: $*"
+            cat "$said"
+            return 1
+        fi
+        sleep 0.03
+    done
+    cat "$said"
+}
+
+# not CMD…: in a test `! CMD` goes unnoticed, since bash does not exit for it.
+not() {
+    if "$@"; then
+        echo "should have failed: $*"
+        return 1
+    fi
+}
+
+# expect_same FILE1 FILE2: the same bytes, or where they differ.
+expect_same() {
+    cmp -s -- "$1" "$2" && return 0
+    echo "files differ: $1 ($(stat -c %s -- "$1") bytes), $2 ($(stat -c %s -- "$2") bytes)"
+    cmp -- "$1" "$2" 2>&1 || true
+    diff <(od -A d -v -t x1z -- "$1" | head -n 20000) <(od -A d -v -t x1z -- "$2" | head -n 20000) | head -n 20
+    return 1
+}
+
+# need CMD…: skips the test where a program is not installed.
+need() {
+    local cmd
+    for cmd in "$@"; do
+        PATH=$PATH:/usr/sbin:/sbin command -v "$cmd" >/dev/null || skip "$cmd is not installed"
+    done
+}
+
+free_port() {
+    "$test_bin/upstream" --free-port
+}
+
+port_answers() {
+    "$test_bin/rawclient" --probe "127.0.0.1:$1"
+}
+
+# client ARGS…: curl, quiet, bounded, without the settings of the machine.
+client() {
+    curl -q -sS --max-time 20 --noproxy '*' "$@"
+}
+
+# raw HOST:PORT [OPTIONS]: the bytes of stdin over TCP; rawclient.c has the options.
+raw() {
+    local where=$1
+    shift
+    "$test_bin/rawclient" "$@" "$where"
+}

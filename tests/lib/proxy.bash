@@ -1,0 +1,130 @@
+# proxy.bash: goproxyai itself.
+# shellcheck shell=bash disable=SC2034,SC2154 # names shared with the other files
+
+# proxy [--name N] [--home DIR] [SERVE-ARGS…]: starts `goproxyai serve` on a free
+# port in front of $UPSTREAM with folders of its own; sets PROXY, PROXY_PORT,
+# PROXY_PID, PROXY_LOG (stderr), PROXY_OUT, PROXY_HOME, and with --name b also
+# PROXY_b, PROXY_b_PORT, … --home takes the folders of an earlier one, for what
+# is to survive a restart.
+proxy() {
+    local name='' home='' key
+    while [[ ${1:-} == --name || ${1:-} == --home ]]; do
+        if [[ $1 == --name ]]; then name=$2; else home=$2; fi
+        shift 2
+    done
+    proxy_count=$((${proxy_count:-0} + 1))
+    PROXY_HOME=${home:-$(work_dir)/proxy.$proxy_count}
+    PROXY_LOG=$(work_dir)/proxy.$proxy_count.log
+    PROXY_OUT=$(work_dir)/proxy.$proxy_count.out
+    mkdir -p "$PROXY_HOME"/{cache,state,config}
+    tracked_logs+=("$PROXY_OUT" "$PROXY_LOG")
+    proxy_spawn "$@"
+    PROXY_PID=$spawned
+    tracked_proxies+=("$PROXY_PID:$PROXY_LOG")
+    PROXY_PORT=
+    proxy_ready || return 1
+    PROXY=http://127.0.0.1:$PROXY_PORT
+    [[ -n $name ]] || return 0
+    printf -v "PROXY_$name" %s "$PROXY"
+    for key in PORT PID LOG OUT HOME; do
+        local from=PROXY_$key
+        printf -v "PROXY_${name}_$key" %s "${!from}"
+    done
+}
+
+proxy_spawn() {
+    local -a before=(--port 0)
+    [[ " $*" != *" --port"* ]] || before=()
+    [[ " $*" == *" --upstream"* || -z ${UPSTREAM:-} ]] || before+=(--upstream "$UPSTREAM")
+    spawn "$PROXY_OUT" "$PROXY_LOG" env -u GOPROXYAI_TEST_BIN -u GOPROXYAI_SANITIZED HOME="$PROXY_HOME" XDG_CACHE_HOME="$PROXY_HOME/cache" \
+        XDG_STATE_HOME="$PROXY_HOME/state" XDG_CONFIG_HOME="$PROXY_HOME/config" \
+        "$goproxyai_bin" serve "${before[@]}" "$@"
+}
+
+# It is ready when it has said where it listens; sanitizers take their time.
+proxy_ready() {
+    local deadline=$(($(now_ms) + 20000))
+    while [[ -z $PROXY_PORT ]]; do
+        PROXY_PORT=$(sed -n -E 's#.*(OPENAI_BASE_URL=["'\'']?http://[^ ]*|http://localhost):([0-9]+)/v1.*#\2#p' \
+            "$PROXY_LOG" "$PROXY_OUT" 2>/dev/null | head -n 1)
+        [[ -z $PROXY_PORT ]] || break
+        if ! alive "$PROXY_PID"; then
+            pid_ends "$PROXY_PID" 5
+            echo "goproxyai serve ended with status ${ended[$PROXY_PID]} before it listened:"
+            cat "$PROXY_LOG"
+            return 1
+        fi
+        if [[ $(now_ms) -ge $deadline ]]; then
+            echo "goproxyai serve did not say within 20 s where it listens:"
+            cat "$PROXY_LOG"
+            return 1
+        fi
+        sleep 0.02
+    done
+}
+
+# proxy_stop [--name N] [SIGNAL]: ends it (TERM); its exit status in $status.
+proxy_stop() {
+    local pid=$PROXY_PID key
+    if [[ ${1:-} == --name ]]; then
+        key=PROXY_${2}_PID
+        pid=${!key}
+        shift 2
+    fi
+    kill -s "${1:-TERM}" "$pid" 2>/dev/null || true
+    if ! pid_ends "$pid" 20; then
+        echo "the proxy $pid did not end within 20 s of SIG${1:-TERM}"
+        return 1
+    fi
+    # shellcheck disable=SC2034 # for the test, as after bats' run
+    status=${ended[$pid]}
+}
+
+# goproxyai ARGS…: another command of it, with the folders of the latest proxy.
+goproxyai() {
+    local home=${PROXY_HOME:-$(work_dir)/proxy.none}
+    mkdir -p "$home"/{cache,state,config}
+    env -u GOPROXYAI_TEST_BIN -u GOPROXYAI_SANITIZED HOME="$home" XDG_CACHE_HOME="$home/cache" XDG_STATE_HOME="$home/state" \
+        XDG_CONFIG_HOME="$home/config" \
+        "$goproxyai_bin" "$@" 3>&- 4>&-
+}
+
+# sanitized: is this proxy a sanitizer build (GOPROXYAI_SANITIZED=1), whose memory and speed say nothing?
+sanitized() {
+    [[ ${GOPROXYAI_SANITIZED:-} == 1 ]]
+}
+
+# peak_kb [PID]: the most memory that the proxy has had resident; peak_below KB [PID] checks it.
+peak_kb() {
+    sed -n 's/^VmHWM:[[:space:]]*\([0-9]*\).*/\1/p' "/proc/${1:-$PROXY_PID}/status"
+}
+
+peak_below() {
+    local kb
+    kb=$(peak_kb "${2:-$PROXY_PID}")
+    [[ -n $kb ]] || return 1
+    sanitized || [[ $kb -lt $1 ]] || {
+        echo "the proxy has had $kb KiB resident, more than $1"
+        return 1
+    }
+}
+
+# A crash or a finding of a sanitizer fails the test, whatever it was about.
+proxies_were_well() {
+    local entry pid log bad=0
+    for entry in "${tracked_proxies[@]}"; do
+        pid=${entry%%:*} log=${entry#*:}
+        if grep -E -a -q 'ERROR: AddressSanitizer|ThreadSanitizer|runtime error:|LeakSanitizer|MemorySanitizer' "$log"; then
+            echo "a sanitizer complains in $log:"
+            grep -E -a -A 30 'Sanitizer|runtime error:' "$log" | head -n 60
+            bad=1
+        fi
+        case ${ended[$pid]:-0} in
+        132 | 134 | 135 | 136 | 139)
+            echo "the proxy $pid crashed: status ${ended[$pid]}"
+            bad=1
+            ;;
+        esac
+    done
+    return "$bad"
+}

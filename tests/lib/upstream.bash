@@ -1,0 +1,77 @@
+# upstream.bash: the scripted upstream, its barriers and counters. The grammar
+# of scripts stands in tests/upstream.c.
+# shellcheck shell=bash disable=SC2034,SC2154 # names shared with the other files
+
+# server [ARGS…]: starts an upstream; sets UPSTREAM, UPSTREAM_PORT, UPSTREAM_PID.
+server() {
+    local out log
+    upstream_count=$((${upstream_count:-0} + 1))
+    out=$(work_dir)/upstream.$upstream_count.out
+    log=$(work_dir)/upstream.$upstream_count.log
+    tracked_logs+=("$log")
+    spawn "$out" "$log" "$test_bin/upstream" "$@"
+    UPSTREAM_PID=$spawned
+    eventually 10 upstream_ready "$spawned" "$out" "$log" || return 1
+    UPSTREAM_PORT=$(sed -n 's/^port //p' "$out")
+    UPSTREAM=http://127.0.0.1:$UPSTREAM_PORT
+}
+
+upstream_ready() {
+    grep -q "^port " "$2" && return 0
+    cat "$3"
+    alive "$1" || return 99
+    return 1
+}
+
+# upstream_get PATH: a control path below /_/, as in `upstream_get last/headers`.
+upstream_get() {
+    client --fail "$UPSTREAM/_/$1"
+}
+
+upstream_reset() {
+    client --fail -o /dev/null -X POST "$UPSTREAM/_/reset"
+}
+
+# barrier wait NAME [N]: until N (1) requests wait there; barrier release NAME.
+barrier() {
+    case $1 in
+    wait) eventually 10 barrier_holds "$2" "${3:-1}" ;;
+    release) client --fail -o /dev/null -X POST "$UPSTREAM/_/release/$2" ;;
+    *)
+        echo "barrier: wait or release, not $1"
+        return 2
+        ;;
+    esac
+}
+
+barrier_holds() {
+    local n
+    n=$(upstream_get "waiting/$1") || return 1
+    [[ $n -ge $2 ]] || {
+        echo "at the barrier $1 wait $n, not $2"
+        return 1
+    }
+}
+
+# expect_stat NAME OP VALUE: the upstream's counter gets there within 10 s.
+# OP is = != < <= > or >=.
+expect_stat() {
+    eventually 10 stat_is "$@"
+}
+
+stat_is() {
+    local n
+    n=$(upstream_get "counters/$1") || return 1
+    case $2 in
+    = | ==) [[ $n -eq $3 ]] ;;
+    !=) [[ $n -ne $3 ]] ;;
+    '<') [[ $n -lt $3 ]] ;;
+    '<=') [[ $n -le $3 ]] ;;
+    '>') [[ $n -gt $3 ]] ;;
+    '>=') [[ $n -ge $3 ]] ;;
+    *) false ;;
+    esac || {
+        echo "$1 is $n, expected $2 $3"
+        return 1
+    }
+}

@@ -1,0 +1,352 @@
+#include "proxy/door.h"
+
+#include <string.h>
+
+#include "base/mem.h"
+#include "unit.h"
+
+#define PORT 8080
+
+static void open_door(struct door *door)
+{
+    door_init(door);
+    door->port = PORT;
+    door_allow(door, "Proxy.Test");
+    door_allow(door, "192.168.1.5");
+    door_allow(door, "[2001:db8::5]");
+    door_allow(door, "other.test:9000");
+}
+
+/* What the door says to these fields: ERR_NONE is "come in". */
+static enum err_code ask(const char *host, const char *name, const char *value, bool is_api)
+{
+    struct err err = {.code = ERR_NONE};
+    struct fields f;
+    struct door door;
+    int result;
+
+    open_door(&door);
+    fields_init(&f);
+    if (host)
+        CHECK(fields_adds(&f, "Host", host));
+    if (name)
+        CHECK(fields_adds(&f, name, value));
+    result = door_check(&door, &f, is_api, &err);
+    CHECK(result == (err.code == ERR_NONE ? 0 : -1));
+    fields_release(&f);
+    door_release(&door);
+    return err.code;
+}
+
+static const char *const let_in[] = {
+    "localhost:8080",     "LOCALHOST:8080",       "LocalHost:8080",   "127.0.0.1:8080",
+    "127.0.0.2:8080",     "127.255.255.255:8080", "127.0.0.0:8080",   "[::1]:8080",
+    "proxy.test:8080",    "PROXY.TEST:8080",      "192.168.1.5:8080", "[2001:db8::5]:8080",
+    "[2001:DB8::5]:8080", "other.test:9000",      "Other.Test:9000",  "other.test:9000",
+};
+
+static const char *const kept_out[] = {
+    /* other names */
+    "evil.com:8080",
+    "evil.com",
+    "localhost.evil.com:8080",
+    "evil-localhost:8080",
+    "xlocalhost:8080",
+    "localhostx:8080",
+    "proxy.test.evil.com:8080",
+    "xproxy.test:8080",
+    "proxy.tes:8080",
+    "proxy:8080",
+    /* other ports */
+    "localhost:80",
+    "localhost:8081",
+    "localhost:443",
+    "127.0.0.1:1",
+    "[::1]:8081",
+    "localhost",
+    "127.0.0.1",
+    "[::1]",
+    "proxy.test:8081",
+    "other.test:9001",
+    "other.test",
+    /* 127.x that is a name, or that others read in another way */
+    "127.0.0.1.evil.com:8080",
+    "127.evil.com:8080",
+    "127.0.0.1.nip.io:8080",
+    "127.1:8080",
+    "127.0.1:8080",
+    "127:8080",
+    "127.:8080",
+    "127.0.0.:8080",
+    "127.0.0.1.:8080",
+    "127.0.0.0.1:8080",
+    "127.0.0.256:8080",
+    "127.0.0.0001:8080",
+    "127.0.0.-1:8080",
+    "127.0.0.+1:8080",
+    "127.0.0.0x1:8080",
+    "127..0.1:8080",
+    "127.0.0. 1:8080",
+    "2130706433:8080",
+    "0x7f000001:8080",
+    "0177.0.0.1:8080",
+    "0.0.0.0:8080",
+    "128.0.0.1:8080",
+    "12.7.0.1:8080",
+    /* IPv6 */
+    "::1:8080",
+    "::1",
+    "[::1:8080",
+    "[::1]8080",
+    "[::1]x:8080",
+    "[::1]x8080",
+    "[::1]18080",
+    "[::]:8080",
+    "[::2]:8080",
+    "[::1%lo]:8080",
+    "[localhost]:8080",
+    "[127.0.0.1]:8080",
+    "[]:8080",
+    "[",
+    "]",
+    "[]",
+    "[::ffff:127.0.0.1]:8080",
+    "2001:db8::5",
+    "[2001:db8::6]:8080",
+    /* trailing dots, user information, what is no authority at all */
+    "localhost.:8080",
+    "localhost..:8080",
+    "proxy.test.:8080",
+    ".localhost:8080",
+    "localhost:8080@evil.com",
+    "user@localhost:8080",
+    "user:pw@localhost:8080",
+    "evil.com@localhost:8080",
+    "localhost:8080/",
+    "localhost/:8080",
+    "localhost:8080?x",
+    "localhost:8080#x",
+    "http://localhost:8080",
+    "//localhost:8080",
+    "localhost:8080,evil.com",
+    "localhost:8080 evil.com",
+    "localhost :8080",
+    "localhost\t:8080",
+    "localhost\\:8080",
+    "localhost:",
+    "localhost:+8080",
+    "localhost:-8080",
+    "localhost:8080x",
+    "localhost:0x1f90",
+    "localhost: 8080",
+    "localhost:8080:8080",
+    "localhost:99999999999999999999",
+    "localhost:73616",      /* 65536 + 8080 */
+    "localhost:4294975376", /* 2^32 + 8080 */
+    ":8080",
+    ":",
+    "",
+    "*",
+    "*:8080",
+    "null",
+};
+
+TEST("who calls the proxy by one of its names and its port is let in")
+{
+    for (size_t i = 0; i < countof(let_in); i++) {
+        unit_row(let_in[i]);
+        CHECK_INT(ask(let_in[i], NULL, NULL, false), ERR_NONE);
+        CHECK_INT(ask(let_in[i], NULL, NULL, true), ERR_NONE);
+    }
+    unit_row(NULL);
+}
+
+TEST("every other Host is refused, on every route")
+{
+    for (size_t i = 0; i < countof(kept_out); i++) {
+        unit_row(kept_out[i]);
+        CHECK_INT(ask(kept_out[i], NULL, NULL, false), ERR_HOST);
+        CHECK_INT(ask(kept_out[i], NULL, NULL, true), ERR_HOST);
+    }
+    unit_row(NULL);
+}
+
+TEST("a name or address without a port is let in with our port, not with port 80")
+{
+    static const char *const rows[] = {"proxy.test", "192.168.1.5", "[2001:db8::5]"};
+    static const char *const origins[] = {"http://proxy.test", "https://proxy.test",
+                                          "http://192.168.1.5", "https://[2001:db8::5]"};
+
+    for (size_t i = 0; i < countof(rows); i++) {
+        unit_row(rows[i]);
+        CHECK_INT(ask(rows[i], NULL, NULL, false), ERR_HOST);
+    }
+    for (size_t i = 0; i < countof(origins); i++) {
+        unit_row(origins[i]);
+        CHECK_INT(ask("localhost:8080", "Origin", origins[i], false), ERR_ORIGIN);
+    }
+    unit_row(NULL);
+}
+
+TEST("there is exactly one Host field")
+{
+    CHECK_INT(ask(NULL, NULL, NULL, true), ERR_HOST);
+    CHECK_INT(ask("localhost:8080", "host", "localhost:8080", true), ERR_HOST);
+    CHECK_INT(ask("localhost:8080", "HOST", "evil.com", false), ERR_HOST);
+    CHECK_INT(ask("evil.com", "Host", "localhost:8080", true), ERR_HOST);
+    CHECK_INT(ask(NULL, "X-Forwarded-Host", "localhost:8080", true), ERR_HOST);
+}
+
+TEST("an Origin is ours, or its request stays outside of all but the API")
+{
+    static const char *const foreign[] = {
+        "null",
+        "",
+        "http://evil.com",
+        "https://evil.com:8080",
+        "http://localhost",
+        "http://localhost:3000",
+        "http://localhost:80",
+        "https://localhost",
+        "http://127.0.0.1",
+        "http://[::1]",
+        "http://localhost:8080@evil",
+        "http://localhost:8080@evil.com:8080",
+        "http://localhost:8080.evil.com",
+        "http://localhost:8080/",
+        "http://localhost:8080/x",
+        "http://localhost.:8080",
+        "http://evil.com#localhost:8080",
+        "http://user@localhost:8080",
+        "file://localhost:8080",
+        "ws://localhost:8080",
+        "chrome-extension://localhost:8080",
+        "localhost:8080",
+        "//localhost:8080",
+        "http:localhost:8080",
+        "http:/localhost:8080",
+        "http://",
+        "https://",
+        "http:///",
+        "http://http://localhost:8080",
+        "http://localhost:8080 http://evil.com",
+        "moz-extension://x",
+        "http://127.0.0.1.evil.com:8080",
+    };
+
+    for (size_t i = 0; i < countof(foreign); i++) {
+        unit_row(foreign[i]);
+        CHECK_INT(ask("localhost:8080", "Origin", foreign[i], false), ERR_ORIGIN);
+        CHECK_INT(ask("localhost:8080", "ORIGIN", foreign[i], false), ERR_ORIGIN);
+        CHECK_INT(ask("localhost:8080", "Origin", foreign[i], true), ERR_NONE);
+    }
+    unit_row(NULL);
+}
+
+TEST("our own Origin is let in by any of our names")
+{
+    static const char *const own[] = {"http://localhost:8080",  "http://127.0.0.1:8080",
+                                      "http://[::1]:8080",      "https://localhost:8080",
+                                      "http://proxy.test:8080", "http://PROXY.test:8080",
+                                      "http://other.test:9000", "http://[2001:db8::5]:8080"};
+
+    for (size_t i = 0; i < countof(own); i++) {
+        unit_row(own[i]);
+        CHECK_INT(ask("localhost:8080", "Origin", own[i], false), ERR_NONE);
+    }
+    unit_row(NULL);
+}
+
+TEST("each of several Origins has to be ours")
+{
+    struct err err = {.code = ERR_NONE};
+    struct fields f;
+    struct door door;
+
+    open_door(&door);
+    fields_init(&f);
+    fields_adds(&f, "Host", "localhost:8080");
+    fields_adds(&f, "Origin", "http://localhost:8080");
+    CHECK_INT(door_check(&door, &f, false, &err), 0);
+    fields_adds(&f, "Origin", "http://evil.com");
+    CHECK_INT(door_check(&door, &f, false, &err), -1);
+    CHECK_INT(err.code, ERR_ORIGIN);
+    CHECK_INT(door_check(&door, &f, true, &err), 0);
+    fields_release(&f);
+    door_release(&door);
+}
+
+TEST("a page of another site is refused by what its browser says of it")
+{
+    static const struct {
+        const char *name, *value;
+        enum err_code code;
+    } rows[] = {
+        {"Sec-Fetch-Site", "cross-site", ERR_ORIGIN}, {"sec-fetch-site", "Cross-Site", ERR_ORIGIN},
+        {"Sec-Fetch-Site", "same-origin", ERR_NONE},  {"Sec-Fetch-Site", "none", ERR_NONE},
+        {"Sec-Fetch-Mode", "cors", ERR_NONE}, /* Node's fetch sends it */
+        {"Sec-Fetch-Mode", "cross-site", ERR_NONE},
+    };
+
+    for (size_t i = 0; i < countof(rows); i++) {
+        unit_row(rows[i].value);
+        CHECK_INT(ask("localhost:8080", rows[i].name, rows[i].value, false), rows[i].code);
+        CHECK_INT(ask("localhost:8080", rows[i].name, rows[i].value, true), ERR_NONE);
+    }
+    unit_row(NULL);
+}
+
+TEST("on port 80 a Host needs no port")
+{
+    struct err err;
+    struct fields f;
+    struct door door;
+
+    door_init(&door);
+    door.port = 80;
+    fields_init(&f);
+    fields_adds(&f, "host", "localhost");
+    fields_adds(&f, "origin", "http://localhost");
+    CHECK_INT(door_check(&door, &f, false, &err), 0);
+    fields_clear(&f);
+    fields_adds(&f, "host", "localhost");
+    fields_adds(&f, "origin", "https://localhost"); /* that is port 443 */
+    CHECK_INT(door_check(&door, &f, false, &err), -1);
+    fields_release(&f);
+    door_release(&door);
+}
+
+TEST("a name that was written with port 80 is let in as clients write it")
+{
+    struct err err;
+    struct fields f;
+    struct door door;
+
+    door_init(&door);
+    door.port = PORT;
+    door_allow(&door, "front.test:80");
+    fields_init(&f);
+    fields_adds(&f, "host", "front.test"); /* no client writes the default port */
+    CHECK_INT(door_check(&door, &f, true, &err), 0);
+    fields_release(&f);
+    door_release(&door);
+}
+
+TEST("the refusal says what to do, and a Host of any length fits")
+{
+    char host[5000];
+    struct err err;
+    struct fields f;
+    struct door door;
+
+    open_door(&door);
+    fields_init(&f);
+    memset(host, 'a', sizeof(host) - 1);
+    host[sizeof(host) - 1] = '\0';
+    fields_adds(&f, "Host", host);
+    CHECK_INT(door_check(&door, &f, true, &err), -1);
+    CHECK_HAS(err.text, "--allow-host");
+    CHECK_HAS(err.text, "localhost:8080");
+    fields_release(&f);
+    door_release(&door);
+}

@@ -1,0 +1,162 @@
+#include "proxy/header.h"
+
+#include <string.h>
+
+#include "base/mem.h"
+#include "unit.h"
+
+static bool is_hop(const char *name)
+{
+    struct field h = {.name = name, .value = "", .name_len = strlen(name)};
+
+    return header_is_hop_by_hop(&h);
+}
+
+TEST("hop-by-hop are the fields of RFC 9110 section 7.6.1, in any case, and no others")
+{
+    static const char *const hop[] = {"Connection",
+                                      "Keep-Alive",
+                                      "Proxy-Connection",
+                                      "Transfer-Encoding",
+                                      "TE",
+                                      "Trailer",
+                                      "Upgrade",
+                                      "Proxy-Authenticate",
+                                      "Proxy-Authorization",
+                                      "connection",
+                                      "CONNECTION",
+                                      "te",
+                                      "tE",
+                                      "uPGRADE",
+                                      "kEEP-alive",
+                                      "TRAILER"};
+    static const char *const end[] = {"Host",
+                                      "Content-Length",
+                                      "Content-Type",
+                                      "Authorization",
+                                      "Cookie",
+                                      "Set-Cookie",
+                                      "T",
+                                      "TEX",
+                                      "Connections",
+                                      "Connectio",
+                                      "Keep-Alive2",
+                                      "Upgrades",
+                                      "Upgrade-Insecure-Requests",
+                                      "Trailers",
+                                      "Transfer",
+                                      "Proxy",
+                                      "Proxy-Status",
+                                      "Cache-Control",
+                                      "X-Connection",
+                                      "Accept",
+                                      "Via",
+                                      "Tracestate",
+                                      "User-Agent",
+                                      "!"};
+
+    for (size_t i = 0; i < countof(hop); i++) {
+        unit_row(hop[i]);
+        CHECK(is_hop(hop[i]));
+    }
+    for (size_t i = 0; i < countof(end); i++) {
+        unit_row(end[i]);
+        CHECK(!is_hop(end[i]));
+    }
+    unit_row(NULL);
+}
+
+/* Is X-Hop end-to-end in a message with these Connection values? */
+static bool travels(const char *connection, const char *another)
+{
+    bool result = false;
+    struct fields f;
+
+    fields_init(&f);
+    fields_adds(&f, "X-Hop", "1");
+    fields_adds(&f, "Connection", connection);
+    if (another)
+        fields_adds(&f, "CONNECTION", another);
+    struct header_hops hops = header_hops_of(&f);
+
+    fields_each (h, &f)
+        if (strcmp(h.name, "X-Hop") == 0)
+            result = header_is_end_to_end(&hops, &h);
+    fields_release(&f);
+    return result;
+}
+
+TEST("what any Connection field names stays behind, whole and in any case")
+{
+    CHECK(travels("close", NULL));
+    CHECK(travels("", NULL));
+    CHECK(travels("x-hop-2", NULL));
+    CHECK(travels("x-ho", NULL));
+    CHECK(travels("x hop", NULL));
+    CHECK(!travels("X-Hop", NULL));
+    CHECK(!travels("x-hop", NULL));
+    CHECK(!travels("close, X-HOP", NULL));
+    CHECK(!travels("x-hop,close", NULL));
+    CHECK(!travels("close", "foo ,\tx-hop"));
+    CHECK(!travels("x-hop", "close"));
+    CHECK(!travels("Keep-Alive", "x-hop"));
+    CHECK(!travels("close, keep-alive", "keep-alive, X-Hop"));
+    CHECK(travels("Keep-Alive", "CLOSE"));
+}
+
+TEST("a field is hop-by-hop by its name even if no Connection names it")
+{
+    struct fields f;
+    struct header_hops hops;
+
+    fields_init(&f);
+    fields_adds(&f, "TE", "trailers");
+    hops = header_hops_of(&f);
+    CHECK(hops.message == NULL);
+    fields_adds(&f, "Connection", "Keep-Alive");
+    fields_adds(&f, "connection", "close");
+    hops = header_hops_of(&f); /* said of the connection, not of a field */
+    CHECK(hops.message == NULL);
+    fields_each (h, &f)
+        CHECK(!header_is_end_to_end(&hops, &h));
+    fields_clear(&f);
+    fields_adds(&f, "X-Connection", "a"); /* another field whose name ends alike */
+    fields_adds(&f, "a", "b");
+    hops = header_hops_of(&f);
+    fields_each (h, &f)
+        CHECK(header_is_end_to_end(&hops, &h));
+    fields_release(&f);
+}
+
+static bool wants(const char *upgrade, const char *connection)
+{
+    struct fields f;
+    bool result;
+
+    fields_init(&f);
+    if (upgrade)
+        fields_adds(&f, "upgrade", upgrade);
+    if (connection)
+        fields_adds(&f, "Connection", connection);
+    result = header_wants_websocket(&f);
+    fields_release(&f);
+    return result;
+}
+
+TEST("a WebSocket is asked for by Upgrade: websocket")
+{
+    CHECK(wants("websocket", "Upgrade"));
+    CHECK(wants("WebSocket", "keep-alive, upgrade"));
+    CHECK(wants("h2c, websocket", "upgrade"));
+    CHECK(!wants("h2c", "upgrade"));
+    CHECK(!wants(NULL, "upgrade"));
+    CHECK(!wants(NULL, "websocket"));
+    CHECK(!wants("websockets", "upgrade"));
+    CHECK(!wants(NULL, NULL));
+}
+
+TEST("an Upgrade that no Connection field names asks for nothing (RFC 9110 section 7.8)")
+{
+    CHECK(!wants("websocket", NULL));
+    CHECK(!wants("websocket", "close"));
+}

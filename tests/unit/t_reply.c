@@ -1,0 +1,265 @@
+#include "proxy/reply.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "unit.h"
+
+static void on_notify(struct body_reader *reader)
+{
+    (void)reader;
+}
+
+/* A flight with this head (fields: names and values in turn) and body, kept. */
+static struct flight *land(unsigned status, int64_t length, const char *const *pairs,
+                           const char *body)
+{
+    struct flight *flight = flight_new(true, 100000, 1000);
+    struct head head;
+
+    head_init(&head);
+    head.status = status;
+    head.length = length;
+    for (; pairs && pairs[0]; pairs += 2)
+        fields_adds(&head.fields, pairs[0], pairs[1]);
+    flight_set_head(flight, &head);
+    flight_append(flight, body, strlen(body));
+    return flight;
+}
+
+#define FIELDS(...)                                                                                \
+    (const char *const[])                                                                          \
+    {                                                                                              \
+        __VA_ARGS__, NULL                                                                          \
+    }
+
+TEST("a short answer that is complete goes down in one piece, byte for byte")
+{
+    struct flight *flight = land(201, 5, FIELDS("Content-Type", "text/plain"), "hello");
+    struct reply reply;
+
+    flight_complete(flight);
+    reply_init(&reply);
+    reply_from_flight(&reply, flight, false, "req-1");
+    CHECK_INT(reply.status, 201);
+    CHECK_INT(reply.kind, REPLY_WHOLE);
+    CHECK(reply.len == 5 && memcmp(reply.bytes, "hello", 5) == 0);
+    CHECK_STR(fields_get(reply.upstream, "content-type"), "text/plain");
+    CHECK(!reply.until_close && !reply.close);
+    reply_release(&reply);
+    flight_unref(flight);
+}
+
+TEST("an answer that still grows, broke, or is HEAD's or a 304 is read as it comes")
+{
+    static const struct {
+        unsigned status;
+        bool complete, head_only;
+    } rows[] = {{200, false, false}, {200, true, true}, {304, true, false}};
+    struct err err;
+
+    for (size_t i = 0; i < countof(rows); i++) {
+        struct flight *flight = land(rows[i].status, 1234, NULL, "");
+        struct reply reply;
+
+        if (rows[i].complete)
+            flight_complete(flight);
+        reply_init(&reply);
+        reply_from_flight(&reply, flight, rows[i].head_only, "r");
+        CHECK_INT(reply.kind, REPLY_GROWING);
+        CHECK_INT(reply.length, 1234); /* of a body that does not come, for HEAD and 304 */
+        reply_release(&reply);
+        flight_unref(flight);
+    }
+    err_set(&err, ERR_UP_BROKEN, "cut");
+    struct flight *broken = land(200, -1, NULL, "hel");
+    struct reply reply;
+
+    flight_break(broken, &err);
+    reply_init(&reply);
+    reply_from_flight(&reply, broken, false, "r");
+    CHECK_INT(reply.kind, REPLY_GROWING);
+    reply_release(&reply);
+    flight_unref(broken);
+}
+
+TEST("an answer whose end is its connection's stays one, but not for HEAD")
+{
+    struct flight *flight = flight_new(true, 1000, 100);
+    struct body_reader r;
+    struct reply reply;
+    struct head head;
+
+    head_init(&head);
+    head.status = 200;
+    head.until_close = true;
+    flight_join(flight, &r, on_notify);
+    flight_set_head(flight, &head);
+    flight_append(flight, "x", 1);
+    flight_complete(flight);
+    reply_init(&reply);
+    reply_from_flight(&reply, flight, false, "r");
+    CHECK(reply.until_close);
+    CHECK_INT(reply.kind, REPLY_GROWING); /* the client, too, must not take it for whole */
+    reply_release(&reply);
+    reply_init(&reply);
+    reply_from_flight(&reply, flight, true, "r");
+    CHECK(!reply.until_close);
+    reply_release(&reply);
+    flight_leave(flight, &r);
+    flight_unref(flight);
+}
+
+TEST("the upstream's x-request-id stays, and ours stands in where there is none")
+{
+    struct flight *with = land(200, 0, FIELDS("X-Request-Id", "theirs"), "");
+    struct flight *without = land(200, 0, NULL, "");
+    struct reply reply;
+
+    reply_init(&reply);
+    reply_from_flight(&reply, with, false, "ours");
+    CHECK(fields_get(&reply.own, "x-request-id") == NULL);
+    CHECK_STR(fields_get(reply.upstream, "x-request-id"), "theirs");
+    reply_release(&reply);
+    reply_init(&reply);
+    reply_from_flight(&reply, without, false, "ours");
+    CHECK_STR(fields_get(&reply.own, "x-request-id"), "ours");
+    reply_release(&reply);
+    flight_unref(with);
+    flight_unref(without);
+}
+
+TEST("every answer says which proxy it came through, and an upstream's how it fared")
+{
+    struct flight *flight = land(200, 0, NULL, "");
+    struct reply reply;
+
+    reply_init(&reply);
+    reply_from_flight(&reply, flight, false, "r");
+    CHECK_HAS(fields_get(&reply.own, "x-proxy"), "goproxyai/");
+    CHECK_INT(fields_count(&reply.own, "x-proxy"), 1);
+    CHECK_INT(fields_count(&reply.own, "x-cache"), 1);
+    CHECK_HAS(fields_get(&reply.own, "cache-status"), "goproxyai");
+    reply_release(&reply);
+    flight_unref(flight);
+}
+
+/* Our error, with what stood in the reply before. */
+static void fail(struct reply *reply, bool under_api)
+{
+    struct err err;
+
+    reply_init(reply);
+    reply->status = 200;
+    fields_adds(&reply->own, "Allow", "GET, HEAD");
+    str_adds(&reply->text, "left over");
+    err_set(&err, ERR_UP_SILENT, "Silent.");
+    reply_from_err(reply, &err, under_api, "req-9");
+}
+
+TEST("our own error has its status, OpenAI's shape, and our name")
+{
+    struct reply reply;
+
+    fail(&reply, false);
+    CHECK_INT(reply.status, 504);
+    CHECK_INT(reply.kind, REPLY_WHOLE);
+    CHECK(reply.upstream == NULL);
+    CHECK_INT(reply.len, strlen(reply.bytes));
+    CHECK(str_starts(reply.bytes, "{\"error\":{\"message\":\"Silent.\""));
+    CHECK_STR(fields_get(&reply.own, "content-type"), "application/json");
+    CHECK_STR(fields_get(&reply.own, "x-request-id"), "req-9");
+    CHECK_HAS(fields_get(&reply.own, "x-proxy"), "goproxyai/");
+    CHECK_INT(fields_count(&reply.own, "x-proxy"), 1);
+    CHECK_STR(fields_get(&reply.own, "allow"), "GET, HEAD"); /* what belongs to the error stays */
+    reply_release(&reply);
+}
+
+TEST("an error says how the cache fared where an answer under /v1 would, and only there")
+{
+    struct reply reply;
+
+    fail(&reply, true);
+    CHECK_INT(fields_count(&reply.own, "x-cache"), 1);
+    CHECK_INT(fields_count(&reply.own, "cache-status"), 1);
+    reply_release(&reply);
+    fail(&reply, false);
+    CHECK_INT(fields_count(&reply.own, "x-cache"), 0);
+    CHECK_INT(fields_count(&reply.own, "cache-status"), 0);
+    reply_release(&reply);
+}
+
+TEST("our own JSON goes out as it stands in the reply's text")
+{
+    struct reply reply;
+
+    reply_init(&reply);
+    str_adds(&reply.text, "{\"a\":1}");
+    reply_own_json(&reply, 200, NULL);
+    CHECK_INT(reply.status, 200);
+    CHECK(reply.len == 7 && memcmp(reply.bytes, "{\"a\":1}", 7) == 0);
+    CHECK(fields_get(&reply.own, "x-request-id") == NULL);
+    reply_release(&reply);
+}
+
+static bool passes(const char *name)
+{
+    struct field h = {.name = name, .value = "v", .name_len = strlen(name)};
+
+    return reply_passes(&h);
+}
+
+TEST("an upstream's field reaches the client, but what we say ourselves and CORS")
+{
+    static const char *const held_back[] = {"X-Cache",
+                                            "x-cache",
+                                            "X-Proxy",
+                                            "X-PROXY",
+                                            "Access-Control-Allow-Origin",
+                                            "access-control-allow-origin",
+                                            "Access-Control-Expose-Headers",
+                                            "ACCESS-CONTROL-MAX-AGE",
+                                            "Access-Control-Allow-Credentials",
+                                            "Access-Control-Allow-Private-Network"};
+    static const char *const through[] = {"Content-Type",   "X-Request-ID",
+                                          "Set-Cookie",     "X-Cached",
+                                          "X-Cache-Hits",   "X-Proxy-By",
+                                          "Access-Control", "Accept",
+                                          "openai-version", "X-Access-Control-Allow-Origin",
+                                          "Date",           "x-ratelimit-remaining-requests",
+                                          "Retry-After",    "Vary",
+                                          "Server",         "x"};
+
+    for (size_t i = 0; i < countof(held_back); i++) {
+        unit_row(held_back[i]);
+        CHECK(!passes(held_back[i]));
+    }
+    for (size_t i = 0; i < countof(through); i++) {
+        unit_row(through[i]);
+        CHECK(passes(through[i]));
+    }
+    unit_row(NULL);
+}
+
+static size_t on_the_wire(const struct fields *f)
+{
+    size_t n = 0;
+
+    fields_each (h, f)
+        n += h.name_len + h.value_len + strlen(": \r\n");
+    return n;
+}
+
+TEST("a head is never larger on the wire than it was said to be")
+{
+    struct flight *flight = land(200, 0, FIELDS("A", "", "B", "c", "Long-Name", "long value"), "");
+    struct reply reply;
+
+    reply_init(&reply);
+    CHECK(reply_head_size(&reply) >= 64); /* a status line, and what libmicrohttpd adds */
+    reply_from_flight(&reply, flight, false, "req-1");
+    CHECK(reply_head_size(&reply) >= on_the_wire(reply.upstream) + on_the_wire(&reply.own) + 64);
+    reply_release(&reply);
+    flight_unref(flight);
+}
