@@ -210,21 +210,31 @@ logged() {
     peak_below 60000
 }
 
+works_and_ended() {
+    works
+    not kill -0 "$1" 2>/dev/null
+}
+
 @test "a stream that breaks over HTTP/2 is broken for the client, and only that one" {
     h2
     spawn other err curl -q -sSN --max-time 20 -H 'X-Script: data:1;barrier:b;data:[DONE]' "$PROXY/v1/x"
+    local other_pid=$spawned
     barrier wait b
     local script code
     for script in 'data:1;reset' 'data:1;fin' 'length:50;body:short' 'chunked;size:300000;truncate:200000'; do
-        code=0
-        client -o got -H "X-Script: $script" "$PROXY/v1/x" 2>err || code=$?
+        spawn got err curl -q -sSN --max-time 15 -H "X-Script: $script" "$PROXY/v1/x"
+        # nginx 1.22 keeps the RST_STREAM to itself until something else happens on the connection
+        # (curl alone sees the same): requests that come and go make it happen
+        eventually works_and_ended "$spawned"
+        pid_ends "$spawned" 5
+        code=${ended[$spawned]}
         [[ $code -eq 18 || $code -eq 56 || $code -eq 92 ]]
     done
     works
     barrier release b
     eventually grep -q DONE other
-    pid_ends "$spawned" 5
-    [[ ${ended[$spawned]} -eq 0 ]]
+    pid_ends "$other_pid" 5
+    [[ ${ended[$other_pid]} -eq 0 ]]
 }
 
 @test "an HTTP/2 connection that dies breaks its streams; the next request has a new one" {

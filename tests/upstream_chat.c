@@ -134,8 +134,8 @@ static void chat_stream(struct exchange *x, struct span body, const char *model,
 {
     struct span options;
     struct buf usage = {0};
-    bool counts =
-        json_member(body, "stream_options", &options) && is_true(options, "include_usage");
+    bool counts = json_member(body, "stream_options", &options) &&
+                  is_true(options, "include_usage");
     const char *each = counts ? "null" : NULL;
     x->streaming = true;
     x->type = "text/event-stream; charset=utf-8";

@@ -48,8 +48,8 @@ enum waited conn_wait(const struct conn *c, int other, long ms)
     end.tv_nsec += ms % 1000 * 1000000;
     for (;;) {
         clock_gettime(CLOCK_MONOTONIC, &now);
-        long left =
-            (end.tv_sec - now.tv_sec) * 1000 + (end.tv_nsec - now.tv_nsec + 999999) / 1000000;
+        long left = (end.tv_sec - now.tv_sec) * 1000 +
+                    (end.tv_nsec - now.tv_nsec + 999999) / 1000000;
         struct pollfd fds[2] = {{.fd = c->fd, .events = POLLRDHUP},
                                 {.fd = other, .events = POLLIN}};
         int n = poll(fds, 2, left > 0 ? (int)left : 0);
@@ -232,8 +232,9 @@ void request_free(struct request *rq)
 static void parts_start(struct request *rq)
 {
     const char *type = fields_get(&rq->fields, "content-type");
-    const char *boundary =
-        type && strncasecmp(type, "multipart/", 10) == 0 ? strstr(type, "boundary=") : NULL;
+    const char *boundary = type && strncasecmp(type, "multipart/", 10) == 0
+                               ? strstr(type, "boundary=")
+                               : NULL;
     if (!boundary)
         return;
     boundary += 9;

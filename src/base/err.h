@@ -34,9 +34,9 @@ int err_wrap(struct err *err, const char *format, ...) __attribute__((format(pri
 struct err *err_copy(const struct err *err);
 
 /* What the table says of a code. */
-unsigned err_status(enum err_code code);     /* HTTP status */
-const char *err_type(enum err_code code);    /* OpenAI's error.type */
-const char *err_openai(enum err_code code);  /* OpenAI's error.code */
-int err_exit_status(enum err_code code);     /* of a command */
+unsigned err_status(enum err_code code);    /* HTTP status */
+const char *err_type(enum err_code code);   /* OpenAI's error.type */
+const char *err_openai(enum err_code code); /* OpenAI's error.code */
+int err_exit_status(enum err_code code);    /* of a command */
 
 #endif

@@ -42,8 +42,7 @@ bool fields_continue(struct fields *f, const char *more, size_t len);
 /* for (struct field h = fields_first(f); h.name; h = fields_next(f, &h)) */
 struct field fields_first(const struct fields *f);
 struct field fields_next(const struct fields *f, const struct field *current);
-#define fields_each(h, f)                                                                          \
-    for (struct field h = fields_first(f); h.name; h = fields_next(f, &h))
+#define fields_each(h, f) for (struct field h = fields_first(f); h.name; h = fields_next(f, &h))
 
 /* The first value with that name (case does not matter), or NULL. */
 const char *fields_get(const struct fields *f, const char *name);

@@ -26,7 +26,7 @@ struct log {
     pthread_t thread;
     int fd;
     bool closing;
-    bool idle; /* the thread waits for the first line of a batch */
+    bool idle;           /* the thread waits for the first line of a batch */
     struct str pending;  /* guarded by lock, at most LOG_BUFFER_MAX */
     uint64_t dropped;    /* ever */
     uint64_t unreported; /* of those, the ones not yet spoken of */
@@ -108,8 +108,10 @@ static void *run(void *arg)
         write_out(log, batch.text, batch.len);
         str_clear(&batch);
         if (missing) {
-            str_addf(&batch, "goproxyai: %" PRIu64 " log lines were dropped: whoever reads them "
-                             "was too slow\n", missing);
+            str_addf(&batch,
+                     "goproxyai: %" PRIu64 " log lines were dropped: whoever reads them "
+                     "was too slow\n",
+                     missing);
             write_out(log, batch.text, batch.len);
             str_clear(&batch);
         }

@@ -10,7 +10,7 @@ struct url {
     char *scheme; /* lower case */
     char *user;   /* as written (percent-encoded), NULL if none */
     char *password;
-    char *host; /* without the brackets of an IPv6 address */
+    char *host;    /* without the brackets of an IPv6 address */
     unsigned port; /* the scheme's own where none is written, 0 if that is unknown */
     char *path;    /* begins with '/' or is empty; query and fragment are refused */
     bool bracketed;

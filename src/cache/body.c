@@ -16,8 +16,8 @@ struct chunk {
     unsigned char bytes[];
 };
 
-void body_init(struct body *body, bool keep, size_t high, size_t low,
-               void (*on_room)(void *arg), void *on_room_arg)
+void body_init(struct body *body, bool keep, size_t high, size_t low, void (*on_room)(void *arg),
+               void *on_room_arg)
 {
     *body = (struct body){.state = BODY_OPEN,
                           .keep = keep,
@@ -166,8 +166,7 @@ void body_end(struct body *body, enum body_state how)
     pthread_mutex_unlock(&body->lock);
 }
 
-bool body_join(struct body *body, struct body_reader *reader,
-               void (*notify)(struct body_reader *))
+bool body_join(struct body *body, struct body_reader *reader, void (*notify)(struct body_reader *))
 {
     bool joined;
 

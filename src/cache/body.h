@@ -48,7 +48,7 @@ struct body_reader {
     struct list node; /* in body->readers */
     struct body *body;
     uint64_t offset;
-    struct chunk *at_; /* chunk that holds offset, or NULL: look for it */
+    struct chunk *at_;  /* chunk that holds offset, or NULL: look for it */
     uint64_t at_begin_; /* offset of at_'s first byte */
     bool parked;
     void (*notify)(struct body_reader *);
@@ -62,8 +62,8 @@ enum body_read {
 };
 
 /* on_room may be NULL where the filler cannot stop. high and low in bytes. */
-void body_init(struct body *body, bool keep, size_t high, size_t low,
-               void (*on_room)(void *arg), void *on_room_arg);
+void body_init(struct body *body, bool keep, size_t high, size_t low, void (*on_room)(void *arg),
+               void *on_room_arg);
 void body_release(struct body *body); /* no reader may be left */
 
 /* Filler. Appends all of it; false: stop until on_room. Nothing may be appended after the end. */
@@ -71,8 +71,7 @@ bool body_append(struct body *body, const void *bytes, size_t len);
 void body_end(struct body *body, enum body_state how);
 
 /* Reader. Joins at offset 0, parked or not; false if the first bytes are gone. */
-bool body_join(struct body *body, struct body_reader *reader,
-               void (*notify)(struct body_reader *));
+bool body_join(struct body *body, struct body_reader *reader, void (*notify)(struct body_reader *));
 enum body_read body_read(struct body_reader *reader, void *buf, size_t *len);
 void body_leave(struct body_reader *reader); /* no notify comes afterwards; may be repeated */
 
@@ -85,7 +84,7 @@ void body_notify_locked(struct body *body); /* the parked readers */
 void body_leave_locked(struct body_reader *reader);
 
 enum body_state body_state(struct body *body);
-uint64_t body_size(struct body *body); /* bytes so far */
+uint64_t body_size(struct body *body);   /* bytes so far */
 uint64_t body_unread(struct body *body); /* how far the slowest reader is behind */
 
 #endif

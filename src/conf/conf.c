@@ -48,8 +48,8 @@ static int set_value(struct conf *conf, int option, enum conf_origin origin, con
         /* A URL may hold a password, so its text is not repeated. */
         bool secret = options[option].type == CONF_PROXY_URL ||
                       options[option].type == CONF_BASE_URL;
-        err_set(err, ERR_USAGE, "%s%s%s%s: it %s", place, secret ? "" : " is '",
-                secret ? "" : text, secret ? " is not usable" : "'", why.text);
+        err_set(err, ERR_USAGE, "%s%s%s%s: it %s", place, secret ? "" : " is '", secret ? "" : text,
+                secret ? " is not usable" : "'", why.text);
         str_release(&why);
         return -1;
     }
@@ -81,9 +81,8 @@ static int on_file_setting(void *arg, const char *name, const char *value, int l
 
     str_addf(&place, "%s:%d", context->path, line);
     if (option < 0) {
-        result = err_set(err, ERR_USAGE,
-                         "%s: there is no setting '%s': see goproxyai help serve", place.text,
-                         name);
+        result = err_set(err, ERR_USAGE, "%s: there is no setting '%s': see goproxyai help serve",
+                         place.text, name);
     } else {
         str_addf(&place, ": %s", name);
         result = set_value(context->conf, option, ORIGIN_FILE, place.text, value, err);

@@ -53,7 +53,8 @@ int64_t conf_duration_ms(const char *text)
 
 static int check_switch(const char *text, int64_t *number, struct str *why)
 {
-    static const char *const words[][2] = {{"off", "on"}, {"no", "yes"}, {"false", "true"}, {"0", "1"}};
+    static const char *const words[][2] = {
+        {"off", "on"}, {"no", "yes"}, {"false", "true"}, {"0", "1"}};
 
     for (size_t i = 0; i < countof(words); i++) {
         for (int on = 0; on < 2; on++) {

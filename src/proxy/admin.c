@@ -98,8 +98,8 @@ static void make_health(const struct server *server, struct str *out)
     json_free(root);
 }
 
-int admin_answer(struct server *server, const char *method, const char *target,
-                 struct reply *reply, const char *request_id, struct err *err)
+int admin_answer(struct server *server, const char *method, const char *target, struct reply *reply,
+                 const char *request_id, struct err *err)
 {
     struct admin *admin = server->admin;
     uint64_t now = clock_mono_ms();

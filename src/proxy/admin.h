@@ -12,7 +12,7 @@ struct admin *admin_new(void);
 void admin_free(struct admin *admin);
 
 /* Fills reply; -1 with ERR_METHOD. Figures are at most a second old. */
-int admin_answer(struct server *server, const char *method, const char *target,
-                 struct reply *reply, const char *request_id, struct err *err);
+int admin_answer(struct server *server, const char *method, const char *target, struct reply *reply,
+                 const char *request_id, struct err *err);
 
 #endif

@@ -67,8 +67,8 @@ static void on_timer(struct timer *timer)
         conn_throw_out(conn);
 }
 
-struct conn *conn_new(struct loop *loop, int fd, const struct sockaddr *address,
-                      uint64_t client_ms, void (*on_gone)(struct conn *))
+struct conn *conn_new(struct loop *loop, int fd, const struct sockaddr *address, uint64_t client_ms,
+                      void (*on_gone)(struct conn *))
 {
     struct conn *conn = mem_zero(sizeof(*conn));
     struct err err;
@@ -82,8 +82,7 @@ struct conn *conn_new(struct loop *loop, int fd, const struct sockaddr *address,
     conn->on_gone = on_gone;
     conn_format_address(conn->address, sizeof(conn->address), address);
     timer_init(&conn->timer, on_timer);
-    conn->gone =
-        loop_watch(loop, &conn->watch, fd, EPOLLRDHUP | EPOLLET, on_hangup, &err) < 0;
+    conn->gone = loop_watch(loop, &conn->watch, fd, EPOLLRDHUP | EPOLLET, on_hangup, &err) < 0;
     conn->deadline_ms = UINT64_MAX;
     expect(conn, client_ms);
     return conn;

@@ -27,7 +27,7 @@ struct req;
 struct lane;
 
 struct conn {
-    struct list node; /* of its lane */
+    struct list node;  /* of its lane */
     struct list early; /* down->early */
     struct garbage garbage;
     struct watch watch;
@@ -54,8 +54,8 @@ struct conn {
 
 /* Takes the descriptor; client_ms as above (0: no deadline). Never fails: a descriptor that
  * cannot be watched is as good as a client that left. */
-struct conn *conn_new(struct loop *loop, int fd, const struct sockaddr *address,
-                      uint64_t client_ms, void (*on_gone)(struct conn *));
+struct conn *conn_new(struct loop *loop, int fd, const struct sockaddr *address, uint64_t client_ms,
+                      void (*on_gone)(struct conn *));
 /* The connection's end; the caller closes the descriptor afterwards. */
 void conn_close(struct conn *conn);
 

@@ -104,8 +104,7 @@ static bool is_own_origin(const struct door *door, const char *origin)
     return false; /* "null" and all other schemes */
 }
 
-int door_check(const struct door *door, const struct fields *request, bool is_api,
-               struct err *err)
+int door_check(const struct door *door, const struct fields *request, bool is_api, struct err *err)
 {
     const char *host = fields_get(request, "host");
 

@@ -28,7 +28,6 @@ void door_release(struct door *door);
 void door_allow(struct door *door, const char *name);
 
 /* 0, or -1 with ERR_HOST or ERR_ORIGIN. */
-int door_check(const struct door *door, const struct fields *request, bool is_api,
-               struct err *err);
+int door_check(const struct door *door, const struct fields *request, bool is_api, struct err *err);
 
 #endif

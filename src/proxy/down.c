@@ -18,8 +18,8 @@
 
 static struct conn *conn_of(struct MHD_Connection *mhd)
 {
-    const union MHD_ConnectionInfo *info =
-        MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(
+        mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
 
     return info->socket_context;
 }
@@ -163,8 +163,8 @@ static void answer_past_mhd(struct conn *conn)
         while ((n = req_read(req, block, sizeof(block))) > 0)
             str_add(&text, block, (size_t)n);
     /* A socket's buffer takes so little whole; if not, the client sees that it was cut. */
-    req->replied =
-        send(conn->fd, text.text, text.len, MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t)text.len;
+    req->replied = send(conn->fd, text.text, text.len, MSG_NOSIGNAL | MSG_DONTWAIT) ==
+                   (ssize_t)text.len;
     str_release(&text);
     conn->linger = true;
 }
@@ -441,13 +441,14 @@ int down_init(struct down *down, struct loop *loop, struct lane *lane, unsigned 
         (unsigned)MHD_USE_EPOLL | (unsigned)MHD_ALLOW_SUSPEND_RESUME |
             (unsigned)MHD_USE_NO_LISTEN_SOCKET,
         0, NULL, NULL, on_request, down, MHD_OPTION_URI_LOG_CALLBACK, on_target, down,
-        MHD_OPTION_UNESCAPE_CALLBACK, keep_escapes, NULL, MHD_OPTION_NOTIFY_COMPLETED,
-        on_completed, down, MHD_OPTION_NOTIFY_CONNECTION, on_connection, down,
-        MHD_OPTION_CONNECTION_MEMORY_LIMIT, DOWN_POOL_BYTES, MHD_OPTION_CONNECTION_LIMIT, most,
-        MHD_OPTION_CONNECTION_TIMEOUT, 0U, MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1, MHD_OPTION_END);
+        MHD_OPTION_UNESCAPE_CALLBACK, keep_escapes, NULL, MHD_OPTION_NOTIFY_COMPLETED, on_completed,
+        down, MHD_OPTION_NOTIFY_CONNECTION, on_connection, down, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+        DOWN_POOL_BYTES, MHD_OPTION_CONNECTION_LIMIT, most, MHD_OPTION_CONNECTION_TIMEOUT, 0U,
+        MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1, MHD_OPTION_END);
     if (!down->mhd)
-        return err_set(err, ERR_SYSTEM, "libmicrohttpd does not start: raise the limit of open "
-                                        "files (ulimit -n)");
+        return err_set(err, ERR_SYSTEM,
+                       "libmicrohttpd does not start: raise the limit of open "
+                       "files (ulimit -n)");
     info = MHD_get_daemon_info(down->mhd, MHD_DAEMON_INFO_EPOLL_FD);
     if (!info || info->epoll_fd < 0 ||
         loop_watch(loop, &down->watch, info->epoll_fd, EPOLLIN, on_ready, err) < 0) {

@@ -61,7 +61,8 @@ void down_adopt(struct down *down, int fd, const struct sockaddr *address, sockl
 void down_wake(struct conn *conn);
 /* The request has its answer while its body still comes in: writes it, soon, and closes. */
 void down_answer_early(struct conn *conn);
-/* Closes the connections that are not in the middle of an exchange; the others close after theirs (req.c sees to it). */
+/* Closes the connections that are not in the middle of an exchange; the others close after theirs
+ * (req.c sees to it). */
 void down_close_idle(struct down *down);
 
 #endif

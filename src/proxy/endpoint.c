@@ -30,8 +30,8 @@ static bool names_a_value(const char *const *variables)
 static bool environment_names_a_proxy(bool http_upstream)
 {
     static const char *const for_http[] = {"http_proxy", "all_proxy", "ALL_PROXY", NULL};
-    static const char *const for_https[] = {"https_proxy", "HTTPS_PROXY", "all_proxy",
-                                            "ALL_PROXY", NULL};
+    static const char *const for_https[] = {"https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY",
+                                            NULL};
 
     return names_a_value(http_upstream ? for_http : for_https);
 }
@@ -43,8 +43,8 @@ static void set_proxy(struct endpoint *e, const char *text)
     bool http_upstream = strcmp(e->base.scheme, "http") == 0;
 
     if (!*text) {
-        e->proxy_from =
-            environment_names_a_proxy(http_upstream) ? PROXY_FROM_ENVIRONMENT : PROXY_DIRECT;
+        e->proxy_from = environment_names_a_proxy(http_upstream) ? PROXY_FROM_ENVIRONMENT
+                                                                 : PROXY_DIRECT;
         e->plain_http_proxy = http_upstream && e->proxy_from == PROXY_FROM_ENVIRONMENT;
         return;
     }

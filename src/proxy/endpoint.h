@@ -19,19 +19,19 @@ enum endpoint_proxy {
 
 struct endpoint {
     const char *name;
-    struct url base;      /* path: what stands before /v1 in the upstream's paths, "" or "/x" */
-    char *root;           /* scheme://authority */
-    char *label;          /* the base URL for people, password masked */
+    struct url base; /* path: what stands before /v1 in the upstream's paths, "" or "/x" */
+    char *root;      /* scheme://authority */
+    char *label;     /* the base URL for people, password masked */
     enum endpoint_proxy proxy_from;
-    char *proxy;          /* PROXY_GIVEN: the URL with its password: never print it */
-    char *proxy_label;    /* the same, masked */
-    bool plain_http_proxy; /* requests may go to an HTTP proxy in absolute form */
+    char *proxy;             /* PROXY_GIVEN: the URL with its password: never print it */
+    char *proxy_label;       /* the same, masked */
+    bool plain_http_proxy;   /* requests may go to an HTTP proxy in absolute form */
     struct crypto_certs *ca; /* --ca-file, or NULL */
-    int64_t connect_ms;   /* 0: off, as for the two below */
+    int64_t connect_ms;      /* 0: off, as for the two below */
     int64_t silence_ms;
     int64_t total_ms;
-    bool silence_is_set;  /* by the user: then an SDK's own deadline does not count */
-    bool forwarded;       /* send X-Forwarded-For and X-Request-ID */
+    bool silence_is_set; /* by the user: then an SDK's own deadline does not count */
+    bool forwarded;      /* send X-Forwarded-For and X-Request-ID */
 };
 
 /* Fails where --ca-file cannot be read. */

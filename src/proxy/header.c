@@ -5,7 +5,7 @@
 bool header_is_hop_by_hop(const struct field *h)
 {
     static const char *const names[] = {
-        "connection", "keep-alive", "proxy-connection", "transfer-encoding",   "te",
+        "connection", "keep-alive", "proxy-connection",   "transfer-encoding",   "te",
         "trailer",    "upgrade",    "proxy-authenticate", "proxy-authorization",
     };
 

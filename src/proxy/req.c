@@ -80,7 +80,9 @@ static void clear_text(struct str *s)
 static void recycle(struct req *req)
 {
     struct worker *worker = req->worker;
-    struct req clean = {.target = req->target, .whole = req->whole, .fields = req->fields,
+    struct req clean = {.target = req->target,
+                        .whole = req->whole,
+                        .fields = req->fields,
                         .reply = {.own = req->reply.own, .text = req->reply.text}};
 
     mem_wipe(clean.fields.bytes.text, clean.fields.bytes.cap);

@@ -64,8 +64,8 @@ struct req {
     size_t head_size; /* bytes of request line and fields */
     int64_t length;   /* of the body: bytes, UP_LENGTH_NONE, UP_LENGTH_UNKNOWN */
 
-    bool begun;            /* the head is whole: it counts as in flight */
-    bool received;         /* the body is whole */
+    bool begun;    /* the head is whole: it counts as in flight */
+    bool received; /* the body is whole */
     uint64_t body_bytes;
     struct str whole;      /* a short body, … */
     struct flight *upload; /* … or one that is passed on as it comes */
@@ -74,7 +74,7 @@ struct req {
     struct flight *flight; /* the answer */
     struct body_reader reader;
     struct err *err; /* set: it failed, or was refused */
-    bool close; /* after an error: the framing cannot be trusted, or the body is too long */
+    bool close;      /* after an error: the framing cannot be trusted, or the body is too long */
     bool broken;
     struct reply reply;
     bool replied;

@@ -16,16 +16,16 @@
 enum up_letter { LETTER_ROOM = 1, LETTER_ABANDONED = 2 };
 
 struct up {
-    struct list node;   /* home->spare, or pool->active */
-    struct list todo;   /* pool->todo */
+    struct list node; /* home->spare, or pool->active */
+    struct list todo; /* pool->todo */
     struct letter letter;
     atomic_uint letter_says; /* enum up_letter, set by any thread */
     struct timer timer;
     struct up_home *home;
     struct up_pool *pool;
     CURL *easy;
-    struct flight *flight; /* NULL: not in use */
-    struct str whole; /* the request's body, if it is held in one piece, … */
+    struct flight *flight;  /* NULL: not in use */
+    struct str whole;       /* the request's body, if it is held in one piece, … */
     struct flight *growing; /* … or grows */
     struct body_reader upload;
     bool send_paused, recv_paused, send_again;

@@ -25,11 +25,11 @@
 /* What is asked for. All pointers need to be good only during up_start(). */
 struct up_order {
     const char *method;
-    const char *target; /* raw: path and query as the client wrote them */
+    const char *target;          /* raw: path and query as the client wrote them */
     const struct fields *fields; /* as the client sent them */
     int64_t length;              /* of the body, or UP_LENGTH_… */
-    struct str *whole;      /* the body in one piece, whose contents are taken, … */
-    struct flight *growing; /* … or as it grows, from this thread; a reference is added */
+    struct str *whole;           /* the body in one piece, whose contents are taken, … */
+    struct flight *growing;      /* … or as it grows, from this thread; a reference is added */
     int64_t head_silence_ms;     /* longest silence before the answer's head, 0: for ever */
     int64_t body_silence_ms;     /* and after it */
     struct up_forwarded forwarded;

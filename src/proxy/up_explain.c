@@ -1,5 +1,6 @@
 #include "proxy/up_explain.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -52,8 +53,7 @@ static void explain_connect(struct err *err, const struct up_trouble_facts *f,
                 e->root, f->detail);
 }
 
-static void explain_tls(struct err *err, const struct up_trouble_facts *f,
-                        const struct endpoint *e)
+static void explain_tls(struct err *err, const struct up_trouble_facts *f, const struct endpoint *e)
 {
     bool at_proxy = e->proxy && strncasecmp(e->proxy, "https:", 6) == 0 && f->proxy_status == 0;
 
@@ -63,7 +63,7 @@ static void explain_tls(struct err *err, const struct up_trouble_facts *f,
             at_proxy ? " proxy" : "", at_proxy ? e->proxy_label : e->root, f->detail);
 }
 
-void up_explain(struct err *err, const struct up_trouble_facts *f, const struct endpoint *e)
+static void explain(struct err *err, const struct up_trouble_facts *f, const struct endpoint *e)
 {
     enum up_trouble trouble = f->trouble;
 
@@ -107,5 +107,16 @@ void up_explain(struct err *err, const struct up_trouble_facts *f, const struct 
                 e->root, f->detail);
         break;
     }
-    url_mask_all(err->text);
+}
+
+void up_explain(struct err *err, const struct up_trouble_facts *f, const struct endpoint *e)
+{
+    struct up_trouble_facts masked = *f;
+    char detail[256];
+
+    /* libcurl may quote the proxy's URL, password and all. */
+    snprintf(detail, sizeof(detail), "%s", f->detail);
+    url_mask_all(detail);
+    masked.detail = detail;
+    explain(err, &masked, e);
 }

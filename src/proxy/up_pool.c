@@ -134,11 +134,6 @@ static void act(struct up_pool *pool, curl_socket_t fd, int what)
     int running;
 
     curl_multi_socket_action(pool->multi, fd, what, &running);
-    /* Of the transfers that share a connection, the one that reads may find the end of another
-     * one's stream; libcurl 7.88 forgets to run that one (and it is not run before the next byte
-     * comes, which may be never). */
-    if (pool->multiplexed && running > 1 && fd != CURL_SOCKET_TIMEOUT)
-        curl_multi_socket_action(pool->multi, fd, CURL_CSELECT_IN, &running);
     reap(pool);
 }
 
@@ -208,8 +203,8 @@ static void replace_socket(struct up_sockets *sockets, int fd)
     socket_forget(sockets, fd);
     new = socket_add(sockets, fd);
     new->ours = true;
-    if (was.wanted && loop_watch(sockets->loop, &new->watch, fd, was.watch.events, on_socket_ready,
-                                 &err) == 0) {
+    if (was.wanted &&
+        loop_watch(sockets->loop, &new->watch, fd, was.watch.events, on_socket_ready, &err) == 0) {
         new->pool = was.pool;
         new->wanted = true;
     }
@@ -272,15 +267,11 @@ static int on_curl_timer(CURLM *multi, long timeout_ms, void *arg)
     return 0;
 }
 
-void up_pool_init(struct up_pool *pool, struct up_sockets *sockets,
-                  const struct endpoint *endpoint, long most, void (*on_due)(void *arg),
-                  void *arg)
+void up_pool_init(struct up_pool *pool, struct up_sockets *sockets, long most,
+                  void (*on_due)(void *arg), void *arg)
 {
-    *pool = (struct up_pool){.sockets = sockets,
-                             .multiplexed = is_https(endpoint),
-                             .timeout_at_ms = UINT64_MAX,
-                             .on_due = on_due,
-                             .arg = arg};
+    *pool = (struct up_pool){
+        .sockets = sockets, .timeout_at_ms = UINT64_MAX, .on_due = on_due, .arg = arg};
     list_init(&pool->active);
     timer_init(&pool->timer, on_timer);
     list_init(&pool->todo);

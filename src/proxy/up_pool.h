@@ -38,11 +38,10 @@ struct up_pool {
     void *multi;
     struct up_sockets *sockets;
     struct timer timer;
-    uint64_t timeout_at_ms; /* what curl asked for last; UINT64_MAX: nothing */
-    bool due;               /* curl's timeout is now */
-    struct list todo;       /* struct up: wants up_todo() */
-    struct list active;     /* struct up: its transfers */
-    bool multiplexed;       /* several transfers may share a connection */
+    uint64_t timeout_at_ms;    /* what curl asked for last; UINT64_MAX: nothing */
+    bool due;                  /* curl's timeout is now */
+    struct list todo;          /* struct up: wants up_todo() */
+    struct list active;        /* struct up: its transfers */
     void (*on_due)(void *arg); /* up_pool_run() is wanted, soon */
     void *arg;
 };
@@ -55,9 +54,8 @@ void up_sockets_init(struct up_sockets *s, struct loop *loop);
 void up_sockets_release(struct up_sockets *s); /* after its pools */
 
 /* most: connections kept open, idle ones included. */
-void up_pool_init(struct up_pool *pool, struct up_sockets *sockets,
-                  const struct endpoint *endpoint, long most, void (*on_due)(void *arg),
-                  void *arg);
+void up_pool_init(struct up_pool *pool, struct up_sockets *sockets, long most,
+                  void (*on_due)(void *arg), void *arg);
 void up_pool_release(struct up_pool *pool); /* no transfer may be in it */
 
 bool up_pool_wants_run(const struct up_pool *pool);

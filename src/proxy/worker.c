@@ -58,8 +58,7 @@ static struct lane *lane_new(struct worker *worker, struct err *err)
         free(lane);
         return NULL;
     }
-    up_pool_init(&lane->pool, &worker->up.sockets, &worker->server->endpoint, (long)LANE_CONNS,
-                 on_pool_due, lane);
+    up_pool_init(&lane->pool, &worker->up.sockets, (long)LANE_CONNS, on_pool_due, lane);
     worker->lanes = mem_grow(worker->lanes, (worker->lane_count + 1) * sizeof(struct lane *));
     worker->lanes[worker->lane_count++] = lane;
     return lane;

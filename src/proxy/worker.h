@@ -55,7 +55,7 @@ struct worker {
     struct letter drain_letter, stop_letter;
     struct listener listeners[LISTENERS_MAX];
     bool listening;
-    uint64_t warned_ms; /* of being full, last */
+    uint64_t warned_ms;        /* of being full, last */
     struct timer accept_timer; /* tries again after descriptors ran out */
     struct lane **lanes;
     unsigned lane_count;

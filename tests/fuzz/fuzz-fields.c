@@ -7,7 +7,7 @@ static void check(const struct fields *f)
 {
     unsigned n = 0;
 
-    fields_each (h, f) {
+    fields_each(h, f) {
         MUST(field_is_token(h.name, h.name_len));
         MUST(strlen(h.name) == h.name_len && strlen(h.value) == h.value_len);
         MUST(!strpbrk(h.value, "\r\n"));

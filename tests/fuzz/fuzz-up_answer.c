@@ -9,7 +9,7 @@ static void check_head(const struct head *head)
     MUST(head->status >= 200 && head->status <= 999);
     MUST(head->length >= -1);
     MUST(!head->until_close || head->length == -1);
-    fields_each (h, &head->fields) {
+    fields_each(h, &head->fields) {
         MUST(strlen(h.value) == h.value_len && !strpbrk(h.value, "\r\n"));
         MUST(field_is_token(h.name, h.name_len));
         MUST(!header_is_hop_by_hop(&h));

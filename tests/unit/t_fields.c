@@ -17,7 +17,7 @@ TEST("fields come out in the order in which they came, repeats kept")
     CHECK(fields_first(&f).name == NULL);
     for (size_t r = 0; r < countof(rows); r++)
         CHECK(fields_adds(&f, rows[r][0], rows[r][1]));
-    fields_each (h, &f) {
+    fields_each(h, &f) {
         REQUIRE(i < countof(rows));
         CHECK_STR(h.name, rows[i][0]);
         CHECK_STR(h.value, rows[i][1]);
@@ -43,7 +43,7 @@ static void check_byte_in_value(unsigned char byte)
         added = fields_add(&f, "n", 1, value, 3);
         CHECK(added == !refused);
         CHECK_INT(f.count, added);
-        fields_each (h, &f) {
+        fields_each(h, &f) {
             CHECK(!memchr(h.value, '\0', h.value_len));
             CHECK(!strpbrk(h.value, "\r\n"));
         }
@@ -182,7 +182,7 @@ TEST("a folded line goes on with the last field's value, after one space")
     fields_adds(&f, "c", "5");
     CHECK_STR(fields_get(&f, "c"), "5");
     CHECK_INT(f.count, 3);
-    fields_each (h, &f) {
+    fields_each(h, &f) {
         CHECK_INT(h.value_len, strlen(h.value));
     }
     fields_release(&f);
@@ -262,7 +262,7 @@ TEST("many fields of many lengths all come back")
         REQUIRE(fields_add(&f, name, strlen(name), value, len));
     }
     random = 7;
-    fields_each (h, &f) {
+    fields_each(h, &f) {
         size_t len = unit_random_up_to(&random, sizeof(value) - 1);
 
         snprintf(name, sizeof(name), "name-%u", n);

@@ -79,7 +79,7 @@ static bool travels(const char *connection, const char *another)
         fields_adds(&f, "CONNECTION", another);
     struct header_hops hops = header_hops_of(&f);
 
-    fields_each (h, &f)
+    fields_each(h, &f)
         if (strcmp(h.name, "X-Hop") == 0)
             result = header_is_end_to_end(&hops, &h);
     fields_release(&f);
@@ -117,13 +117,13 @@ TEST("a field is hop-by-hop by its name even if no Connection names it")
     fields_adds(&f, "connection", "close");
     hops = header_hops_of(&f); /* said of the connection, not of a field */
     CHECK(hops.message == NULL);
-    fields_each (h, &f)
+    fields_each(h, &f)
         CHECK(!header_is_end_to_end(&hops, &h));
     fields_clear(&f);
     fields_adds(&f, "X-Connection", "a"); /* another field whose name ends alike */
     fields_adds(&f, "a", "b");
     hops = header_hops_of(&f);
-    fields_each (h, &f)
+    fields_each(h, &f)
         CHECK(header_is_end_to_end(&hops, &h));
     fields_release(&f);
 }

@@ -246,7 +246,7 @@ static size_t on_the_wire(const struct fields *f)
 {
     size_t n = 0;
 
-    fields_each (h, f)
+    fields_each(h, f)
         n += h.name_len + h.value_len + strlen(": \r\n");
     return n;
 }
