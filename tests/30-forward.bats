@@ -258,9 +258,9 @@ upload_is() {
         [[ $script == *chunk* || $script == sse* ]] && sed -i -E '/^(transfer-encoding|content-length):/Id' head1 head2
         # behind an interim head stands the answer's; what the proxy adds is known
         tr -d '\r' <head1 | awk '/^HTTP/ { n = 0 } { line[n++] = $0 } END { for (i = 0; i < n; i++) print line[i] }' |
-            sed -E '/^x-request-id|^Date|^Connection|^HTTP/Id; s/ +$//' | sort >plain1
+            sed -E '/^x-request-id|^Date|^Connection|^HTTP/Id; s/[ \t]+$//' | sort >plain1
         tr -d '\r' <head2 | awk '/^HTTP/ { n = 0 } { line[n++] = $0 } END { for (i = 0; i < n; i++) print line[i] }' |
-            sed -E '/^x-request-id|^Date|^Connection|^HTTP/Id; /^(X-Proxy|X-Cache|Cache-Status):/d; s/ +$//' | sort >plain2
+            sed -E '/^x-request-id|^Date|^Connection|^HTTP/Id; /^(X-Proxy|X-Cache|Cache-Status):/d; s/[ \t]+$//' | sort >plain2
         if ! expect_same plain1 plain2; then
             echo "with the script $script"
             return 1

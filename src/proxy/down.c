@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "proxy/header.h"
 #include "proxy/req.h"
 #include "proxy/versions.h"
 #include "proxy/worker.h"
@@ -253,13 +254,6 @@ static void take_head(struct conn *conn, const char *method, const char *version
     MHD_get_connection_values_n(conn->mhd, MHD_HEADER_KIND, add_field, req);
 }
 
-static bool announces_body(const struct req *req)
-{
-    const char *length = fields_get(&req->fields, "content-length");
-
-    return (length && strcmp(length, "0") != 0) || fields_get(&req->fields, "transfer-encoding");
-}
-
 static enum MHD_Result act(struct conn *conn, enum req_next next)
 {
     switch (next) {
@@ -303,7 +297,7 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *mhd, const c
         req_begin(req);
         /* An answer that is queued in this first call ends the connection, because libmicrohttpd
          * takes it for a refusal of the body. Where no body comes the next call is the last. */
-        return announces_body(req) ? act(conn, req_run(req)) : MHD_YES;
+        return header_announces_body(&req->fields) ? act(conn, req_run(req)) : MHD_YES;
     }
     if (*size > 0) {
         size_t taken = conn->gone ? 0 : req_take(req, bytes, *size);

@@ -101,3 +101,11 @@ void endpoint_release(struct endpoint *e)
     crypto_certs_free(e->ca);
     e->ca = NULL;
 }
+
+void endpoint_add_target(const struct endpoint *e, const char *target, struct str *out)
+{
+    if (e->plain_http_proxy)
+        str_adds(out, e->root);
+    str_adds(out, e->base.path);
+    str_adds(out, target);
+}

@@ -38,4 +38,8 @@ struct endpoint {
 int endpoint_init(struct endpoint *e, const struct conf *conf, struct err *err);
 void endpoint_release(struct endpoint *e);
 
+/* Appends what is asked for. An HTTP proxy gets the absolute form, which curl makes of a URL; in
+ * all other cases the target goes out to the letter, past curl's URL parser. */
+void endpoint_add_target(const struct endpoint *e, const char *target, struct str *out);
+
 #endif

@@ -62,3 +62,10 @@ bool header_method_is_idempotent(const char *method)
             return true;
     return false;
 }
+
+bool header_announces_body(const struct fields *request)
+{
+    const char *length = fields_get(request, "content-length");
+
+    return (length && strcmp(length, "0") != 0) || fields_get(request, "transfer-encoding");
+}

@@ -255,7 +255,6 @@ static void on_deadline(struct timer *timer)
 
 /* --- setting up ----------------------------------------------------------------------- */
 
-/* What never changes from one transfer of this worker to the next. */
 static void set_constants(struct up *up)
 {
     CURL *easy = up->easy;
@@ -308,11 +307,7 @@ static void set_target(struct up *up, const char *target)
     const struct endpoint *e = up->home->endpoint;
     struct str text = STR_INIT;
 
-    /* An HTTP proxy gets the absolute form, which curl derives from the URL. In all other cases
-     * the target goes out to the letter, past curl's URL parser. */
-    if (e->plain_http_proxy)
-        str_adds(&text, e->root);
-    str_addf(&text, "%s%s", e->base.path, target);
+    endpoint_add_target(e, target, &text);
     curl_easy_setopt(up->easy, e->plain_http_proxy ? CURLOPT_URL : CURLOPT_REQUEST_TARGET,
                      text.text);
     str_release(&text);
