@@ -192,8 +192,9 @@ closed() {
     eventually port_answers "$PROXY_PORT"
 }
 
+# a sanitizer would have nowhere to write to
+# bats test_tags=unsanitized
 @test "closed standard descriptors harm nobody: no log line lands in a client's answer" {
-    sanitized && skip "a sanitizer has nowhere to write to"
     local how i
     for how in '>&-' '2>&-' '>&- 2>&-' '<&- >&- 2>&-'; do
         closed "$how"

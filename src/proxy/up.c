@@ -28,7 +28,7 @@ struct up {
     struct str whole;       /* the request's body, if it is held in one piece, … */
     struct flight *growing; /* … or grows */
     struct body_reader upload;
-    bool send_paused, recv_paused, send_again;
+    bool send_paused, recv_paused, send_again, dropping;
     uint64_t started_ms, heard_ms; /* heard: the upstream took or gave something */
     int64_t silence_ms, body_silence_ms;
     bool idempotent;
@@ -104,6 +104,8 @@ static size_t on_bytes(char *bytes, size_t one, size_t len, void *arg)
 
     (void)one;
     heard(up);
+    if (up->dropping)
+        return len;
     if (up->recv_paused)
         return CURL_WRITEFUNC_PAUSE;
     /* These bytes are taken in any case; it is the next ones that have to wait. */
@@ -231,6 +233,7 @@ static void on_deadline(struct timer *timer)
     struct up *up = container_of(timer, struct up, timer);
     uint64_t now = up->home->loop->now_ms, at;
     struct err err;
+    int64_t total;
 
     if (up->send_paused || up->recv_paused)
         heard(up); /* it is our side that waits */
@@ -240,15 +243,11 @@ static void on_deadline(struct timer *timer)
             timer_set(&up->home->loop->timers, timer, at);
         return;
     }
-    if (up->home->endpoint->total_ms > 0 &&
-        now - up->started_ms >= (uint64_t)up->home->endpoint->total_ms)
-        err_set(&err, ERR_UP_SILENT,
-                "The upstream's answer took longer than %g s: raise --total-timeout.",
-                (double)up->home->endpoint->total_ms / 1000);
+    total = up->home->endpoint->total_ms;
+    if (total > 0 && now - up->started_ms >= (uint64_t)total)
+        up_explain_slow(&err, total);
     else
-        err_set(&err, ERR_UP_SILENT,
-                "The upstream was silent for %g s: try again, or raise --request-timeout.",
-                (double)up->silence_ms / 1000);
+        up_explain_silent(&err, up->silence_ms);
     up->err = err_copy(&err);
     finish(up, CURLE_OPERATION_TIMEDOUT);
 }
@@ -302,17 +301,6 @@ static void up_free(struct up *up)
     free(up);
 }
 
-static void set_target(struct up *up, const char *target)
-{
-    const struct endpoint *e = up->home->endpoint;
-    struct str text = STR_INIT;
-
-    endpoint_add_target(e, target, &text);
-    curl_easy_setopt(up->easy, e->plain_http_proxy ? CURLOPT_URL : CURLOPT_REQUEST_TARGET,
-                     text.text);
-    str_release(&text);
-}
-
 static void set_body(struct up *up, const struct up_order *order)
 {
     bool streamed = order->growing != NULL;
@@ -353,7 +341,7 @@ void up_start(struct up_home *home, struct up_pool *pool, const struct up_order 
 
     up->pool = pool;
     up->flight = flight_ref(flight);
-    up->send_paused = up->recv_paused = up->send_again = false;
+    up->send_paused = up->recv_paused = up->send_again = up->dropping = false;
     up->curl_says[0] = '\0';
     up->started_ms = up->heard_ms = home->loop->now_ms;
     up->silence_ms = order->head_silence_ms;
@@ -364,7 +352,7 @@ void up_start(struct up_home *home, struct up_pool *pool, const struct up_order 
         up->whole = *order->whole;
         str_init(order->whole);
     }
-    set_target(up, order->target);
+    up_pool_set_target(up->easy, home->endpoint, order->target);
     set_body(up, order);
     up_head_write(&up->lines, order->fields, order->length,
                   home->endpoint->forwarded ? &order->forwarded : NULL);
@@ -445,6 +433,18 @@ static void flush_others(struct up_pool *pool)
     }
 }
 
+/* Before a transfer that is given up is removed: libcurl would keep an idle connection on which
+ * something is still coming, and 7.88 leaks what a paused transfer holds back. */
+static void let_go_of(struct up *up)
+{
+    curl_easy_setopt(up->easy, CURLOPT_FORBID_REUSE, 1L);
+    if (!up->recv_paused)
+        return;
+    up->dropping = true;
+    curl_easy_pause(up->easy, CURLPAUSE_CONT);
+    up->dropping = false;
+}
+
 /* Removes the transfer from everything that could call it, then ends the flight. */
 static void finish(struct up *up, CURLcode code)
 {
@@ -460,7 +460,7 @@ static void finish(struct up *up, CURLcode code)
     timer_cancel(&up->home->loop->timers, &up->timer);
     list_remove(&up->todo);
     if (ended_by_us)
-        curl_easy_setopt(up->easy, CURLOPT_FORBID_REUSE, 1L); /* or an idle connection is kept */
+        let_go_of(up);
     up_pool_remove(up->pool, up->easy);
     list_remove(&up->node);
     if (ended_by_us)

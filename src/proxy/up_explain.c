@@ -120,3 +120,17 @@ void up_explain(struct err *err, const struct up_trouble_facts *f, const struct 
     masked.detail = detail;
     explain(err, &masked, e);
 }
+
+void up_explain_silent(struct err *err, int64_t ms)
+{
+    err_set(err, ERR_UP_SILENT,
+            "The upstream was silent for %g s: try again, or raise --request-timeout.",
+            (double)ms / 1000);
+}
+
+void up_explain_slow(struct err *err, int64_t ms)
+{
+    err_set(err, ERR_UP_SILENT,
+            "The upstream's answer took longer than %g s: raise --total-timeout.",
+            (double)ms / 1000);
+}

@@ -28,4 +28,8 @@ struct up_trouble_facts {
 /* proxy_status 407 is an authentication failure whatever the trouble. Passwords are masked. */
 void up_explain(struct err *err, const struct up_trouble_facts *facts, const struct endpoint *e);
 
+/* The upstream kept silent for so long, or its whole answer took so long. */
+void up_explain_silent(struct err *err, int64_t ms);
+void up_explain_slow(struct err *err, int64_t ms);
+
 #endif

@@ -359,6 +359,15 @@ void up_pool_prepare(void *easy, struct up_sockets *sockets, const struct endpoi
     }
 }
 
+void up_pool_set_target(void *easy, const struct endpoint *e, const char *target)
+{
+    struct str text = STR_INIT;
+
+    endpoint_add_target(e, target, &text);
+    curl_easy_setopt(easy, e->plain_http_proxy ? CURLOPT_URL : CURLOPT_REQUEST_TARGET, text.text);
+    str_release(&text);
+}
+
 int up_pool_add(struct up_pool *pool, void *easy)
 {
     return (int)curl_multi_add_handle(pool->multi, easy);

@@ -63,6 +63,8 @@ void up_pool_run(struct up_pool *pool);
 
 /* Transfers. Prepare: how to connect, which never changes. */
 void up_pool_prepare(void *easy, struct up_sockets *sockets, const struct endpoint *endpoint);
+/* What is asked for: the raw target. */
+void up_pool_set_target(void *easy, const struct endpoint *endpoint, const char *target);
 int up_pool_add(struct up_pool *pool, void *easy); /* 0, or curl's CURLMcode */
 void up_pool_remove(struct up_pool *pool, void *easy);
 void up_pool_todo(struct up_pool *pool, struct list *node); /* again is nothing */

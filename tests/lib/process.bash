@@ -51,7 +51,11 @@ end_processes() {
     local i pid bad=0
     for ((i = ${#tracked_pids[@]} - 1; i >= 0; i--)); do
         kill -TERM "${tracked_pids[i]}" 2>/dev/null || true
-        kill -CONT "${tracked_pids[i]}" 2>/dev/null || true # a test may have stopped it
+        # A test may have stopped it. No other one gets a CONT: that cancels the STOP with which
+        # LeakSanitizer, at the end of a program, takes hold of its threads.
+        if [[ $(ps -o stat= -p "${tracked_pids[i]}" 2>/dev/null) == T* ]]; then
+            kill -CONT "${tracked_pids[i]}" 2>/dev/null || true
+        fi
     done
     for ((i = ${#tracked_pids[@]} - 1; i >= 0; i--)); do
         pid=${tracked_pids[i]}
