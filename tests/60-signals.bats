@@ -57,6 +57,7 @@ ends_within() {
 @test "with nothing in flight it ends at once" {
     proxy
     client -o /dev/null "$PROXY/v1/models"
+    eventually grep -q 'GET /v1/models 200' "$PROXY_LOG" # the client has its answer a little earlier
     kill "$PROXY_PID"
     ends_within 3000
     [[ $status -eq 0 ]]
