@@ -213,7 +213,7 @@ upload_is() {
 @test "an upload of 300 MB goes through with bounded memory" {
     proxy
     truncate -s 300000000 big
-    client -H 'X-Script: body:ok' -H 'Expect:' -T big "$PROXY/v1/files" -o got
+    client --max-time 100 -H 'X-Script: body:ok' -H 'Expect:' -T big "$PROXY/v1/files" -o got
     [[ $(<got) == ok && $(upstream_get last/bytes) -eq 300000000 ]]
     peak_below 30000
 }
