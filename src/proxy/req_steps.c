@@ -175,7 +175,7 @@ static void on_flight_news(struct body_reader *reader)
 
 static enum req_next step_lookup(struct req *req)
 {
-    switch (index_lookup(NULL, &req->flight, AHEAD_HIGH, AHEAD_LOW)) {
+    switch (index_lookup(&req->flight, AHEAD_HIGH, AHEAD_LOW)) {
     case INDEX_PASS:
         break;
     }
