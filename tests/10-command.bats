@@ -7,18 +7,6 @@ setup() {
     cd "$BATS_TEST_TMPDIR"
 }
 
-# gives STATUS ARGS…: the command's exit status; stdout and stderr in the files out and err
-gives() {
-    local expected=$1 code=0
-    shift
-    goproxyai "$@" >out 2>err || code=$?
-    [[ $code -eq $expected ]] || {
-        echo "goproxyai $*: status $code, expected $expected"
-        cat out err
-        return 1
-    }
-}
-
 # one_line: stderr is one line "goproxyai: what is wrong: what to do", stdout is empty
 one_line() {
     [[ ! -s out && $(wc -l <err) -eq 1 ]] && grep -Eq '^goproxyai: .+: .+' err || {

@@ -22,17 +22,6 @@ secure() {
     }'
 }
 
-# ours STATUS CODE TEXT: an answer of the proxy itself to a request for models
-ours() {
-    local got
-    got=$(client -o got -w '%{http_code}' "$PROXY/v1/models")
-    if [[ $got != "$1" ]] || ! jq -e --arg code "$2" --arg text "$3" '.error | .code == $code and (.message | test($text))' got >/dev/null; then
-        echo "got $got, expected $1, code $2, a message with $3"
-        cat got
-        return 1
-    fi
-}
-
 works() {
     [[ $(client -o got -w '%{http_code}' "$PROXY/v1/models") == 200 ]] || {
         cat got

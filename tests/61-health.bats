@@ -7,18 +7,6 @@ setup() {
     cd "$BATS_TEST_TMPDIR"
 }
 
-# gives STATUS ARGS…: as in 10-command.bats
-gives() {
-    local expected=$1 code=0
-    shift
-    goproxyai "$@" >out 2>err || code=$?
-    [[ $code -eq $expected ]] || {
-        echo "goproxyai $*: status $code, expected $expected"
-        cat out err
-        return 1
-    }
-}
-
 @test "/health has the fields and figures that it promises" {
     server
     proxy --workers 2

@@ -5,8 +5,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define MS_PER_S 1000
-
 uint64_t clock_mono_us(void);
 static inline uint64_t clock_mono_ms(void)
 {

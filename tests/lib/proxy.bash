@@ -128,3 +128,26 @@ proxies_were_well() {
     done
     return "$bad"
 }
+
+# gives STATUS ARGS…: the command's exit status; stdout and stderr in the files out and err
+gives() {
+    local expected=$1 code=0
+    shift
+    goproxyai "$@" >out 2>err || code=$?
+    [[ $code -eq $expected ]] || {
+        echo "goproxyai $*: status $code, expected $expected"
+        cat out err
+        return 1
+    }
+}
+
+# ours STATUS CODE TEXT: an answer of the proxy itself to a request for models
+ours() {
+    local got
+    got=$(client -o got -w '%{http_code}' "$PROXY/v1/models")
+    if [[ $got != "$1" ]] || ! jq -e --arg code "$2" --arg text "$3" '.error | .code == $code and (.message | test($text))' got >/dev/null; then
+        echo "got $got, expected $1, code $2, a message with $3"
+        cat got
+        return 1
+    fi
+}
