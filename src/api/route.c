@@ -3,26 +3,19 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "base/str.h"
+
 size_t route_path_len(const char *target)
 {
     return strcspn(target, "?");
 }
 
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c = (char)(c | 0x20);
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-/* The byte that stands at s, percent-decoded; *len is the length of its spelling. */
-static unsigned char spelled(const char *s, size_t left, size_t *len)
+unsigned char route_byte(const char *s, size_t left, size_t *len)
 {
     *len = 1;
-    if (*s == '%' && left >= 3 && hex_digit(s[1]) >= 0 && hex_digit(s[2]) >= 0) {
+    if (*s == '%' && left >= 3 && str_hex_digit(s[1]) >= 0 && str_hex_digit(s[2]) >= 0) {
         *len = 3;
-        return (unsigned char)(hex_digit(s[1]) << 4 | hex_digit(s[2]));
+        return (unsigned char)(str_hex_digit(s[1]) << 4 | str_hex_digit(s[2]));
     }
     return (unsigned char)*s;
 }
@@ -35,7 +28,7 @@ static bool has_dot_segment(const char *path, size_t path_len)
     bool name_over = false;
 
     for (size_t i = 0; i < path_len; i += len) {
-        unsigned char c = spelled(path + i, path_len - i, &len);
+        unsigned char c = route_byte(path + i, path_len - i, &len);
 
         if (c == '/' || c == '\\') {
             if (others == 0 && (dots == 1 || dots == 2))
@@ -66,7 +59,7 @@ const char *route_target_fault(const char *target)
             return "The request target has a blank or a control character in it.";
         if (raw == '#')
             return "The request target has a fragment ('#') in it.";
-        if (spelled(target + i, total - i, &len) == '\0')
+        if (route_byte(target + i, total - i, &len) == '\0')
             return "The request target has a NUL (%00) in it.";
     }
     if (has_dot_segment(target, route_path_len(target)))

@@ -22,4 +22,7 @@ enum route route_of(const char *target);
 /* Length of the path part. */
 size_t route_path_len(const char *target);
 
+/* The byte that stands at s, percent-decoded; *len is the length of its spelling, 1 or 3. */
+unsigned char route_byte(const char *s, size_t left, size_t *len);
+
 #endif

@@ -10,12 +10,12 @@ uint64_t clock_mono_us(void)
     return (uint64_t)t.tv_sec * 1000000U + (uint64_t)t.tv_nsec / 1000U;
 }
 
-int64_t clock_unix_s(void)
+int64_t clock_unix_ms(void)
 {
     struct timespec t;
 
     clock_gettime(CLOCK_REALTIME, &t);
-    return (int64_t)t.tv_sec;
+    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
 void clock_hms(char *buf, size_t size)

@@ -10,7 +10,11 @@ static inline uint64_t clock_mono_ms(void)
 {
     return clock_mono_us() / 1000;
 }
-int64_t clock_unix_s(void);
+int64_t clock_unix_ms(void);
+static inline int64_t clock_unix_s(void)
+{
+    return clock_unix_ms() / 1000;
+}
 
 /* "14:03:59" in local time: for the person at the terminal. Thread-safe. */
 void clock_hms(char *buf, size_t size);

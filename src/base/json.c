@@ -26,6 +26,11 @@ struct json *json_object(void)
     return wrap(made(cJSON_CreateObject()));
 }
 
+struct json *json_array(void)
+{
+    return wrap(made(cJSON_CreateArray()));
+}
+
 void json_free(struct json *root)
 {
     cJSON_Delete(node(root));

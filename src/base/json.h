@@ -13,6 +13,7 @@
 struct json;
 
 struct json *json_object(void);
+struct json *json_array(void);
 void json_free(struct json *root);
 
 void json_set_text(struct json *object, const char *name, const char *value); /* NULL: null */

@@ -1,8 +1,12 @@
 #include "base/mem.h"
 
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* What the allocator may hold on to, of each thread's own. */
+#define KEPT_BYTES (4 * 1024 * 1024)
 
 static void *checked(void *p)
 {
@@ -49,4 +53,10 @@ void mem_wipe(void *p, size_t len)
 void mem_free_at(void *pointer_to_pointer)
 {
     free(*(void **)pointer_to_pointer);
+}
+
+void mem_keep_freed(void)
+{
+    mallopt(M_MMAP_THRESHOLD, KEPT_BYTES / 4);
+    mallopt(M_TRIM_THRESHOLD, KEPT_BYTES);
 }

@@ -76,6 +76,17 @@ void str_addf(struct str *s, const char *format, ...)
     va_end(args);
 }
 
+void str_add_number(struct str *s, uint64_t number)
+{
+    char digits[20];
+    size_t n = sizeof(digits);
+
+    do
+        digits[--n] = (char)('0' + number % 10);
+    while ((number /= 10));
+    str_add(s, digits + n, sizeof(digits) - n);
+}
+
 char *str_detach(struct str *s)
 {
     char *text = s->cap ? s->text : mem_strdup("");
@@ -107,6 +118,14 @@ bool str_is_nocase(const char *a, const char *b)
 bool str_starts(const char *s, const char *prefix)
 {
     return strncmp(s, prefix, strlen(prefix)) == 0;
+}
+
+int str_hex_digit(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    c = (char)(c | 0x20);
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
 bool str_to_u64(const char *s, size_t len, unsigned long long *value)

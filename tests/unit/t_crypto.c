@@ -1,6 +1,7 @@
 #include "base/crypto.h"
 
 #include <openssl/ssl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -136,4 +137,42 @@ TEST("a file that is not there is wrong usage, and says why")
     CHECK_HAS(err.text, "/nowhere/ca.pem");
     CHECK_HAS(err.text, "No such file");
     crypto_certs_free(NULL);
+}
+
+static void check_digest(struct crypto_digest *digest, const char *text, size_t part,
+                         const char *expected)
+{
+    unsigned char out[CRYPTO_DIGEST_BYTES];
+    char hex[2 * CRYPTO_DIGEST_BYTES + 1];
+
+    crypto_digest_begin(digest);
+    for (const char *at = text, *end = text + strlen(text); at < end; at += part) {
+        if (part > (size_t)(end - at))
+            part = (size_t)(end - at);
+        crypto_digest_add(digest, at, part);
+    }
+    crypto_digest_end(digest, out);
+    for (size_t i = 0; i < sizeof(out); i++)
+        snprintf(hex + 2 * i, 3, "%02x", out[i]);
+    CHECK_STR(hex, expected);
+}
+
+/* FIPS 180-4's examples */
+TEST("a digest is SHA-256, of any number of texts one after the other")
+{
+    static const char two_blocks[] = "abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq";
+    static const char of_two[] = "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1";
+    struct crypto_digest *digest = crypto_digest_new();
+
+    check_digest(digest, two_blocks, 3, of_two);
+    check_digest(digest, "abc", 3,
+                 "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+    check_digest(digest, "", 1, "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+    check_digest(digest, two_blocks, 56, of_two);
+    check_digest(digest, two_blocks, 1, of_two);
+    crypto_digest_begin(digest); /* what is begun and not ended is forgotten */
+    crypto_digest_add(digest, "x", 1);
+    check_digest(digest, two_blocks, 5, of_two);
+    crypto_digest_free(digest);
+    crypto_digest_free(NULL);
 }

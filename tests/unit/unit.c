@@ -180,6 +180,24 @@ char *unit_file(const char *folder, const char *name, const void *bytes, size_t 
     return str_detach(&path);
 }
 
+char *unit_data(const char *name)
+{
+    struct str path = STR_INIT, text = STR_INIT;
+    char part[4096];
+    size_t len;
+    FILE *file;
+
+    str_addf(&path, "%s/%s", UNIT_FILES, name);
+    file = fopen(path.text, "re");
+    if (!file)
+        give_up(path.text);
+    while ((len = fread(part, 1, sizeof(part), file)) > 0)
+        str_add(&text, part, len);
+    fclose(file);
+    str_release(&path);
+    return str_detach(&text);
+}
+
 static int remove_one(const char *path, const struct stat *info, int kind, struct FTW *ftw)
 {
     (void)info, (void)kind, (void)ftw;

@@ -68,4 +68,7 @@ char *unit_folder(void);
 /* A file with these bytes, its folders made. The caller frees the path. */
 char *unit_file(const char *folder, const char *name, const void *bytes, size_t len);
 
+/* The text of a file that stands beside the tests. The caller frees it. */
+char *unit_data(const char *name);
+
 #endif

@@ -1,0 +1,81 @@
+/* What may be looked up, what may be stored: the contract's section "Caching" as pure functions.
+ * Any thread.
+ */
+#ifndef API_POLICY_H
+#define API_POLICY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/fields.h"
+
+/* ---- requests (policy_request.c) ---- */
+
+/* Which of the APIs a request is for, as far as caching goes. */
+enum policy_api {
+    POLICY_NONE, /* is passed on, nothing is kept */
+    POLICY_CHAT,
+    POLICY_COMPLETIONS,
+    POLICY_EMBEDDINGS,
+    POLICY_RESPONSES,
+    POLICY_GET
+};
+
+/* By the request's head: method, path (raw; a trailing slash or an escaped spelling is another
+ * path, and none of these), and fields that ask for something that one stored answer cannot give
+ * (Range, If-*): such requests are POLICY_NONE. */
+enum policy_api policy_api_of(const char *method, const char *target, const struct fields *fields);
+
+/* By its body: what is stateful is passed on (the Responses API with a truthy `background`, or
+ * with a `conversation` that is not null). A body that is no strict JSON is cacheable: it is keyed
+ * by its bytes. Fills in `model` ("" if none), cut to fit. */
+bool policy_body_is_cacheable(enum policy_api api, const char *body, size_t len, char *model,
+                              size_t model_size);
+
+/* The request's Cache-Control (RFC 9111 section 5.2.1; all its fields, and Pragma: no-cache where
+ * there is none). Seconds are at most 2^31. Of repeated ones the stricter counts, and what is
+ * unreadable counts as the strictest. */
+struct policy_asks {
+    bool no_cache;       /* fetch, and store */
+    bool no_store;       /* neither look up nor store */
+    bool only_if_cached; /* 504 on a miss */
+    int64_t max_age_s;   /* -1: not said */
+    int64_t min_fresh_s; /* 0: not said */
+};
+void policy_asks_of(const struct fields *fields, struct policy_asks *asks);
+
+/* Methods that change things: POST, PUT, PATCH, DELETE. */
+bool policy_is_write(const char *method);
+/* The collection of a target, as a number that is never 0: all targets with the same first
+ * segment after /v1, percent-decoded. RFC 9111 section 4.4 for the stored GETs of it. */
+uint64_t policy_collection_of(const char *target);
+
+/* ---- answers (policy_answer.c) ---- */
+
+/* By the answer's head: may it be stored once it is complete? Only then may others share it.
+ * 200 and 201, 400 and 401 (without x-should-retry: true); no Set-Cookie (but for the two by which
+ * Cloudflare tells clients apart), no Cache-Control:
+ * no-store or no-cache (the cache is one user's own: `private` may stay), no Vary: *, no
+ * Content-Encoding but one gzip. */
+bool policy_head_may_store(enum policy_api api, unsigned status, const struct fields *fields);
+
+/* Is this the whole answer, and one that will not change? body: all of it, as it came (gzip
+ * included, which is unpacked up to a cap). framed: the length matched or the last chunk came,
+ * so HTTP itself says that it is whole; without (close-delimited, or the client left after its
+ * terminal event) only the content can prove it. By the answer's Content-Type:
+ *
+ * - JSON parses. A `status` that is not final (of the Responses API's answer; of a GET's document,
+ *   or of its list's elements) says no, and so does an `error` in a POST's 200.
+ * - An SSE stream reached its API's terminal event, blank line included, without an error event
+ *   before it. What comes after it does not matter: no client reads that.
+ * - Anything else is whole if it is framed. */
+bool policy_answer_is_whole(enum policy_api api, unsigned status, const struct fields *fields,
+                            const char *body, size_t len, bool framed);
+
+/* Which fields of an answer are kept with it, and replayed: not those of a connection (those that
+ * Connection names are the caller's to leave out), those that the proxy writes itself, and
+ * those that would lie later. */
+bool policy_field_is_kept(const struct field *h);
+
+#endif

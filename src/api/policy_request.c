@@ -1,0 +1,147 @@
+#include "api/directive.h"
+#include "api/policy.h"
+#include "api/route.h"
+#include "api/scan.h"
+#include "base/mem.h"
+
+/* Does the request ask for a part, or for a comparison? (One that asks for another protocol is
+ * answered in this one.) */
+static bool asks_for_something_else(const struct fields *fields)
+{
+    static const char *const names[] = {
+        "range",    "if-match", "if-none-match", "if-modified-since", "if-unmodified-since",
+        "if-range",
+    };
+
+    fields_each(h, fields) {
+        /* The first letter rules out nearly all fields. */
+        if (!strchr("riRI", h.name[0]))
+            continue;
+        for (size_t i = 0; i < countof(names); i++)
+            if (str_same_nocase(h.name, h.name_len, names[i], strlen(names[i])))
+                return true;
+    }
+    return false;
+}
+
+static enum policy_api api_of_post(const char *target)
+{
+    static const struct {
+        const char *path;
+        enum policy_api api;
+    } rows[] = {
+        {"/v1/chat/completions", POLICY_CHAT},
+        {"/v1/completions", POLICY_COMPLETIONS},
+        {"/v1/embeddings", POLICY_EMBEDDINGS},
+        {"/v1/responses", POLICY_RESPONSES},
+    };
+    size_t len = route_path_len(target);
+
+    for (size_t i = 0; i < countof(rows); i++)
+        if (len == strlen(rows[i].path) && memcmp(target, rows[i].path, len) == 0)
+            return rows[i].api;
+    return POLICY_NONE;
+}
+
+enum policy_api policy_api_of(const char *method, const char *target, const struct fields *fields)
+{
+    enum policy_api api = POLICY_NONE;
+
+    if (strcmp(method, "POST") == 0)
+        api = api_of_post(target);
+    else if (strcmp(method, "GET") == 0 && route_of(target) == ROUTE_API)
+        api = POLICY_GET;
+    return api != POLICY_NONE && asks_for_something_else(fields) ? POLICY_NONE : api;
+}
+
+bool policy_body_is_cacheable(enum policy_api api, const char *body, size_t len, char *model,
+                              size_t model_size)
+{
+    struct scan_member members[] = {
+        {.name = "model"}, {.name = "background"}, {.name = "conversation"}};
+
+    if (model_size)
+        model[0] = '\0';
+    if (len == 0 || !scan_document(body, len, NULL, members, countof(members)))
+        return true;
+    if (model_size && members[0].value.kind == SCAN_STRING)
+        scan_copy_text(&members[0].value, model, model_size);
+    if (api != POLICY_RESPONSES)
+        return true;
+    return !scan_is_truthy(&members[1].value) &&
+           (members[2].value.kind == SCAN_MISSING || members[2].value.kind == SCAN_NULL);
+}
+
+static void take_directive(struct policy_asks *asks, const struct directive *d)
+{
+    int64_t seconds = directive_seconds(d);
+
+    if (directive_is(d, "no-cache")) {
+        asks->no_cache = true;
+    } else if (directive_is(d, "no-store")) {
+        asks->no_store = true;
+    } else if (directive_is(d, "only-if-cached")) {
+        asks->only_if_cached = true;
+    } else if (directive_is(d, "max-age")) {
+        if (seconds < 0)
+            seconds = 0;
+        if (asks->max_age_s < 0 || seconds < asks->max_age_s)
+            asks->max_age_s = seconds;
+    } else if (directive_is(d, "min-fresh")) {
+        if (seconds < 0)
+            seconds = DIRECTIVE_SECONDS_MAX;
+        if (seconds > asks->min_fresh_s)
+            asks->min_fresh_s = seconds;
+    }
+}
+
+void policy_asks_of(const struct fields *fields, struct policy_asks *asks)
+{
+    bool said = false, pragma = false;
+    struct directive d;
+
+    *asks = (struct policy_asks){.max_age_s = -1};
+    fields_each(h, fields) {
+        const char *rest = h.value;
+
+        if (str_same_nocase(h.name, h.name_len, "cache-control", 13)) {
+            said = true;
+            while (directive_next(&rest, &d))
+                take_directive(asks, &d);
+        } else if (str_same_nocase(h.name, h.name_len, "pragma", 6)) {
+            while (directive_next(&rest, &d))
+                pragma |= directive_is(&d, "no-cache");
+        }
+    }
+    if (pragma && !said)
+        asks->no_cache = true;
+}
+
+bool policy_is_write(const char *method)
+{
+    static const char *const methods[] = {"POST", "PUT", "PATCH", "DELETE"};
+
+    for (size_t i = 0; i < countof(methods); i++)
+        if (strcmp(method, methods[i]) == 0)
+            return true;
+    return false;
+}
+
+/* FNV-1a, whose high bits are poor for short texts, and so MurmurHash3's last step after it. */
+uint64_t policy_collection_of(const char *target)
+{
+    uint64_t hash = UINT64_C(0xcbf29ce484222325);
+    size_t end = route_path_len(target), at = 3, len;
+
+    if (route_of(target) != ROUTE_API)
+        return 1;
+    at += target[at] == '/';
+    for (; at < end && target[at] != '/'; at += len) {
+        hash ^= route_byte(target + at, end - at, &len);
+        hash *= UINT64_C(0x100000001b3);
+    }
+    hash = (hash ^ hash >> 33) * UINT64_C(0xff51afd7ed558ccd);
+    hash = (hash ^ hash >> 33) * UINT64_C(0xc4ceb9fe1a85ec53);
+    hash ^= hash >> 33;
+    return hash ? hash : 1;
+}

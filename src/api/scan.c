@@ -1,0 +1,253 @@
+#include "api/scan.h"
+
+#include <string.h>
+
+#include "api/lex.h"
+
+static const struct scan_value missing = {.kind = SCAN_MISSING};
+
+/* What a value is that begins like this; whether it is one shows when it is read. */
+static enum scan_kind kind_of(char first)
+{
+    switch (first) {
+    case '"':
+        return SCAN_STRING;
+    case '{':
+        return SCAN_OBJECT;
+    case '[':
+        return SCAN_ARRAY;
+    case 't':
+        return SCAN_TRUE;
+    case 'f':
+        return SCAN_FALSE;
+    case 'n':
+        return SCAN_NULL;
+    default:
+        return SCAN_NUMBER;
+    }
+}
+
+static struct scan_value value_of(const char *at, const char *after)
+{
+    return (struct scan_value){.kind = kind_of(*at), .at = at, .len = (size_t)(after - at)};
+}
+
+static void forget_members(struct scan_member *members, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        members[i].value = missing;
+}
+
+/* ---- strings, from quote to quote, which were found to be sound ---- */
+
+/* The next character and its length, which moves *at on; 0 at the closing quote. */
+static unsigned next_char(const char **at, const char *end, char utf8[4])
+{
+    const char *p = *at;
+    uint32_t code = 0;
+    unsigned len;
+
+    if (p == end - 1)
+        return 0;
+    if (*p == '\\') {
+        *at = lex_escape(p, end, &code);
+        return lex_put_utf8(code, utf8);
+    }
+    len = (unsigned char)*p < 0x80 ? 1 : lex_utf8(p, end);
+    memcpy(utf8, p, len);
+    *at += len;
+    return len;
+}
+
+static bool string_is(const char *at, size_t len, const char *text)
+{
+    const char *end = at + len;
+    const size_t inside = len - 2, wanted = strlen(text);
+    char utf8[4];
+
+    if (inside <= wanted) /* an escape is longer than what it spells: there may be none */
+        return inside == wanted && memcmp(at + 1, text, wanted) == 0 && !memchr(text, '\\', wanted);
+    for (at++; *text; text++)
+        if (next_char(&at, end, utf8) != 1 || utf8[0] != *text)
+            return false;
+    return at == end - 1;
+}
+
+bool scan_is_text(const struct scan_value *value, const char *text)
+{
+    return value->kind == SCAN_STRING && string_is(value->at, value->len, text);
+}
+
+bool scan_copy_text(const struct scan_value *value, char *buf, size_t size)
+{
+    const char *at, *end;
+    size_t used = 0;
+    unsigned len;
+    char utf8[4];
+
+    buf[0] = '\0';
+    if (value->kind != SCAN_STRING)
+        return false;
+    at = value->at + 1;
+    end = value->at + value->len;
+    while ((len = next_char(&at, end, utf8)) && used + len < size) {
+        memcpy(buf + used, utf8, len);
+        used += len;
+    }
+    buf[used] = '\0';
+    return true;
+}
+
+/* ---- documents ---- */
+
+static const char *skip_value(const char *at, const char *end, unsigned depth);
+
+/* From '[' on. */
+static const char *skip_array(const char *at, const char *end, unsigned depth)
+{
+    at = lex_blanks(at + 1, end);
+    if (at < end && *at == ']')
+        return at + 1;
+    for (;;) {
+        at = skip_value(at, end, depth);
+        if (!at)
+            return NULL;
+        at = lex_blanks(at, end);
+        if (at == end || *at != ',')
+            return at < end && *at == ']' ? at + 1 : NULL;
+        at = lex_blanks(at + 1, end);
+    }
+}
+
+/* One member; its value is noted where its name is looked for. */
+static const char *skip_member(const char *at, const char *end, unsigned depth,
+                               struct scan_member *members, size_t count)
+{
+    const char *name = at, *value;
+    size_t len;
+
+    at = lex_string(at, end);
+    if (!at)
+        return NULL;
+    len = (size_t)(at - name);
+    at = lex_blanks(at, end);
+    if (at == end || *at != ':')
+        return NULL;
+    value = lex_blanks(at + 1, end);
+    at = skip_value(value, end, depth);
+    if (at)
+        for (size_t i = 0; i < count; i++)
+            if (string_is(name, len, members[i].name))
+                members[i].value = value_of(value, at);
+    return at;
+}
+
+/* From '{' on. */
+static const char *skip_object(const char *at, const char *end, unsigned depth,
+                               struct scan_member *members, size_t count)
+{
+    at = lex_blanks(at + 1, end);
+    if (at < end && *at == '}')
+        return at + 1;
+    for (;;) {
+        at = skip_member(at, end, depth, members, count);
+        if (!at)
+            return NULL;
+        at = lex_blanks(at, end);
+        if (at == end || *at != ',')
+            return at < end && *at == '}' ? at + 1 : NULL;
+        at = lex_blanks(at + 1, end);
+    }
+}
+
+/* `depth`: how many levels are around it. */
+static const char *skip_value(const char *at, const char *end, unsigned depth)
+{
+    if (at == end)
+        return NULL;
+    switch (kind_of(*at)) {
+    case SCAN_STRING:
+        return lex_string(at, end);
+    case SCAN_OBJECT:
+        return depth < SCAN_DEPTH_MAX ? skip_object(at, end, depth + 1, NULL, 0) : NULL;
+    case SCAN_ARRAY:
+        return depth < SCAN_DEPTH_MAX ? skip_array(at, end, depth + 1) : NULL;
+    case SCAN_NUMBER:
+        return lex_number(at, end);
+    default:
+        return lex_literal(at, end);
+    }
+}
+
+bool scan_document(const char *json, size_t len, struct scan_value *whole,
+                   struct scan_member *members, size_t count)
+{
+    const char *end = json + len, *at = lex_blanks(json, end), *after;
+
+    forget_members(members, count);
+    if (at < end && *at == '{')
+        after = skip_object(at, end, 1, members, count);
+    else
+        after = skip_value(at, end, 0);
+    if (!after || lex_blanks(after, end) < end) {
+        forget_members(members, count);
+        after = NULL;
+    }
+    if (whole)
+        *whole = after ? value_of(at, after) : missing;
+    return after;
+}
+
+void scan_members(const struct scan_value *object, struct scan_member *members, size_t count)
+{
+    const struct scan_value whole = *object; /* which may be one of the members' */
+
+    forget_members(members, count);
+    if (whole.kind == SCAN_OBJECT)
+        skip_object(whole.at, whole.at + whole.len, 1, members, count);
+}
+
+/* What is left of an array begins with its '[', then with the ',' before the next element. */
+bool scan_element(struct scan_value *rest, struct scan_value *element)
+{
+    const char *at, *end, *after;
+
+    *element = missing;
+    if (rest->kind != SCAN_ARRAY)
+        return false;
+    end = rest->at + rest->len;
+    at = lex_blanks(rest->at, end);
+    if (at < end && (*at == '[' || *at == ','))
+        at = lex_blanks(at + 1, end);
+    after = at < end && *at != ']' ? skip_value(at, end, 1) : NULL;
+    if (!after) {
+        *rest = missing;
+        return false;
+    }
+    *element = value_of(at, after);
+    rest->at = after;
+    rest->len = (size_t)(end - after);
+    return true;
+}
+
+bool scan_is_truthy(const struct scan_value *value)
+{
+    switch (value->kind) {
+    case SCAN_MISSING:
+    case SCAN_NULL:
+    case SCAN_FALSE:
+        return false;
+    case SCAN_STRING:
+        return value->len > 2;
+    case SCAN_NUMBER: /* 0 has no other digit before its exponent */
+        for (size_t i = 0; i < value->len && (value->at[i] | 0x20) != 'e'; i++)
+            if (value->at[i] >= '1' && value->at[i] <= '9')
+                return true;
+        return false;
+    case SCAN_TRUE:
+    case SCAN_ARRAY:
+    case SCAN_OBJECT:
+        return true;
+    }
+    return false;
+}

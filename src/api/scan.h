@@ -1,0 +1,56 @@
+/* Looking into a JSON document without making a tree of it: strict, in one pass, no allocation.
+ *
+ * Strict is RFC 8259 with valid UTF-8 and at most SCAN_DEPTH_MAX levels. (Duplicate names are no
+ * fault here: the last one counts, as in most readers.)
+ */
+#ifndef API_SCAN_H
+#define API_SCAN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#define SCAN_DEPTH_MAX 128
+
+enum scan_kind {
+    SCAN_MISSING,
+    SCAN_NULL,
+    SCAN_FALSE,
+    SCAN_TRUE,
+    SCAN_NUMBER,
+    SCAN_STRING,
+    SCAN_ARRAY,
+    SCAN_OBJECT
+};
+
+struct scan_value {
+    enum scan_kind kind;
+    const char *at; /* the value's text, a string's quotes included */
+    size_t len;
+};
+
+struct scan_member {
+    const char *name; /* what is looked for, in plain ASCII; names in the text may be escaped */
+    struct scan_value value;
+};
+
+/* Is it one strict JSON document? Then *whole (if not NULL) is it, without blanks around, and of
+ * an outermost object the members looked for are filled in. All else becomes SCAN_MISSING: what
+ * is not there, and everything if it is no such document. */
+bool scan_document(const char *json, size_t len, struct scan_value *whole,
+                   struct scan_member *members, size_t count);
+
+/* The members of an object, and the elements of an array one after the other, of a value that
+ * one of these functions gave; of other kinds, none. `rest` begins as the array, and is the
+ * caller's own copy: each call takes an element from it. */
+void scan_members(const struct scan_value *object, struct scan_member *members, size_t count);
+bool scan_element(struct scan_value *rest, struct scan_value *element);
+
+/* Is the value the string `text` (plain ASCII; its spelling in the document may be escaped)? */
+bool scan_is_text(const struct scan_value *value, const char *text);
+/* Copies a string, unescaped, cut at a character's end to fit (size is 1 at least); "" and false
+ * if it is none. A U+0000 becomes a NUL, which ends the text for C. */
+bool scan_copy_text(const struct scan_value *value, char *buf, size_t size);
+/* Neither missing, null, false, 0 nor "": what JavaScript would call true. */
+bool scan_is_truthy(const struct scan_value *value);
+
+#endif

@@ -1,0 +1,353 @@
+#include "api/policy.h"
+
+#include <stdio.h>
+
+#include "api/directive.h"
+#include "base/mem.h"
+#include "unit.h"
+
+/* "name: value" lines, each ended by '\n' */
+static void read_fields(struct fields *f, const char *lines)
+{
+    fields_init(f);
+    while (*lines) {
+        size_t len = strcspn(lines, "\n"), name_len = strcspn(lines, ":");
+
+        CHECK(fields_add(f, lines, name_len, lines + name_len + 1, len - name_len - 1));
+        lines += len + 1;
+    }
+}
+
+/* ---- which API ---- */
+
+TEST("four POSTs and every GET are looked up, by their exact path")
+{
+    static const struct {
+        const char *method, *target;
+        enum policy_api api;
+    } rows[] = {
+        {"POST", "/v1/chat/completions", POLICY_CHAT},
+        {"POST", "/v1/completions", POLICY_COMPLETIONS},
+        {"POST", "/v1/embeddings", POLICY_EMBEDDINGS},
+        {"POST", "/v1/responses", POLICY_RESPONSES},
+        {"POST", "/v1/chat/completions?a=/b", POLICY_CHAT},
+        {"POST", "/v1/responses?", POLICY_RESPONSES},
+        {"POST", "/v1/chat/completions/", POLICY_NONE},
+        {"POST", "/v1/chat/completions/id", POLICY_NONE},
+        {"POST", "/v1/chat/completion", POLICY_NONE},
+        {"POST", "/v1/chat", POLICY_NONE},
+        {"POST", "/v1/chat%2fcompletions", POLICY_NONE},
+        {"POST", "/v1/c%68at/completions", POLICY_NONE},
+        {"POST", "/v1//chat/completions", POLICY_NONE},
+        {"POST", "/V1/chat/completions", POLICY_NONE},
+        {"POST", "/v1/Chat/Completions", POLICY_NONE},
+        {"POST", "/v1/responses/id/cancel", POLICY_NONE},
+        {"POST", "/v1/responses/input_tokens", POLICY_NONE},
+        {"POST", "/v1/images/generations", POLICY_NONE},
+        {"POST", "/v1/audio/speech", POLICY_NONE},
+        {"POST", "/v1/files", POLICY_NONE},
+        {"POST", "/v1", POLICY_NONE},
+        {"POST", "/chat/completions", POLICY_NONE},
+        {"POST", "/?/v1/chat/completions", POLICY_NONE},
+        {"POST", "", POLICY_NONE},
+        {"GET", "/v1/models", POLICY_GET},
+        {"GET", "/v1/models/gpt-4o?x", POLICY_GET},
+        {"GET", "/v1/files/file-1/content", POLICY_GET},
+        {"GET", "/v1/chat/completions", POLICY_GET},
+        {"GET", "/v1/a%2fb/", POLICY_GET},
+        {"GET", "/v1", POLICY_GET},
+        {"GET", "/v1/", POLICY_GET},
+        {"GET", "/v1?x", POLICY_GET},
+        {"GET", "/v1x", POLICY_NONE},
+        {"GET", "/v10/models", POLICY_NONE},
+        {"GET", "/health", POLICY_NONE},
+        {"GET", "/", POLICY_NONE},
+        {"HEAD", "/v1/models", POLICY_NONE},
+        {"OPTIONS", "/v1/models", POLICY_NONE},
+        {"DELETE", "/v1/models/x", POLICY_NONE},
+        {"PUT", "/v1/chat/completions", POLICY_NONE},
+        {"PATCH", "/v1/chat/completions", POLICY_NONE},
+        {"get", "/v1/models", POLICY_NONE},
+        {"post", "/v1/chat/completions", POLICY_NONE},
+    };
+    struct fields fields;
+
+    fields_init(&fields);
+    for (size_t i = 0; i < countof(rows); i++) {
+        unit_row(rows[i].target);
+        CHECK_INT(policy_api_of(rows[i].method, rows[i].target, &fields), rows[i].api);
+    }
+    unit_row(NULL);
+}
+
+TEST("a request for a part, with a condition or for another protocol is passed on")
+{
+    static const struct {
+        const char *fields;
+        bool passed;
+    } rows[] = {
+        {"Range: bytes=0-1\n", true},
+        {"range: lines=1\n", true},
+        {"If-Match: \"a\"\n", true},
+        {"If-None-Match: *\n", true},
+        {"If-Modified-Since: x\n", true},
+        {"IF-UNMODIFIED-SINCE: x\n", true},
+        {"if-range: x\n", true},
+        {"Connection: Upgrade, HTTP2-Settings\nUpgrade: h2c\n", false}, /* Java's HttpClient */
+        {"a: b\nRange: x\nc: d\n", true},
+        {"", false},
+        {"Accept-Ranges: bytes\nContent-Range: x\nIf: x\nRang: x\nRanges: x\n", false},
+        {"Upgrade-Insecure-Requests: 1\nUser-Agent: x\nReferer: range\n", false},
+        {"Connection: Upgrade\n", false},
+    };
+
+    for (size_t i = 0; i < countof(rows); i++) {
+        struct fields f;
+
+        unit_row(rows[i].fields);
+        read_fields(&f, rows[i].fields);
+        CHECK_INT(policy_api_of("GET", "/v1/models", &f),
+                  rows[i].passed ? POLICY_NONE : POLICY_GET);
+        CHECK_INT(policy_api_of("POST", "/v1/chat/completions", &f),
+                  rows[i].passed ? POLICY_NONE : POLICY_CHAT);
+        fields_release(&f);
+    }
+    unit_row(NULL);
+}
+
+/* ---- the body ---- */
+
+TEST("a response in the background or in a conversation is stateful; other bodies are not")
+{
+    static const struct {
+        enum policy_api api;
+        const char *body;
+        bool cacheable;
+    } rows[] = {
+        {POLICY_RESPONSES, "{\"model\":\"m\"}", true},
+        {POLICY_RESPONSES, "{\"model\":\"m\",\"background\":true}", false},
+        {POLICY_RESPONSES, "{\"background\":1,\"model\":\"m\"}", false},
+        {POLICY_RESPONSES, "{\"background\":\"yes\",\"model\":\"m\"}", false},
+        {POLICY_RESPONSES, "{\"b\\u0061ckground\":true,\"model\":\"m\"}", false},
+        {POLICY_RESPONSES, "{\"model\":\"m\",\"background\":false}", true},
+        {POLICY_RESPONSES, "{\"model\":\"m\",\"background\":null}", true},
+        {POLICY_RESPONSES, "{\"model\":\"m\",\"background\":0}", true},
+        {POLICY_RESPONSES, "{\"model\":\"m\",\"conversation\":\"conv_1\"}", false},
+        {POLICY_RESPONSES, "{\"model\":\"m\",\"conversation\":{\"id\":\"conv_1\"}}", false},
+        {POLICY_RESPONSES, "{\"model\":\"m\",\"conversation\":\"\"}", false},
+        {POLICY_RESPONSES, "{\"model\":\"m\",\"conversation\":false}", false},
+        {POLICY_RESPONSES, "{\"model\":\"m\",\"conversation\":null}", true},
+        {POLICY_RESPONSES, "{\"model\":\"m\",\"input\":{\"background\":true}}", true},
+        {POLICY_RESPONSES, "{\"model\":\"m\",\"metadata\":{\"conversation\":\"c\"}}", true},
+        {POLICY_RESPONSES, "{\"model\":\"m\",\"previous_response_id\":\"r\"}", true},
+        {POLICY_CHAT, "{\"model\":\"m\",\"background\":true,\"conversation\":1}", true},
+        {POLICY_COMPLETIONS, "{\"model\":\"m\",\"background\":true}", true},
+        {POLICY_EMBEDDINGS, "{\"model\":\"m\",\"background\":true}", true},
+    };
+    char model[8];
+
+    for (size_t i = 0; i < countof(rows); i++) {
+        unit_row(rows[i].body);
+        CHECK_INT(policy_body_is_cacheable(rows[i].api, rows[i].body, strlen(rows[i].body), model,
+                                           sizeof(model)),
+                  rows[i].cacheable);
+        CHECK_STR(model, "m");
+    }
+    unit_row(NULL);
+}
+
+TEST("a body that is no JSON object is cacheable and has no model")
+{
+    static const char *const rows[] = {
+        "",
+        " ",
+        "{\"model\":\"m\",\"background\":true",
+        "{\"model\":\"m\",\"conversation\":1}}",
+        "[{\"model\":\"m\",\"background\":true}]",
+        "\"model\"",
+        "{\"model\":1,\"MODEL\":\"m\",\"x\":{\"model\":\"m\"}}",
+        "{\"model\":null}",
+        "{}",
+        "model=m&background=true",
+    };
+    char model[8];
+
+    for (size_t i = 0; i < countof(rows); i++) {
+        unit_row(rows[i]);
+        snprintf(model, sizeof(model), "before");
+        CHECK(policy_body_is_cacheable(POLICY_RESPONSES, rows[i], strlen(rows[i]), model,
+                                       sizeof(model)));
+        CHECK_STR(model, "");
+    }
+    unit_row(NULL);
+    CHECK(policy_body_is_cacheable(POLICY_GET, NULL, 0, model, sizeof(model)));
+}
+
+TEST("the model is unescaped and cut to fit at a character's end")
+{
+    static const char body[] = "{\"model\":\"a\\u00e4\\u00e4b\",\"background\":true}";
+    static const char *const models[] = {"", "", "a", "a", "a\u00e4", "a\u00e4", "a\u00e4\u00e4"};
+    char model[16];
+
+    for (size_t size = 0; size < countof(models); size++) {
+        model[0] = '\0';
+        CHECK(!policy_body_is_cacheable(POLICY_RESPONSES, body, strlen(body), model, size));
+        CHECK_STR(model, models[size]);
+    }
+}
+
+/* ---- Cache-Control ---- */
+
+#define FAR DIRECTIVE_SECONDS_MAX
+
+TEST("what a request asks of caches is read as RFC 9111 says, and what is unreadable strictly")
+{
+    static const struct {
+        const char *fields;
+        struct policy_asks asks;
+    } rows[] = {
+        {"", {.max_age_s = -1}},
+        {"Cache-Control: no-cache\n", {.no_cache = true, .max_age_s = -1}},
+        {"CACHE-CONTROL: No-Store\n", {.no_store = true, .max_age_s = -1}},
+        {"cache-control: only-if-cached\n", {.only_if_cached = true, .max_age_s = -1}},
+        {"Cache-Control: max-age=5\n", {.max_age_s = 5}},
+        {"Cache-Control: MAX-AGE=\"5\"\n", {.max_age_s = 5}},
+        {"Cache-Control: max-age=\"\\5\"\n", {.max_age_s = 5}},
+        {"Cache-Control: max-age=0\n", {.max_age_s = 0}},
+        {"Cache-Control: max-age=007\n", {.max_age_s = 7}},
+        {"Cache-Control: max-age\n", {.max_age_s = 0}},
+        {"Cache-Control: max-age=\n", {.max_age_s = 0}},
+        {"Cache-Control: max-age=\"\"\n", {.max_age_s = 0}},
+        {"Cache-Control: max-age=-5\n", {.max_age_s = 0}},
+        {"Cache-Control: max-age=+5\n", {.max_age_s = 0}},
+        {"Cache-Control: max-age=5s\n", {.max_age_s = 0}},
+        {"Cache-Control: max-age=1.5\n", {.max_age_s = 0}},
+        {"Cache-Control: max-age=5 6\n", {.max_age_s = 0}},
+        {"Cache-Control: max-age=\\5\n", {.max_age_s = 0}},
+        {"Cache-Control: max-age=\"5\n", {.max_age_s = 0}},
+        {"Cache-Control: max-age=\"5\\\n", {.max_age_s = 0}},
+        {"Cache-Control: max-age=\"5\"6\n", {.max_age_s = 0}},
+        {"Cache-Control: max-age=2147483647\n", {.max_age_s = FAR - 1}},
+        {"Cache-Control: max-age=2147483649\n", {.max_age_s = FAR}},
+        {"Cache-Control: max-age=99999999999999999999999999\n", {.max_age_s = FAR}},
+        {"Cache-Control: max-age=9, max-age=5, max-age=7\n", {.max_age_s = 5}},
+        {"Cache-Control: max-age=9\nCache-Control: max-age=5\n", {.max_age_s = 5}},
+        {"Cache-Control: max-age=9, max-age=x\n", {.max_age_s = 0}},
+        {"Cache-Control: min-fresh=5\n", {.max_age_s = -1, .min_fresh_s = 5}},
+        {"Cache-Control: min-fresh=5, min-fresh=9,min-fresh=7\n",
+         {.max_age_s = -1, .min_fresh_s = 9}},
+        {"Cache-Control: min-fresh=x\n", {.max_age_s = -1, .min_fresh_s = FAR}},
+        {"Cache-Control: min-fresh\n", {.max_age_s = -1, .min_fresh_s = FAR}},
+        {"Cache-Control: no-cache=\"x\", no-store=1\n",
+         {.no_cache = true, .no_store = true, .max_age_s = -1}},
+        {"Cache-Control:\tno-cache\t,,  ,max-age=5 , only-if-cached\n",
+         {.no_cache = true, .only_if_cached = true, .max_age_s = 5}},
+        {"Cache-Control: no-cache\nX: y\ncache-control: no-store\n",
+         {.no_cache = true, .no_store = true, .max_age_s = -1}},
+        {"Cache-Control: unknown, no-caches, no, no-cach, max-stale=5, x=no-store\n",
+         {.max_age_s = -1}},
+        {"Cache-Control: x=\"no-store, no-cache\"\n", {.max_age_s = -1}},
+        {"Cache-Control: x=\"a\\\", no-store, b\"\n", {.max_age_s = -1}},
+        {"Cache-Control: x=\"a\" , no-store\n", {.no_store = true, .max_age_s = -1}},
+        {"Cache-Control: x=\"a\\\\\", no-store\n", {.no_store = true, .max_age_s = -1}},
+        {"Cache-Control: x=\"a, no-store\n", {.no_store = true, .max_age_s = -1}},
+        {"Cache-Control: x=\"a\"b, no-store\n", {.no_store = true, .max_age_s = -1}},
+        {"Cache-Control: \"x, no-store\n", {.no_store = true, .max_age_s = -1}},
+        {"Cache-Control: =no-store, =\n", {.max_age_s = -1}},
+        {"Cache-Control: max-age = 5\n", {.max_age_s = 5}},
+        {"Pragma: no-cache\n", {.no_cache = true, .max_age_s = -1}},
+        {"pragma: x, NO-CACHE\n", {.no_cache = true, .max_age_s = -1}},
+        {"Pragma: x=\"no-cache\"\n", {.max_age_s = -1}},
+        {"Pragma: no-store\n", {.max_age_s = -1}},
+        {"Pragma: no-cache\nCache-Control: max-age=5\n", {.max_age_s = 5}},
+        {"Cache-Control:\nPragma: no-cache\n", {.max_age_s = -1}},
+        {"Surrogate-Control: no-store\nX-Cache-Control: no-store\n", {.max_age_s = -1}},
+    };
+
+    for (size_t i = 0; i < countof(rows); i++) {
+        const struct policy_asks *wanted = &rows[i].asks;
+        struct policy_asks asks = {true, true, true, 99, 99};
+        struct fields f;
+
+        unit_row(rows[i].fields);
+        read_fields(&f, rows[i].fields);
+        policy_asks_of(&f, &asks);
+        CHECK_INT(asks.no_cache, wanted->no_cache);
+        CHECK_INT(asks.no_store, wanted->no_store);
+        CHECK_INT(asks.only_if_cached, wanted->only_if_cached);
+        CHECK_INT(asks.max_age_s, wanted->max_age_s);
+        CHECK_INT(asks.min_fresh_s, wanted->min_fresh_s);
+        fields_release(&f);
+    }
+    unit_row(NULL);
+}
+
+/* ---- writes and collections ---- */
+
+TEST("POST, PUT, PATCH and DELETE write")
+{
+    static const char *const writes[] = {"POST", "PUT", "PATCH", "DELETE"};
+    static const char *const others[] = {"GET", "HEAD", "OPTIONS", "TRACE", "post", "POSTS", ""};
+
+    for (size_t i = 0; i < countof(writes); i++)
+        CHECK(policy_is_write(writes[i]));
+    for (size_t i = 0; i < countof(others); i++)
+        CHECK(!policy_is_write(others[i]));
+}
+
+TEST("a collection is the first segment after /v1, decoded once")
+{
+    static const struct {
+        const char *a, *b;
+        bool same;
+    } rows[] = {
+        {"/v1/files", "/v1/files/file-1/content?x", true},
+        {"/v1/files", "/v1/files?limit=1", true},
+        {"/v1/files", "/v1/files/", true},
+        {"/v1/files", "/v1/f%69les/a", true},
+        {"/v1/files", "/v1/%66%69%6C%65%73", true},
+        {"/v1/files", "/v1/Files", false},
+        {"/v1/files", "/v1/file", false},
+        {"/v1/files", "/v1/filess", false},
+        {"/v1/files", "/v1/selif", false},
+        {"/v1/files", "/v1/models", false},
+        {"/v1/files", "/v1//files", false},
+        {"/v1/files", "/v1/fi%2569les", false},
+        {"/v1/fi%2569les", "/v1/fi%25%369les", true},
+        {"/v1/a/b", "/v1/a%2fb", false},
+        {"/v1/a%2Fb", "/v1/a%2fb/c", true},
+        {"/v1/a?b", "/v1/a%3fb", false},
+        {"/v1", "/v1/", true},
+        {"/v1", "/v1?files", true},
+        {"/v1", "/v1/files", false},
+        {"/v1/a%", "/v1/a%25", true},
+    };
+
+    for (size_t i = 0; i < countof(rows); i++) {
+        unit_row(rows[i].b);
+        CHECK_INT(policy_collection_of(rows[i].a) == policy_collection_of(rows[i].b), rows[i].same);
+        CHECK(policy_collection_of(rows[i].a) != 0);
+    }
+    unit_row(NULL);
+    CHECK(policy_collection_of("/health") != 0);
+    CHECK(policy_collection_of("") != 0);
+    CHECK(policy_collection_of("/v") != 0);
+}
+
+TEST("collections' numbers differ in their low and in their high bits")
+{
+    bool low[256] = {false}, high[256] = {false};
+    unsigned lows = 0, highs = 0;
+    char target[32];
+
+    for (unsigned i = 0; i < 256; i++) {
+        uint64_t number;
+
+        snprintf(target, sizeof(target), "/v1/c%u", i);
+        number = policy_collection_of(target);
+        lows += !low[number & 255];
+        highs += !high[number >> 56];
+        low[number & 255] = high[number >> 56] = true;
+    }
+    CHECK(lows > 130 && highs > 130); /* 162 is what chance gives */
+}
