@@ -27,6 +27,12 @@ void commands_print_help(void);
  * Returns 0, or the exit status. */
 int command_settings(const struct command *self, int argc, char **argv,
                      const struct conf_switch *own, struct conf *conf);
+/* The same for a command that takes words, which are argv's first ones then. */
+int command_words(const struct command *self, int argc, char **argv, const struct conf_switch *own,
+                  struct conf *conf, int *words);
+/* The address on which the server listens first; one that stands for all is asked on loopback. The
+ * caller frees. */
+char *command_address(const struct conf *conf);
 /* The same for a command that takes neither settings nor flags of its own. */
 int command_no_words(const struct command *self, int argc, char **argv);
 #define COMMAND_HELPED (-1) /* command_settings: --help was asked for and given: exit 0 */
@@ -36,6 +42,8 @@ int command_fail(const struct err *err);
 
 int cmd_serve(const struct command *self, int argc, char **argv);
 int cmd_health(const struct command *self, int argc, char **argv);
+int cmd_stats(const struct command *self, int argc, char **argv);
+int cmd_cache(const struct command *self, int argc, char **argv);
 int cmd_version(const struct command *self, int argc, char **argv);
 int cmd_help(const struct command *self, int argc, char **argv);
 

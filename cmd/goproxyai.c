@@ -17,6 +17,25 @@ static const struct command commands[] = {
     {"health", "[OPTION...]", "ask the running proxy how it is; exit 0 healthy, 1 not",
      "Asks the proxy on --listen and --port for its /health.", CONF_ASK, cmd_health,
      "  --json                 print the answer as it came\n"},
+    {"stats", "[OPTION...]", "show traffic and cache, of the running proxy or on disk",
+     "Asks the proxy on --listen and --port for its /stats. Where none runs, it shows what\n"
+     "the cache on disk holds.",
+     CONF_ASK | CONF_CACHE, cmd_stats, "  --json                 print the figures as JSON\n"},
+    {"cache", "WORD [KEY] [OPTION...]", "look at stored answers, and remove them",
+     "  clear          remove all, or those that --older-than and --model name\n"
+     "  list           one line an answer, the newest first\n"
+     "  show KEY       print one as the client gets it; with --headers its head too\n"
+     "  remove KEY     remove one\n"
+     "  verify         check every answer; remove those that are damaged, and exit 1 then\n"
+     "  path           print where they are kept\n"
+     "\n"
+     "A KEY may be cut to a beginning that only one answer has. All of it works on the\n"
+     "cache of a running proxy, which follows within a second.",
+     CONF_CACHE, cmd_cache,
+     "  --older-than TIME      clear: what was stored longer ago, such as 90s, 12h, 7d\n"
+     "  --model GLOB           clear: what was asked of such models, as in 'gpt-4*'\n"
+     "  --headers              show: print status and headers before the answer\n"
+     "  --json                 list: print JSON\n"},
     {"version", "", "print the version, and those of the libraries", NULL, 0, cmd_version, NULL},
     {"help", "[COMMAND]", "print this, or what a command takes", NULL, 0, cmd_help, NULL},
 };
@@ -86,16 +105,25 @@ static int refuse_word(const struct command *self, const char *word)
     return command_fail(&err);
 }
 
-int command_settings(const struct command *self, int argc, char **argv,
-                     const struct conf_switch *own, struct conf *conf)
+int command_words(const struct command *self, int argc, char **argv, const struct conf_switch *own,
+                  struct conf *conf, int *words)
 {
     struct err err;
-    int words;
 
     if (asks_for_help(self, argc, argv))
         return COMMAND_HELPED;
-    if (conf_load(conf, self->scope, argc, argv, own, &words, &err) < 0)
+    if (conf_load(conf, self->scope, argc, argv, own, words, &err) < 0)
         return command_fail(&err);
+    return 0;
+}
+
+int command_settings(const struct command *self, int argc, char **argv,
+                     const struct conf_switch *own, struct conf *conf)
+{
+    int words, status = command_words(self, argc, argv, own, conf, &words);
+
+    if (status)
+        return status;
     if (words == 0)
         return 0;
     conf_release(conf);
@@ -107,6 +135,26 @@ int command_no_words(const struct command *self, int argc, char **argv)
     if (asks_for_help(self, argc, argv))
         return COMMAND_HELPED;
     return argc > 0 ? refuse_word(self, argv[0]) : 0;
+}
+
+static void keep_first(void *arg, const char *item)
+{
+    char **first = arg;
+
+    if (!*first)
+        *first = mem_strdup(item);
+}
+
+char *command_address(const struct conf *conf)
+{
+    char *address = NULL;
+
+    conf_each_item(conf, OPT_LISTEN, keep_first, &address);
+    if (address && strcmp(address, "0.0.0.0") != 0 && strcmp(address, "::") != 0)
+        return address;
+    char *old = address;
+    mem_free_at(&old);
+    return mem_strdup("localhost");
 }
 
 int cmd_help(const struct command *self, int argc, char **argv)

@@ -7,27 +7,6 @@
 #include "base/mem.h"
 #include "proxy/ask.h"
 
-static void keep_first(void *arg, const char *item)
-{
-    char **first = arg;
-
-    if (!*first)
-        *first = mem_strdup(item);
-}
-
-/* The address on which the server listens first; one that stands for all is asked on loopback. */
-static char *address_to_ask(const struct conf *conf)
-{
-    char *address = NULL;
-
-    conf_each_item(conf, OPT_LISTEN, keep_first, &address);
-    if (address && strcmp(address, "0.0.0.0") != 0 && strcmp(address, "::") != 0)
-        return address;
-    char *old = address;
-    mem_free_at(&old);
-    return mem_strdup("localhost");
-}
-
 static void print_for_people(const struct json *health)
 {
     const char *version = json_text(json_member(health, "version"));
@@ -60,7 +39,7 @@ static int judge(unsigned status, const struct str *body, bool json, struct err 
 int cmd_health(const struct command *self, int argc, char **argv)
 {
     bool json = false;
-    const struct conf_switch own[] = {{"json", &json}, {NULL, NULL}};
+    const struct conf_switch own[] = {{"json", &json, NULL}, {NULL, NULL, NULL}};
     struct str body = STR_INIT;
     struct conf conf;
     struct err err;
@@ -69,7 +48,7 @@ int cmd_health(const struct command *self, int argc, char **argv)
 
     if (result)
         return result == COMMAND_HELPED ? 0 : result;
-    mem_auto char *address = address_to_ask(&conf);
+    mem_auto char *address = command_address(&conf);
     result = ask_get(address, (unsigned)conf_number(&conf, OPT_PORT), "/health", &status, &body,
                      &err);
     if (result == 0)

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/mem.h"
 #include "base/str.h"
 #include "proxy/server.h"
 
@@ -41,6 +42,7 @@ int cmd_serve(const struct command *self, int argc, char **argv)
 
     if (status)
         return status == COMMAND_HELPED ? 0 : status;
+    mem_keep_freed();
     server_block_signals();
     if (log_open(&log, STDERR_FILENO, &err) < 0) {
         conf_release(&conf);

@@ -17,10 +17,20 @@ _goproxyai_value() {
     --request-timeout | --connect-timeout | --total-timeout | --client-timeout | --drain-timeout)
         _goproxyai_words '10s 30s 60s 5m 10m off' "$2"
         ;;
+    --cache-ttl) _goproxyai_words '5m 1h 1d 7d forever 0' "$2" ;;
+    --max-cache-size | --memory-cache | --max-body) _goproxyai_words '32M 64M 100M 512M 2G 0' "$2" ;;
+    --on-disconnect) _goproxyai_words 'cancel finish' "$2" ;;
+    --key-ignore) _goproxyai_words 'user metadata user,metadata' "$2" ;;
+    --cache-dir)
+        mapfile -t COMPREPLY < <(compgen -d -- "$2")
+        compopt -o filenames 2>/dev/null
+        ;;
     --ca-file)
         mapfile -t COMPREPLY < <(compgen -f -- "$2")
         compopt -o filenames 2>/dev/null
         ;;
+    --older-than) _goproxyai_words '1h 1d 7d 30d' "$2" ;;
+    --model) _goproxyai_words 'gpt-*' "$2" ;;
     --allow-host) ;;
     *) return 1 ;;
     esac
@@ -40,20 +50,29 @@ _goproxyai() {
     fi
     [[ -z $option ]] || ! _goproxyai_value "$option" "$current" || return 0
     if ((COMP_CWORD == 1)); then
-        _goproxyai_words 'serve health version help --help --version' "$current"
+        _goproxyai_words 'serve health stats cache version help --help --version' "$current"
         return 0
     fi
     case ${COMP_WORDS[1]} in
     serve)
         _goproxyai_words '--listen --port --allow-remote --allow-host --upstream --proxy --ca-file
             --forwarded --request-timeout --connect-timeout --total-timeout --client-timeout
-            --drain-timeout --workers --help' "$current"
+            --drain-timeout --cache-ttl --max-cache-size --memory-cache --max-body --cache-dir
+            --share-cache --key-ignore --on-disconnect --workers --help' "$current"
         ;;
     health) _goproxyai_words '--listen --port --json --help' "$current" ;;
+    stats) _goproxyai_words '--listen --port --cache-dir --json --help' "$current" ;;
+    cache)
+        if ((COMP_CWORD == 2)) && [[ $current != -* ]]; then
+            _goproxyai_words 'clear list show remove verify path' "$current"
+        else
+            _goproxyai_words '--older-than --model --headers --json --cache-dir --help' "$current"
+        fi
+        ;;
     version) _goproxyai_words '--help' "$current" ;;
     help)
         if ((COMP_CWORD == 2)); then
-            _goproxyai_words 'serve health version help --help' "$current"
+            _goproxyai_words 'serve health stats cache version help --help' "$current"
         fi
         ;;
     esac

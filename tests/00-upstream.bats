@@ -342,7 +342,7 @@ chat() {
 
 @test "a body of 200 MB both ways takes no memory" {
     server
-    head -c 200000000 /dev/zero | client -H 'X-Script: size:200000000' -T - "$UPSTREAM/x" -o /dev/null
+    head -c 200000000 /dev/zero | client --max-time 60 -H 'X-Script: size:200000000' -T - "$UPSTREAM/x" -o /dev/null
     [[ $(upstream_get last/bytes) -eq 200000000 ]]
     [[ $(sed -n 's/^VmHWM:[[:space:]]*\([0-9]*\).*/\1/p' "/proc/$UPSTREAM_PID/status") -lt 60000 ]]
 }

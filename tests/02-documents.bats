@@ -94,7 +94,7 @@ section() {
 
 @test "the man page has its sections, in this order" {
     sed -n 's/^\.Sh //p' "$page" >"$scratch/sections"
-    printf '%s\n' NAME SYNOPSIS DESCRIPTION COMMANDS OPTIONS HTTP HEADERS LIMITS SECURITY ENVIRONMENT FILES SIGNALS \
+    printf '%s\n' NAME SYNOPSIS DESCRIPTION COMMANDS OPTIONS HTTP HEADERS CACHE LIMITS SECURITY ENVIRONMENT FILES SIGNALS \
         'EXIT STATUS' EXAMPLES 'SEE ALSO' | diff - "$scratch/sections"
 }
 
@@ -152,7 +152,7 @@ man_options() {
             [[ -z $plain ]] || echo "$plain"
         done
         # what the code asks for beyond the table
-        grep -hoE 'getenv\("[A-Za-z_]+"\)' -r src cmd --include='*.c' | grep -oE '[A-Z][A-Za-z_]+'
+        grep -hoE '(getenv|xdg_folder)\("[A-Za-z_]+"[,)]' -r src cmd --include='*.c' | grep -oE '[A-Z][A-Za-z_]+'
         grep -hoE '"[A-Za-z]+_(proxy|PROXY)"' src/proxy/endpoint.c | tr -d '"'
         printf '%s\n' NO_PROXY no_proxy # by libcurl
     } >"$scratch/code"
@@ -183,7 +183,7 @@ man_options() {
 }
 
 @test "the fields that the proxy adds to answers are those of the man page" {
-    grep -rhoE '_adds\(&?reply->own, "[A-Za-z-]+"' src/proxy --include='*.c' | grep -oE '[A-Z][A-Za-z-]+' |
+    grep -rhoE '(_adds\(&?reply->own|add_time\(reply), "[A-Za-z-]+"' src/proxy --include='*.c' | grep -oE '[A-Z][A-Za-z-]+' |
         grep -vx Content-Type >"$scratch/code"
     section HEADERS | sed -n 's/^\.It Li //p' >"$scratch/man"
     same fields "$scratch/code" "$scratch/man"
@@ -207,10 +207,10 @@ limit() {
     limit src/proxy/down.h DOWN_HEAD_MAX '((size_t)18 * 1024)' 'at most 18 KiB'
     limit src/proxy/down.h DOWN_FIELDS_MAX 100U 'at most 100 fields'
     limit src/proxy/down.h DOWN_POOL_BYTES '((size_t)24 * 1024)' '24 KiB of memory'
-    limit src/proxy/down.c FIELD_RECORD_BYTES 80 'some 80 bytes'
+    limit src/proxy/down_past.c FIELD_RECORD_BYTES 80 'some 80 bytes'
     limit src/proxy/up_answer.c HEAD_MAX 65536 '64 KiB are taken'
     limit src/proxy/req_steps.c WHOLE_MAX '((int64_t)64 * 1024)' 'up to 64 KiB is read whole'
-    limit src/proxy/req_steps.c AHEAD_HIGH '((size_t)256 * 1024)' 'about 256 KiB ahead'
+    limit src/proxy/req.h REQ_AHEAD_HIGH '((size_t)256 * 1024)' 'about 256 KiB ahead'
     limit src/proxy/req_steps.c SWALLOW_MAX '((int64_t)1024 * 1024)' 'read up to 1 MiB'
     limit src/proxy/conn.c BODY_WINDOW_BYTES 1024 'must bring 1 KiB'
     limit src/proxy/conn.h CONN_IDLE_MS 300000 '5 more minutes'

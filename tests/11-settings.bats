@@ -150,16 +150,16 @@ says_where() {
     server
     config $'forwarded = on\n'
     listening --port 0 --upstream "$UPSTREAM"
-    client -o /dev/null "$PROXY/v1/models"
+    client -o /dev/null "$PROXY/v1/models?$(fresh)"
     [[ $(upstream_get last/header/x-forwarded-for) == 127.0.0.1 ]]
     listening GOPROXYAI_FORWARDED=off --port 0 --upstream "$UPSTREAM"
-    client -o /dev/null "$PROXY/v1/models"
+    client -o /dev/null "$PROXY/v1/models?$(fresh)"
     not grep -qi x-forwarded-for <(upstream_get last/headers)
     listening GOPROXYAI_FORWARDED=off --port 0 --upstream "$UPSTREAM" --forwarded
-    client -o /dev/null "$PROXY/v1/models"
+    client -o /dev/null "$PROXY/v1/models?$(fresh)"
     [[ $(upstream_get last/header/x-forwarded-for) == 127.0.0.1 ]]
     listening --port 0 --upstream "$UPSTREAM" --forwarded=off
-    client -o /dev/null "$PROXY/v1/models"
+    client -o /dev/null "$PROXY/v1/models?$(fresh)"
     not grep -qi x-forwarded-for <(upstream_get last/headers)
 }
 

@@ -169,7 +169,7 @@ refused_by_library() {
     proxy
     gets 200 'GET /v1/models HTTP/1.1' 'Host: localhost:@' 'Sec-Fetch-Mode: cors' 'Accept-Language: *'
     gets 200 'GET /health HTTP/1.1' 'Host: localhost:@' 'Sec-Fetch-Mode: cors' 'Accept-Language: *'
-    gets 200 'GET /v1/models HTTP/1.1' 'Host: localhost:@' 'Origin: http://page.test' 'Sec-Fetch-Site: cross-site'
+    gets 200 'GET /v1/models?2 HTTP/1.1' 'Host: localhost:@' 'Origin: http://page.test' 'Sec-Fetch-Site: cross-site'
     [[ $(upstream_get last/header/origin) == http://page.test ]]
     [[ $(upstream_get last/header/sec-fetch-site) == cross-site ]]
 }
@@ -596,7 +596,7 @@ answered() {
 send GET /v1/models HTTP/1.1\r\nHost: localhost:$PROXY_PORT\r\n\r\n
 expect 200 OK
 pause 900
-send GET /v1/models HTTP/1.1\r\nHost: localhost:$PROXY_PORT\r\nX-Script: delay:900\r\n\r\n
+send GET /v1/models?2 HTTP/1.1\r\nHost: localhost:$PROXY_PORT\r\nX-Script: delay:900\r\n\r\n
 expect 200 OK
 close
 END

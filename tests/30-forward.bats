@@ -8,9 +8,9 @@ setup() {
     server
 }
 
-# scripted SCRIPT [CURL-ARGS…]: a request with this script through the proxy
+# scripted SCRIPT [CURL-ARGS…]: a request with this script through the proxy, of which nothing is in the cache yet
 scripted() {
-    client -H "X-Script: $1" "${@:2}" "$PROXY/v1/models"
+    client -H "X-Script: $1" "${@:2}" "$PROXY/v1/models?$(fresh)"
 }
 
 # sum FILE: its SHA-256
@@ -54,9 +54,11 @@ pseudo() {
 
 # both CURL-ARGS…: the head that the upstream sees directly and through the proxy, sorted, without the Host
 both() {
-    client -o /dev/null "$@" "$UPSTREAM/v1/models"
+    local target
+    target="/v1/models?$(fresh)"
+    client -o /dev/null "$@" "$UPSTREAM$target"
     upstream_get last/headers | tr -d '\r' | sed -E '/^Host: /Id; s/boundary=.*/boundary/' | sort >directly
-    client -o /dev/null "$@" "$PROXY/v1/models"
+    client -o /dev/null "$@" "$PROXY$target"
     upstream_get last/headers | tr -d '\r' | sed -E '/^Host: /Id; s/boundary=.*/boundary/' | sort >through
     expect_same directly through
 }
@@ -66,7 +68,9 @@ both() {
     both
     both -H 'User-Agent:' -H 'Accept:'
     both -A OpenAI/JS -H 'accept: application/json' -H 'x-stainless-lang: js' -H 'Authorization: Bearer sk-1' -H 'accept-language: *' \
-        -H 'Sec-Fetch-Mode: cors' -H 'accept-encoding: gzip, deflate'
+        -H 'Sec-Fetch-Mode: cors' -H 'accept-encoding: gzip'
+    both -H 'Accept-Encoding: gzip, deflate, br;q=0.5' -H 'Cache-Control: no-store'
+    both -X POST -d '{"model":"m"}' -H 'Accept-Encoding: br, gzip'
     both -d '{"model":"m"}'
     both -d '{"model":"m"}' -H 'Content-Type: application/json'
     both -d '{"model":"m"}' -H 'Content-Type:'
@@ -83,6 +87,21 @@ both() {
     both -H 'Expect:' -T body
     both -F file=@body
     both --json '{}' --compressed -e http://page.test/ -b 'a=b; c=d' -u me:pass -r 0-5
+}
+
+@test "for what may be cached gzip at most is offered upstream, and only if the client takes it" {
+    proxy
+    local offer
+    for offer in 'gzip, deflate, br' 'gzip' '*' 'br;q=1, GZIP;q=0.5'; do
+        client -o /dev/null -H "Accept-Encoding: $offer" "$PROXY/v1/models?$(fresh)"
+        [[ $(upstream_get last/header/accept-encoding) == gzip ]]
+    done
+    for offer in 'br, zstd' 'gzip;q=0' identity; do
+        client -o /dev/null -H "Accept-Encoding: $offer" "$PROXY/v1/models?$(fresh)"
+        [[ $(upstream_get last/header/accept-encoding) == identity ]]
+    done
+    client -o /dev/null "$PROXY/v1/models?$(fresh)"
+    not grep -qi '^accept-encoding' <(upstream_get last/headers)
 }
 
 @test "repeated, empty and odd headers reach the upstream, in order" {
@@ -224,7 +243,7 @@ upload_is() {
     proxy
     local code
     for code in {200..599}; do
-        echo "url = \"$PROXY/v1/x\""
+        echo "url = \"$PROXY/v1/x?$code\""
         echo "header = \"X-Script: status:$code;body:b$code\""
         echo 'write-out = " %{http_code}\n"'
         echo next
@@ -252,8 +271,8 @@ upload_is() {
         'header:Via=1.1 x;header:Server=cloudflare;header:Alt-Svc=h3;header:Strict-Transport-Security=max-age=1;header:WWW-Authenticate=Basic;body:' \
         'header:Location=/v1/elsewhere;status:302;body:' 'status:401;header:WWW-Authenticate=Bearer' 'sse:3,0' 'early:103;body:x' \
         'header:Content-Range=bytes 0-3/9;status:206;body:abcd' 'header:Content-Disposition=attachment\; filename="a b";body:x'; do
-        client -D head1 -o body1 -H "X-Script: $script" "$UPSTREAM/v1/models" --raw
-        client -D head2 -o body2 -H "X-Script: $script" "$PROXY/v1/models" --raw
+        client -D head1 -o body1 -H "X-Script: $script" -H 'Accept-Encoding: gzip' "$UPSTREAM/v1/models" --raw
+        client -D head2 -o body2 -H "X-Script: $script" -H 'Accept-Encoding: gzip' "$PROXY/v1/models?$(fresh)" --raw
         # an answer that is there as a whole comes with its length, however it was framed upstream
         [[ $script == *chunk* || $script == sse* ]] && sed -i -E '/^(transfer-encoding|content-length):/Id' head1 head2
         # behind an interim head stands the answer's; what the proxy adds is known
@@ -328,9 +347,9 @@ upload_is() {
     done
 }
 
-@test "Content-Encoding passes as it came, also to a client that did not ask for it" {
+@test "Content-Encoding passes as it came, also to a client that did not ask for it, where nothing is kept" {
     proxy
-    scripted 'gzip;body:hello' -D head -o got
+    client -H 'X-Script: gzip;body:hello' -H 'Cache-Control: no-store' -D head -o got "$PROXY/v1/models"
     grep -qi '^content-encoding: gzip' head
     [[ $(gzip -dc got) == hello ]]
     [[ $(grep -i '^content-length' head | tr -dc 0-9) -eq $(stat -c %s got) ]]
@@ -338,6 +357,21 @@ upload_is() {
     scripted 'header:Content-Encoding=br;body64:AAECgP8=' -D head -o got
     grep -qi '^content-encoding: br' head
     [[ $(od -An -tx1 got) == ' 00 01 02 80 ff' ]]
+}
+
+@test "what may be kept goes as gzip to clients that take it, and unpacked to all others" {
+    proxy
+    local framing
+    for framing in length chunked close; do
+        scripted "gzip;$framing;body:hello" -H 'Accept-Encoding: gzip' -D head -o got
+        grep -qi '^content-encoding: gzip' head
+        [[ $(gzip -dc got) == hello ]]
+        scripted "gzip;$framing;body:hello" -D head -o got
+        not grep -qi '^content-encoding' head
+        [[ $(<got) == hello ]]
+    done
+    # what is no gzip is broken then, not whole
+    not scripted 'header:Content-Encoding=gzip;body:hello' -o got
 }
 
 @test "a folded header arrives as one, trailers do not arrive" {
@@ -366,12 +400,17 @@ upload_is() {
 @test "an answer of 200 MB goes through with bounded memory" {
     proxy
     local how
+    pseudo 200000000 | sha256sum >expected
     for how in length chunked; do
-        scripted "$how;size:200000000" | sha256sum >got
-        pseudo 200000000 | sha256sum >expected
+        scripted "$how;size:200000000" -H 'Cache-Control: no-store' | sha256sum >got
         expect_same expected got
     done
+    scripted 'length;size:200000000' | sha256sum >got # its length says that it will not be kept
+    expect_same expected got
     peak_below 30000
+    scripted 'chunked;size:200000000' | sha256sum >got # held until it proves to be too large, above 32 MiB
+    expect_same expected got
+    peak_below 70000
 }
 
 @test "an answer's head of 16 KB passes, one of 60 KB is an OpenAI-shaped 502" {
@@ -399,10 +438,19 @@ upload_is() {
 
 @test "an answer says who passed it on, and whether it came from the cache" {
     proxy
-    scripted body:x -i >got
+    scripted 'body:{}' -i >got
     grep -Eq $'^X-Proxy: goproxyai/[0-9]+\\.[0-9.]+\r$' got
+    grep -q $'^X-Cache: MISS\r$' got
+    grep -q $'^Cache-Status: goproxyai; fwd=miss; stored\r$' got
+    scripted 'body:no JSON' -i >got
+    grep -q $'^X-Cache: MISS\r$' got
+    grep -q $'^Cache-Status: goproxyai; fwd=miss\r$' got
+    scripted 'status:500' -i >got
+    grep -q $'^X-Cache: MISS\r$' got
+    grep -q $'^Cache-Status: goproxyai; fwd=miss\r$' got
+    scripted body:x -i -H 'Cache-Control: no-store' >got
     grep -q $'^X-Cache: BYPASS\r$' got
-    grep -Eq '^Cache-Status: goproxyai; *fwd=' got
+    grep -q $'^Cache-Status: goproxyai; fwd=bypass\r$' got
     scripted 'header:X-Cache=HIT from x;header:X-Proxy=other;body:x' -i >got
     [[ $(grep -ci '^x-cache:' got) -eq 1 && $(grep -ci '^x-proxy:' got) -eq 1 ]]
     client -i "$PROXY/health" >got
@@ -441,14 +489,14 @@ upload_is() {
 @test "requests follow one another on one client connection, whatever their kind" {
     proxy
     client -o /dev/null "$PROXY/v1/models" --next -q -sS -o /dev/null -d '{}' "$PROXY/v1/x" --next -q -sS -o /dev/null -I "$PROXY/v1/models" \
-        --next -q -sS -o /dev/null -H 'X-Script: sse:3,0' "$PROXY/v1/x" --next -q -sS -o /dev/null "$PROXY/nowhere" \
-        --next -q -sS -o /dev/null -H 'X-Script: status:204;body:' "$PROXY/v1/x" \
-        --next -q -sS -o /dev/null -H 'X-Script: status:304;body:' "$PROXY/v1/x" \
+        --next -q -sS -o /dev/null -H 'X-Script: sse:3,0' "$PROXY/v1/x?1" --next -q -sS -o /dev/null "$PROXY/nowhere" \
+        --next -q -sS -o /dev/null -H 'X-Script: status:204;body:' "$PROXY/v1/x?2" \
+        --next -q -sS -o /dev/null -H 'X-Script: status:304;body:' "$PROXY/v1/x?3" \
         --next -q -sS -o /dev/null -H 'Transfer-Encoding: chunked' -d '{}' "$PROXY/v1/x" \
-        --next -q -sS -o /dev/null -H 'X-Script: size:300000' "$PROXY/v1/x" --next -q -sS -o /dev/null "$PROXY/health" \
-        --next -q -sS -o /dev/null -w '%{num_connects}' "$PROXY/v1/models" >got
+        --next -q -sS -o /dev/null -H 'X-Script: size:300000' "$PROXY/v1/x?4" --next -q -sS -o /dev/null "$PROXY/health" \
+        --next -q -sS -o /dev/null "$PROXY/v1/models?5" --next -q -sS -o /dev/null -w '%{num_connects}' "$PROXY/v1/models" >got
     [[ $(<got) == 0 ]]
-    expect_stat requests = 9
+    expect_stat requests = 9 # the last one was there already
 }
 
 @test "pipelined requests are answered in order" {
@@ -495,13 +543,13 @@ upload_is() {
     proxy --workers 1
     local i
     for i in {1..30}; do
-        client -o /dev/null "$PROXY/v1/models"
+        client -o /dev/null "$PROXY/v1/models?$i"
     done
     client -o /dev/null -d '{}' "$PROXY/v1/x"
-    client -o /dev/null -H 'X-Script: sse:3,0' "$PROXY/v1/x"
-    client -o /dev/null -H 'X-Script: status:500' "$PROXY/v1/x"
+    client -o /dev/null -H 'X-Script: sse:3,0' "$PROXY/v1/x?1"
+    client -o /dev/null -H 'X-Script: status:500' "$PROXY/v1/x?2"
     client -o /dev/null -I "$PROXY/v1/x"
-    client -o /dev/null -H 'X-Script: size:300000' "$PROXY/v1/x"
+    client -o /dev/null -H 'X-Script: size:300000' "$PROXY/v1/x?3"
     expect_stat requests = 35
     [[ $(upstream_get counters/connections) -eq 1 ]]
 }
@@ -510,10 +558,10 @@ upload_is() {
     proxy --workers 1
     local i
     for i in {1..10}; do
-        client --fail -o /dev/null -H 'X-Script: hangup' "$PROXY/v1/models"
-        client --fail -o /dev/null "$PROXY/v1/models"
-        client --fail -o /dev/null -H 'X-Script: hangup' -d '{"a":1}' "$PROXY/v1/chat/completions"
-        client --fail -o /dev/null -d '{"a":1}' "$PROXY/v1/chat/completions"
+        client --fail -o /dev/null -H 'X-Script: hangup' "$PROXY/v1/models?h=$i"
+        client --fail -o /dev/null "$PROXY/v1/models?n=$i"
+        client --fail -o /dev/null -H 'X-Script: hangup' -d "{\"h\":$i}" "$PROXY/v1/chat/completions"
+        client --fail -o /dev/null -d "{\"n\":$i}" "$PROXY/v1/chat/completions"
     done
     expect_stat requests = 40
     # the whole upstream restarted
@@ -539,7 +587,7 @@ upload_is() {
     proxy
     local i
     for i in {1..400}; do
-        echo "url = \"$PROXY/v1/x\""
+        echo "url = \"$PROXY/v1/x?$i\""
         echo "header = \"X-Script: size:$((i * 37))\""
         echo "output = \"answer.$i\""
         echo "header = \"X-Number: $i\""
@@ -599,10 +647,10 @@ upload_is() {
     client -o /dev/null "$PROXY/v1/models"
     [[ $(upstream_get last/header/x-forwarded-for) == 127.0.0.1 ]]
     [[ $(upstream_get last/header/x-request-id) == req_* ]]
-    client -o /dev/null -H 'X-Forwarded-For: 10.0.0.1' -H 'X-Request-ID: mine' "$PROXY/v1/models"
+    client -o /dev/null -H 'X-Forwarded-For: 10.0.0.1' -H 'X-Request-ID: mine' "$PROXY/v1/models?2"
     [[ $(upstream_get last/header/x-forwarded-for) == '10.0.0.1, 127.0.0.1' ]]
     [[ $(upstream_get last/header/x-request-id) == mine ]]
     [[ $(grep -ci '^x-forwarded-for' <(upstream_get last/headers)) -eq 1 ]]
-    client -o /dev/null -H 'X-Forwarded-For: 10.0.0.1' -H 'X-Forwarded-For: 10.0.0.2' "$PROXY/v1/models"
+    client -o /dev/null -H 'X-Forwarded-For: 10.0.0.1' -H 'X-Forwarded-For: 10.0.0.2' "$PROXY/v1/models?3"
     [[ $(upstream_get last/header/x-forwarded-for) == '10.0.0.1, 10.0.0.2, 127.0.0.1' ]]
 }

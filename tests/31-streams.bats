@@ -8,11 +8,11 @@ setup() {
     server
 }
 
-# stream OUT SCRIPT [CURL-ARGS…]: a stream into the file OUT, in the background
+# stream OUT SCRIPT [CURL-ARGS…]: a stream into the file OUT, in the background; each OUT is another request
 stream() {
     local out=$1 script=$2
     shift 2
-    spawn "$out" "$out.err" curl -q -sSN --max-time 30 -H "X-Script: $script" -d '{"model":"m","stream":true}' "$@" \
+    spawn "$out" "$out.err" curl -q -sSN --max-time 30 -H "X-Script: $script" -d "{\"model\":\"m\",\"stream\":true,\"user\":\"$out\"}" "$@" \
         "$PROXY/v1/chat/completions"
 }
 
@@ -63,7 +63,7 @@ has() {
     proxy
     local how
     for how in chunked length:8 close gzip; do
-        stream "got.$how" "$how;body:half;barrier:$how;body:half"
+        stream "got.$how" "$how;body:half;barrier:$how;body:half" -H 'Accept-Encoding: gzip'
         barrier wait "$how"
         if [[ $how == gzip ]]; then
             eventually test -s "got.$how"
@@ -75,6 +75,12 @@ has() {
         [[ ${ended[$spawned]} -eq 0 ]]
     done
     [[ $(gzip -dc got.gzip) == halfhalf ]]
+    # for one who takes no gzip it is unpacked as it comes
+    stream got.plain 'gzip;body:half;barrier:plain;body:half'
+    barrier wait plain
+    eventually has got.plain half
+    barrier release plain
+    eventually has got.plain halfhalf
 }
 
 @test "chunks of one byte arrive one by one, and all of them" {
@@ -106,7 +112,7 @@ has() {
         'chunk:\xef\xbb\xbfdata: bom\n\n' 'chunk:id: 7\nretry: 10\ndata\n\n' 'data:[DONE];data:after' 'responses:3,0' \
         'event:error={"error":{"message":"x"}}'; do
         client -H "X-Script: $script" "$UPSTREAM/v1/x" | without_ids >directly
-        client -H "X-Script: $script" "$PROXY/v1/x" | without_ids >through
+        client -H "X-Script: $script" "$PROXY/v1/x?$(fresh)" | without_ids >through
         expect_same directly through
     done
 }
@@ -116,14 +122,14 @@ has() {
     local script
     for script in 'sse:3000,0' 'chunkbytes:7;sse:500,0' 'chunkbytes:1000;sse:3000,0' 'responses:2000,0' 'gzip;sse:1000,0'; do
         client -H "X-Script: $script" "$UPSTREAM/v1/x" --compressed | without_ids >directly
-        client -H "X-Script: $script" "$PROXY/v1/x" --compressed | without_ids >through
+        client -H "X-Script: $script" "$PROXY/v1/x?$(fresh)" --compressed | without_ids >through
         expect_same directly through
     done
 }
 
 @test "a hundred streams at once all get their events while all are open" {
     proxy
-    printf 'POST /v1/chat/completions HTTP/1.1\r\nHost: localhost:%s\r\nConnection: close\r\nContent-Length: 2\r\nX-Script: data:1;barrier:all;data:[DONE]\r\n\r\n{}' \
+    printf 'POST /v1/chat/completions HTTP/1.1\r\nHost: localhost:%s\r\nConnection: close\r\nCache-Control: no-store\r\nContent-Length: 2\r\nX-Script: data:1;barrier:all;data:[DONE]\r\n\r\n{}' \
         "$PROXY_PORT" >request
     spawn out err sh -c '"$1" --count 100 --timeout 30 "$2" <request' sh "$test_bin/rawclient" "127.0.0.1:$PROXY_PORT"
     barrier wait all 100

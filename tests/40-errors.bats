@@ -9,9 +9,9 @@ setup() {
     server
 }
 
-# scripted SCRIPT [CURL-ARGS…]: a request with this script through the proxy
+# scripted SCRIPT [CURL-ARGS…]: a request with this script through the proxy, of which nothing is in the cache yet
 scripted() {
-    client -H "X-Script: $1" "${@:2}" "$PROXY/v1/chat/completions"
+    client -H "X-Script: $1" "${@:2}" "$PROXY/v1/chat/completions?$(fresh)"
 }
 
 # fails_with STATUSES SCRIPT [CURL-ARGS…]: curl's exit status is one of those (a regular expression)
@@ -65,8 +65,8 @@ ours() {
     local script
     for script in 'status:500;body:' 'status:502;header:Content-Type=text/html;body:<html>bad</html>' 'status:400;body:{"error":"text"}' \
         'status:400;body:not json' 'status:503;gzip;body:{}' 'data:1;event:error={"error":{"message":"x","code":"c"}}' 'status:500;chunk:a;chunk:b'; do
-        client -o body1 -w '%{http_code}' -H "X-Script: $script" "$UPSTREAM/v1/x" >code1
-        client -o body2 -w '%{http_code}' -H "X-Script: $script" "$PROXY/v1/x" >code2
+        client -o body1 -w '%{http_code}' -H "X-Script: $script" -H 'Accept-Encoding: gzip' "$UPSTREAM/v1/x" >code1
+        client -o body2 -w '%{http_code}' -H "X-Script: $script" -H 'Accept-Encoding: gzip' "$PROXY/v1/x?$(fresh)" >code2
         [[ ! -e body1 ]] || expect_same body1 body2
         expect_same code1 code2
     done
@@ -378,7 +378,7 @@ END
     local i
     local -a leave=()
     for i in {1..20}; do
-        spawn "out.$i" "err.$i" curl -q -sSN --max-time 20 -H "X-Script: data:1;barrier:all;sse:3,0" "$PROXY/v1/x"
+        spawn "out.$i" "err.$i" curl -q -sSN --max-time 20 -H "X-Script: data:1;barrier:all;sse:3,0" "$PROXY/v1/x?$i"
         ((i % 2)) || leave+=("$spawned")
     done
     barrier wait all 20
@@ -396,7 +396,7 @@ END
     proxy
     local i
     for i in {1..5}; do
-        printf 'GET /v1/x HTTP/1.1\r\nHost: localhost:%s\r\nX-Script: data:1;barrier:never\r\n\r\n' "$PROXY_PORT" >request
+        printf 'GET /v1/x HTTP/1.1\r\nHost: localhost:%s\r\nCache-Control: no-store\r\nX-Script: data:1;barrier:never\r\n\r\n' "$PROXY_PORT" >request
         spawn out.$i err sh -c 'exec "$1" --count 100 --timeout 60 "$2" <request' sh "$test_bin/rawclient" "127.0.0.1:$PROXY_PORT"
         eventually grep -q 'all answered' "out.$i"
         kill -KILL "$spawned"

@@ -23,7 +23,7 @@ secure() {
 }
 
 works() {
-    [[ $(client -o got -w '%{http_code}' "$PROXY/v1/models") == 200 ]] || {
+    [[ $(client -o got -w '%{http_code}' "$PROXY/v1/models?$(fresh)") == 200 ]] || {
         cat got
         return 1
     }
@@ -150,7 +150,7 @@ h2() {
     works
     local i
     for i in {1..30}; do
-        spawn "out.$i" "err.$i" curl -q -sSN --max-time 20 -H 'X-Script: data:1;barrier:all;data:2' "$PROXY/v1/x"
+        spawn "out.$i" "err.$i" curl -q -sSN --max-time 20 -H 'X-Script: data:1;barrier:all;data:2' "$PROXY/v1/x?$i"
     done
     barrier wait all 30
     barrier release all
@@ -184,12 +184,12 @@ logged() {
             client -H 'Expect:' -H "$how" -H 'X-Script: echo' --data-binary @body "$PROXY/v1/x" >got
             [[ $(jq -r .body_sha256 got) == "$(sha256sum body | cut -d ' ' -f 1)" ]]
         done
-        client -H "X-Script: size:$n" "$PROXY/v1/x" | cmp - body
-        client -H "X-Script: chunked;size:$n" "$PROXY/v1/x" | cmp - body
+        client -H "X-Script: size:$n" "$PROXY/v1/x?$(fresh)" | cmp - body
+        client -H "X-Script: chunked;size:$n" "$PROXY/v1/x?$(fresh)" | cmp - body
     done
     client -I -H 'X-Script: size:5000' "$PROXY/v1/x" | grep -qi '^content-length: 5000'
-    [[ $(client -o got -w '%{http_code}' -H 'X-Script: status:204;body:' "$PROXY/v1/x") == 204 ]]
-    [[ $(client -o got -w '%{http_code}' -H 'X-Script: status:429;header:Retry-After=3' "$PROXY/v1/x") == 429 ]]
+    [[ $(client -o got -w '%{http_code}' -H 'X-Script: status:204;body:' "$PROXY/v1/x?204") == 204 ]]
+    [[ $(client -o got -w '%{http_code}' -H 'X-Script: status:429;header:Retry-After=3' "$PROXY/v1/x?429") == 429 ]]
 }
 
 @test "an upload of 100 MB over HTTP/2 has bounded memory" {
@@ -206,12 +206,12 @@ works_and_ended() {
 
 @test "a stream that breaks over HTTP/2 is broken for the client, and only that one" {
     h2
-    spawn other err curl -q -sSN --max-time 20 -H 'X-Script: data:1;barrier:b;data:[DONE]' "$PROXY/v1/x"
+    spawn other err curl -q -sSN --max-time 20 -H 'X-Script: data:1;barrier:b;data:[DONE]' "$PROXY/v1/x?other"
     local other_pid=$spawned
     barrier wait b
     local script code # works() writes to `got`, so that is no place for what is looked at
     for script in 'data:1;reset' 'data:1;fin' 'length:50;body:short' 'chunked;size:300000;truncate:200000'; do
-        spawn cut err curl -q -sSN --max-time 15 -H "X-Script: $script" "$PROXY/v1/x"
+        spawn cut err curl -q -sSN --max-time 15 -H "X-Script: $script" "$PROXY/v1/x?$(fresh)"
         # nginx 1.22 keeps the RST_STREAM to itself until something else happens on the connection
         # (curl alone sees the same): requests that come and go make it happen
         eventually works_and_ended "$spawned"
@@ -244,11 +244,11 @@ works_and_ended() {
 
 @test "a client that leaves cancels its HTTP/2 stream at once, before the head and after, and no other" {
     h2
-    spawn stays err curl -q -sSN --max-time 30 -H 'X-Script: data:1;barrier:s;data:[DONE]' "$PROXY/v1/x"
+    spawn stays err curl -q -sSN --max-time 30 -H 'X-Script: data:1;barrier:s;data:[DONE]' "$PROXY/v1/x?stays"
     local stays=$spawned script
     barrier wait s
     for script in 'barrier:a' 'data:1;barrier:b'; do
-        spawn out err curl -q -sSN -H "X-Script: $script" "$PROXY/v1/x"
+        spawn out err curl -q -sSN -H "X-Script: $script" "$PROXY/v1/x?$(fresh)"
         barrier wait "${script##*:}"
         [[ $script == barrier* ]] || eventually grep -q 1 out
         kill -KILL "$spawned"
@@ -266,7 +266,7 @@ works_and_ended() {
     local i
     local -a slow=()
     for i in 1 2 3 4; do
-        spawn "slow.$i" err curl -q -sSN --max-time 60 -H 'X-Script: body:start;barrier:go;size:300000000' "$PROXY/v1/x"
+        spawn "slow.$i" err curl -q -sSN --max-time 60 -H 'X-Script: body:start;barrier:go;size:300000000' "$PROXY/v1/x?$i"
         slow+=("$spawned")
     done
     barrier wait go 4
@@ -277,7 +277,7 @@ works_and_ended() {
     barrier release go
     for i in {1..20}; do
         works
-        client --fail -o got -H 'X-Script: size:1000000' "$PROXY/v1/x"
+        client --fail -o got -H 'Cache-Control: no-store' -H 'X-Script: size:1000000' "$PROXY/v1/x?n=$i"
     done
     # far from what the four would bring; curl's HTTP/2 window is 32 MiB for each
     peak_below 150000

@@ -69,7 +69,7 @@ ends_within() {
     spawn one one.err sh -c 'printf "send GET /v1/models HTTP/1.1\\\\r\\\\nHost: localhost:%s\\\\r\\\\n\\\\r\\\\n\nexpect 200\nexpect never\n" "$3" | "$1" --script --timeout 30 "$2"' sh "$test_bin/rawclient" "127.0.0.1:$PROXY_PORT" "$PROXY_PORT"
     spawn two two.err sh -c 'printf "expect never\n" | "$1" --script --timeout 30 "$2"' sh "$test_bin/rawclient" "127.0.0.1:$PROXY_PORT"
     spawn three three.err sh -c 'printf "send GET /v1/models HTTP/1.1\\\\r\\\\nHost: loc\nexpect never\n" | "$1" --script --timeout 30 "$2"' sh "$test_bin/rawclient" "127.0.0.1:$PROXY_PORT"
-    spawn four four.err sh -c 'printf "send GET /v1/models HTTP/1.1\\\\r\\\\nHost: localhost:%s\\\\r\\\\n\\\\r\\\\n\nexpect 200\nsend GET /v1/models HTTP/1.1\\\\r\\\\nHost: loc\nexpect never\n" "$3" | "$1" --script --timeout 30 "$2"' sh "$test_bin/rawclient" "127.0.0.1:$PROXY_PORT" "$PROXY_PORT"
+    spawn four four.err sh -c 'printf "send GET /v1/models?four HTTP/1.1\\\\r\\\\nHost: localhost:%s\\\\r\\\\n\\\\r\\\\n\nexpect 200\nsend GET /v1/models HTTP/1.1\\\\r\\\\nHost: loc\nexpect never\n" "$3" | "$1" --script --timeout 30 "$2"' sh "$test_bin/rawclient" "127.0.0.1:$PROXY_PORT" "$PROXY_PORT"
     expect_stat requests = 2
     eventually connections_are 5
     kill "$PROXY_PID"

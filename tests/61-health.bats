@@ -31,7 +31,7 @@ setup() {
     proxy
     local i
     for i in 1 2 3; do
-        spawn "out.$i" err curl -q -sSN --max-time 20 -H 'X-Script: data:1;barrier:b' "$PROXY/v1/x"
+        spawn "out.$i" err curl -q -sSN --max-time 20 -H 'X-Script: data:1;barrier:b' "$PROXY/v1/x?$i"
     done
     barrier wait b 3
     eventually figures_are 4 4

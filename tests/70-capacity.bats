@@ -14,9 +14,9 @@ limited() {
     goproxyai_bin=$PWD/limited.sh
 }
 
-# crowd N SCRIPT: N clients at once that get this; their report in the file crowd.out
+# crowd N SCRIPT: N clients at once that get this, each with a call of its own upstream; their report in the file crowd.out
 crowd() {
-    printf 'GET /v1/x HTTP/1.1\r\nHost: localhost:%s\r\nConnection: close\r\nX-Script: %s\r\n\r\n' "$PROXY_PORT" "$2" >request
+    printf 'GET /v1/x HTTP/1.1\r\nHost: localhost:%s\r\nConnection: close\r\nCache-Control: no-store\r\nX-Script: %s\r\n\r\n' "$PROXY_PORT" "$2" >request
     spawn crowd.out crowd.err sh -c 'exec "$1" --count "$3" --timeout 60 "$2" <request' sh "$test_bin/rawclient" "127.0.0.1:$PROXY_PORT" "$1"
 }
 

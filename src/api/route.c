@@ -75,5 +75,9 @@ enum route route_of(const char *target)
         return ROUTE_API;
     if (len == 7 && strncmp(target, "/health", 7) == 0)
         return ROUTE_HEALTH;
+    if (len == 6 && strncmp(target, "/stats", 6) == 0)
+        return ROUTE_STATS;
+    if (len == 6 && strncmp(target, "/cache", 6) == 0)
+        return ROUTE_CACHE;
     return ROUTE_NONE;
 }

@@ -7,6 +7,8 @@
 enum route {
     ROUTE_API,    /* /v1 and all below: forwarded */
     ROUTE_HEALTH, /* /health */
+    ROUTE_STATS,  /* /stats */
+    ROUTE_CACHE,  /* /cache */
     ROUTE_NONE
 };
 

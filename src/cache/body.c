@@ -52,9 +52,23 @@ static uint64_t slowest_offset(const struct body *body)
     return slowest;
 }
 
+static uint64_t fastest_offset(const struct body *body)
+{
+    uint64_t fastest = 0;
+
+    list_each(node, &body->readers) {
+        const struct body_reader *reader = container_of(node, struct body_reader, node);
+        if (reader->offset > fastest)
+            fastest = reader->offset;
+    }
+    return fastest;
+}
+
 static uint64_t unread(const struct body *body)
 {
-    return list_empty(&body->readers) ? 0 : body->end_ - slowest_offset(body);
+    if (list_empty(&body->readers))
+        return 0;
+    return body->end_ - (body->keep ? fastest_offset(body) : slowest_offset(body));
 }
 
 static bool is_whole(const struct body *body)
@@ -166,16 +180,58 @@ void body_end(struct body *body, enum body_state how)
     pthread_mutex_unlock(&body->lock);
 }
 
+/* What a reader that went on, or away, makes possible. */
+static void after_reading(struct body *body)
+{
+    if (!body->keep)
+        let_go(body, list_empty(&body->readers) ? body->end_ : slowest_offset(body));
+    if (body->filler_waits && unread(body) <= body->low) {
+        body->filler_waits = false;
+        if (body->on_room)
+            body->on_room(body->on_room_arg);
+    }
+}
+
+void body_stop_keeping(struct body *body)
+{
+    pthread_mutex_lock(&body->lock);
+    body->keep = false;
+    after_reading(body);
+    pthread_mutex_unlock(&body->lock);
+}
+
+bool body_copy(struct body *body, unsigned char *out)
+{
+    bool all;
+
+    pthread_mutex_lock(&body->lock);
+    all = body->begin_ == 0;
+    for (const struct chunk *chunk = body->first_; all && chunk; chunk = chunk->next) {
+        memcpy(out, chunk->bytes, chunk->len);
+        out += chunk->len;
+    }
+    pthread_mutex_unlock(&body->lock);
+    return all;
+}
+
+bool body_join_locked(struct body *body, struct body_reader *reader,
+                      void (*notify)(struct body_reader *))
+{
+    bool joined = body->begin_ == 0;
+
+    *reader = (struct body_reader){.body = joined ? body : NULL, .notify = notify};
+    list_init(&reader->node);
+    if (joined)
+        list_append(&body->readers, &reader->node);
+    return joined;
+}
+
 bool body_join(struct body *body, struct body_reader *reader, void (*notify)(struct body_reader *))
 {
     bool joined;
 
     pthread_mutex_lock(&body->lock);
-    joined = body->begin_ == 0;
-    *reader = (struct body_reader){.body = joined ? body : NULL, .notify = notify};
-    list_init(&reader->node);
-    if (joined)
-        list_append(&body->readers, &reader->node);
+    joined = body_join_locked(body, reader, notify);
     pthread_mutex_unlock(&body->lock);
     return joined;
 }
@@ -208,18 +264,6 @@ static void copy_out(struct body_reader *reader, unsigned char *buf, size_t *len
         done += n;
     }
     *len = done;
-}
-
-/* What a reader that went on, or away, makes possible. */
-static void after_reading(struct body *body)
-{
-    if (!body->keep)
-        let_go(body, list_empty(&body->readers) ? body->end_ : slowest_offset(body));
-    if (body->filler_waits && unread(body) <= body->low) {
-        body->filler_waits = false;
-        if (body->on_room)
-            body->on_room(body->on_room_arg);
-    }
 }
 
 enum body_read body_read(struct body_reader *reader, void *buf, size_t *len)

@@ -9,10 +9,11 @@
  * something came or the body ended. The end is final: complete, or broken.
  *
  * A body that keeps (keep = true) holds all its bytes, so that a reader may still join at
- * offset 0. One that does not lets go of the bytes that every reader has read. Either way
- * body_append() says when the slowest reader is more than `high` bytes behind: the filler then
- * stops, and on_room is called once that reader has come to within `low`. With no reader at all
- * a body that does not keep swallows what comes.
+ * offset 0. One that does not lets go of the bytes that every reader has read. body_append()
+ * says when the readers are more than `high` bytes behind: the filler then stops, and on_room is
+ * called once they have come to within `low`. Of a body that keeps that is the fastest reader: the
+ * others find their bytes whenever they come, and must not hold it up. Of one that does not keep
+ * it is the slowest. With no reader at all what comes is kept, or swallowed.
  *
  * Locking: one mutex per body. notify and on_room are called under it, from whichever thread
  * read or appended, so they may only post a letter or set a flag of their own thread; lock order:
@@ -69,6 +70,8 @@ void body_release(struct body *body); /* no reader may be left */
 /* Filler. Appends all of it; false: stop until on_room. Nothing may be appended after the end. */
 bool body_append(struct body *body, const void *bytes, size_t len);
 void body_end(struct body *body, enum body_state how);
+/* From now on it lets go of what was read. */
+void body_stop_keeping(struct body *body);
 
 /* Reader. Joins at offset 0, parked or not; false if the first bytes are gone. */
 bool body_join(struct body *body, struct body_reader *reader, void (*notify)(struct body_reader *));
@@ -81,10 +84,14 @@ bool body_whole(struct body *body, const void **bytes, size_t *len);
 
 /* For a flight, which has more to tell than bytes, with the lock held. */
 void body_notify_locked(struct body *body); /* the parked readers */
+bool body_join_locked(struct body *body, struct body_reader *reader,
+                      void (*notify)(struct body_reader *));
 void body_leave_locked(struct body_reader *reader);
 
 enum body_state body_state(struct body *body);
 uint64_t body_size(struct body *body);   /* bytes so far */
-uint64_t body_unread(struct body *body); /* how far the slowest reader is behind */
+uint64_t body_unread(struct body *body); /* how far the readers are behind, as told above */
+/* Copies all of it (body_size() bytes); false if its first bytes are gone. */
+bool body_copy(struct body *body, unsigned char *out);
 
 #endif

@@ -26,15 +26,19 @@ static void on_body_room(void *arg)
 
 struct flight *flight_new(bool keep, size_t high, size_t low)
 {
-    struct flight *flight = mem_alloc(sizeof(*flight));
+    struct flight *flight = mem_zero(sizeof(*flight));
 
     atomic_init(&flight->refs, 1);
     flight->state = FLIGHT_WAITING;
-    flight->filler = (struct flight_filler){.arg = NULL};
     head_init(&flight->head);
-    flight->err = NULL;
     body_init(&flight->body, keep, high, low, on_body_room, flight);
     return flight;
+}
+
+void flight_entrust(struct flight *flight, struct flight_keeper *keeper, uint64_t keep_max)
+{
+    flight->keeper = keeper;
+    flight->keep_max = keep_max;
 }
 
 struct flight *flight_ref(struct flight *flight)
@@ -43,10 +47,19 @@ struct flight *flight_ref(struct flight *flight)
     return flight;
 }
 
+static void free_keeper(struct flight *flight)
+{
+    struct flight_keeper *keeper = take(flight->keeper);
+
+    if (keeper)
+        keeper->free(keeper);
+}
+
 void flight_unref(struct flight *flight)
 {
     if (!flight || atomic_fetch_sub_explicit(&flight->refs, 1, memory_order_acq_rel) != 1)
         return;
+    free_keeper(flight);
     head_release(&flight->head);
     body_release(&flight->body);
     free(flight->err);
@@ -60,35 +73,69 @@ void flight_man(struct flight *flight, const struct flight_filler *filler)
     pthread_mutex_unlock(&flight->body.lock);
 }
 
+/* From now on it is the first reader's alone, and need not be kept. */
+static void withdraw(struct flight *flight)
+{
+    flight->keeper->withdraw(flight->keeper, flight);
+    free_keeper(flight);
+    body_stop_keeping(&flight->body);
+}
+
+static struct body_reader *first_reader(struct flight *flight)
+{
+    struct list *readers = &flight->body.readers;
+
+    return list_empty(readers) ? NULL : container_of(readers->next, struct body_reader, node);
+}
+
 void flight_set_head(struct flight *flight, struct head *head)
 {
-    pthread_mutex_lock(&flight->body.lock);
+    struct body *body = &flight->body;
+    bool was_kept = flight->keeper != NULL;
+
     assert(flight->state == FLIGHT_WAITING);
+    /* No lock: nobody looks at the head before the state says that it is there. */
     flight->head = *head;
-    flight->state = FLIGHT_GROWING;
-    body_notify_locked(&flight->body);
-    pthread_mutex_unlock(&flight->body.lock);
     head_init(head);
+    if (was_kept && !flight->keeper->may_share(flight->keeper, flight))
+        withdraw(flight);
+    pthread_mutex_lock(&body->lock);
+    flight->state = FLIGHT_GROWING;
+    if (was_kept && !flight->keeper) {
+        flight->closed = true;
+        flight->owner = first_reader(flight);
+    }
+    body_notify_locked(body);
+    pthread_mutex_unlock(&body->lock);
 }
 
 bool flight_append(struct flight *flight, const void *bytes, size_t len)
 {
-    return body_append(&flight->body, bytes, len);
+    bool room = body_append(&flight->body, bytes, len);
+
+    if (flight->keeper && body_size(&flight->body) > flight->keep_max)
+        withdraw(flight); /* whoever reads it already goes on */
+    return room;
 }
 
 void flight_complete(struct flight *flight)
 {
     assert(flight->state == FLIGHT_GROWING);
+    if (flight->keeper && !flight->keeper->complete(flight->keeper, flight))
+        free_keeper(flight);
     body_end(&flight->body, BODY_COMPLETE);
 }
 
 static void end_badly(struct flight *flight, const struct err *err, enum flight_state from,
                       enum flight_state to)
 {
+    if (flight->keeper)
+        withdraw(flight);
     pthread_mutex_lock(&flight->body.lock);
     assert(flight->state == from);
     flight->err = err_copy(err);
     flight->state = to;
+    flight->closed = true;
     pthread_mutex_unlock(&flight->body.lock);
     body_end(&flight->body, BODY_BROKEN);
 }
@@ -103,10 +150,31 @@ void flight_fail(struct flight *flight, const struct err *err)
     end_badly(flight, err, FLIGHT_WAITING, FLIGHT_FAILED);
 }
 
+bool flight_give_up(struct flight *flight, bool *whole)
+{
+    bool unread;
+
+    pthread_mutex_lock(&flight->body.lock);
+    unread = list_empty(&flight->body.readers);
+    if (unread)
+        flight->closed = true;
+    pthread_mutex_unlock(&flight->body.lock);
+    *whole = unread && flight->keeper && flight->state == FLIGHT_GROWING &&
+             flight->keeper->is_whole(flight->keeper, flight);
+    return unread;
+}
+
 bool flight_join(struct flight *flight, struct body_reader *reader,
                  void (*notify)(struct body_reader *))
 {
-    return body_join(&flight->body, reader, notify);
+    bool joined;
+
+    pthread_mutex_lock(&flight->body.lock);
+    joined = !flight->closed && body_join_locked(&flight->body, reader, notify);
+    if (!joined)
+        reader->body = NULL;
+    pthread_mutex_unlock(&flight->body.lock);
+    return joined;
 }
 
 enum flight_state flight_look(struct flight *flight, struct body_reader *reader)
@@ -117,6 +185,10 @@ enum flight_state flight_look(struct flight *flight, struct body_reader *reader)
     state = flight->state;
     if (state == FLIGHT_WAITING)
         reader->parked = true;
+    else if (flight->owner == reader)
+        flight->taken = true;
+    else if (flight->owner || flight->taken)
+        state = FLIGHT_NOT_YOURS;
     pthread_mutex_unlock(&flight->body.lock);
     return state;
 }
@@ -140,8 +212,25 @@ void flight_leave(struct flight *flight, struct body_reader *reader)
     /* In one go: of two readers that leave together one is the last. */
     pthread_mutex_lock(&flight->body.lock);
     body_leave_locked(reader);
+    if (flight->owner == reader)
+        flight->owner = flight->taken ? NULL : first_reader(flight);
     if (flight->body.state == BODY_OPEN && list_empty(&flight->body.readers) &&
         flight->filler.on_abandoned)
         flight->filler.on_abandoned(flight->filler.arg);
     pthread_mutex_unlock(&flight->body.lock);
+}
+
+bool flight_is_kept(const struct flight *flight)
+{
+    return flight->keeper != NULL;
+}
+
+bool flight_is_read(struct flight *flight)
+{
+    bool read;
+
+    pthread_mutex_lock(&flight->body.lock);
+    read = !list_empty(&flight->body.readers);
+    pthread_mutex_unlock(&flight->body.lock);
+    return read;
 }

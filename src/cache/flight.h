@@ -8,6 +8,12 @@
  * Readers join, ask for the head, read the body from offset 0, and leave. When the last reader
  * leaves a flight that is still open, the filler is told (on_abandoned): nobody wants the rest.
  *
+ * A flight that others may join has a keeper (the index): it sees the head before the readers do
+ * and says whether the answer may be shared. If not, the flight is one reader's alone: the first
+ * one's, or if that one left before it saw the head, the next one's. The others see
+ * FLIGHT_NOT_YOURS, and go on by themselves. The keeper also sees the end before they do, so that
+ * what is complete can be found by whoever asks after it.
+ *
  * Reference-counted, because filler and readers end in any order and on any thread. Lock order:
  * the flight's lock is its body's; the filler's callbacks come under it and may only post.
  */
@@ -34,7 +40,7 @@ struct head {
 void head_init(struct head *head);
 void head_release(struct head *head);
 
-enum flight_state { FLIGHT_WAITING, FLIGHT_GROWING, FLIGHT_FAILED };
+enum flight_state { FLIGHT_WAITING, FLIGHT_GROWING, FLIGHT_FAILED, FLIGHT_NOT_YOURS };
 
 struct flight_filler {
     void (*on_room)(void *arg);      /* readers caught up: go on */
@@ -42,10 +48,30 @@ struct flight_filler {
     void *arg;
 };
 
+struct flight;
+
+/* Called on the filler's thread, without the flight's lock. */
+struct flight_keeper {
+    /* The head is there (flight->head), nobody else has seen it: may the answer be shared? */
+    bool (*may_share)(struct flight_keeper *, struct flight *);
+    /* It is complete and shared; nobody else knows. False: it may not be kept after all. */
+    bool (*complete)(struct flight_keeper *, struct flight *);
+    /* Nobody wants the rest: is what came the whole answer anyway? */
+    bool (*is_whole)(struct flight_keeper *, struct flight *);
+    /* It failed, broke, or may not be shared: no one shall find it any more. */
+    void (*withdraw)(struct flight_keeper *, struct flight *);
+    void (*free)(struct flight_keeper *); /* with the flight */
+};
+
 struct flight {
     atomic_uint refs;
     struct body body; /* its lock guards all below, too */
     enum flight_state state;
+    bool closed;                  /* nobody joins any more */
+    struct body_reader *owner;    /* whose alone it is, or NULL */
+    bool taken;                   /* the owner has seen the head: nobody inherits it */
+    struct flight_keeper *keeper; /* the filler's; NULL: nobody keeps it */
+    uint64_t keep_max;            /* a body that grows beyond is not kept */
     struct flight_filler filler;
     struct head head; /* immutable once state is FLIGHT_GROWING */
     struct err *err;  /* why it failed or broke, else NULL; immutable once the body has ended */
@@ -53,6 +79,9 @@ struct flight {
 
 /* With one reference, the caller's. keep, high, low: see body.h. */
 struct flight *flight_new(bool keep, size_t high, size_t low);
+/* Gives it a keeper, which is the flight's from now on, before anybody else knows the flight. A
+ * body that grows beyond keep_max bytes is not kept. */
+void flight_entrust(struct flight *flight, struct flight_keeper *keeper, uint64_t keep_max);
 struct flight *flight_ref(struct flight *flight);
 void flight_unref(struct flight *flight);
 
@@ -63,8 +92,12 @@ bool flight_append(struct flight *flight, const void *bytes, size_t len); /* see
 void flight_complete(struct flight *flight);
 void flight_break(struct flight *flight, const struct err *err); /* after the head */
 void flight_fail(struct flight *flight, const struct err *err);  /* before it */
+/* After on_abandoned. False: somebody joined meanwhile, go on. Else nobody can join any more;
+ * *whole says whether what came is the whole answer, which flight_complete() may then end. */
+bool flight_give_up(struct flight *flight, bool *whole);
 
-/* Reader. flight_look() parks the reader where the answer is FLIGHT_WAITING: it is notified
+/* Reader. flight_join() fails where the flight is closed or its first bytes are gone.
+ * flight_look() parks the reader where the answer is FLIGHT_WAITING: it is notified
  * once the head is there or never will be. Then body_read(reader, …). */
 bool flight_join(struct flight *flight, struct body_reader *reader,
                  void (*notify)(struct body_reader *));
@@ -72,5 +105,9 @@ enum flight_state flight_look(struct flight *flight, struct body_reader *reader)
 /* Parks the reader, wherever it stands, if more is to come; else false. */
 bool flight_is_open(struct flight *flight, struct body_reader *reader);
 void flight_leave(struct flight *flight, struct body_reader *reader);
+/* Filler. Will what it brings be kept, as far as is known? */
+bool flight_is_kept(const struct flight *flight);
+/* Is anybody reading? */
+bool flight_is_read(struct flight *flight);
 
 #endif

@@ -1,7 +1,415 @@
 #include "cache/index.h"
 
-enum index_verdict index_lookup(struct flight **flight, size_t high, size_t low)
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "cache/shard.h"
+
+#define SHARDS 8U
+/* A clock that was set back leaves entries from the future behind, whose age nobody knows; less
+ * than this is a clock being disciplined. */
+#define FUTURE_MS 2000
+#define LABEL_PATH_MAX 200
+#define TOUCH_EVERY_MS 1000
+
+struct index {
+    struct index_rules rules;
+    _Atomic(struct store *) store;
+    atomic_uint_fast64_t tickets;
+    atomic_uint_fast64_t epoch; /* how often something was dropped */
+    struct shard shards[SHARDS];
+};
+
+struct index *index_new(const struct index_rules *rules)
 {
-    *flight = flight_new(false, high, low);
-    return INDEX_PASS;
+    struct index *index = mem_zero(sizeof(*index));
+
+    index->rules = *rules;
+    for (unsigned i = 0; i < SHARDS; i++)
+        shard_init(&index->shards[i], rules->memory_bytes / SHARDS);
+    return index;
+}
+
+void index_free(struct index *index)
+{
+    if (!index)
+        return;
+    for (unsigned i = 0; i < SHARDS; i++)
+        shard_release(&index->shards[i]);
+    free(index);
+}
+
+void index_use_store(struct index *index, struct store *store)
+{
+    atomic_store(&index->store, store);
+}
+
+static struct shard *shard_of(struct index *index, const struct key *key)
+{
+    return &index->shards[key->bytes[KEY_BYTES - 1] % SHARDS];
+}
+
+/* --- freshness ------------------------------------------------------------------------ */
+
+static bool at_most_s(int64_t ms, int64_t seconds)
+{
+    return seconds >= INT64_MAX / 1000 || ms <= seconds * 1000;
+}
+
+bool index_is_fresh(const struct index *index, const struct object *object,
+                    const struct index_query *query)
+{
+    int64_t age = query->now_ms - object->stored_ms, ttl = index->rules.ttl_ms;
+
+    if (age < -FUTURE_MS)
+        return false;
+    if (age < 0)
+        age = 0;
+    if (query->asks.max_age_s >= 0 && !at_most_s(age, query->asks.max_age_s))
+        return false;
+    if (ttl == INDEX_FOREVER)
+        return true;
+    if (query->asks.min_fresh_s > 0 && at_most_s(ttl - age + 1, query->asks.min_fresh_s))
+        return false;
+    return age < ttl;
+}
+
+/* --- claims: what becomes of a flight ------------------------------------------------- */
+
+/* With the shard's lock held. */
+static void unlink_claim(struct claim *claim)
+{
+    struct slot *slot = shard_find(claim->shard, &claim->key);
+
+    if (list_empty(&claim->node))
+        return;
+    list_remove(&claim->node);
+    if (claim->collection)
+        claim->shard->gets--;
+    if (slot && slot->claim == claim) {
+        slot->claim = NULL;
+        shard_tidy(claim->shard, slot);
+    }
+}
+
+static void on_withdraw(struct flight_keeper *keeper, struct flight *flight)
+{
+    struct claim *claim = container_of(keeper, struct claim, keeper);
+
+    (void)flight;
+    pthread_mutex_lock(&claim->shard->lock);
+    unlink_claim(claim);
+    pthread_mutex_unlock(&claim->shard->lock);
+}
+
+static void on_free(struct flight_keeper *keeper)
+{
+    struct claim *claim = container_of(keeper, struct claim, keeper);
+
+    on_withdraw(keeper, NULL);
+    free(claim);
+}
+
+static bool on_may_share(struct flight_keeper *keeper, struct flight *flight)
+{
+    const struct claim *claim = container_of(keeper, struct claim, keeper);
+    const struct head *head = &flight->head;
+
+    return (head->length < 0 || (uint64_t)head->length <= flight->keep_max) &&
+           policy_head_may_store(claim->api, head->status, &head->fields);
+}
+
+static struct object *copy_of(const struct claim *claim, struct flight *flight)
+{
+    struct fields kept;
+    struct object *object;
+
+    fields_init(&kept);
+    str_reserve(&kept.bytes, flight->head.fields.bytes.len);
+    fields_each(h, &flight->head.fields)
+        if (policy_field_is_kept(&h))
+            fields_add(&kept, h.name, h.name_len, h.value, h.value_len);
+    object = object_new_whole(&claim->key, (size_t)body_size(&flight->body), claim->label,
+                              strlen(claim->label), &kept);
+    fields_release(&kept);
+    return object;
+}
+
+/* NULL: it is not whole, or may change. */
+static struct object *object_of(const struct claim *claim, struct flight *flight)
+{
+    const struct head *head = &flight->head;
+    struct object *object = copy_of(claim, flight);
+
+    if (!body_copy(&flight->body, object->body) ||
+        !policy_answer_is_whole(claim->api, head->status, &head->fields, (const char *)object->body,
+                                object->body_len, !claim->unframed && !head->until_close)) {
+        object_unref(object);
+        return NULL;
+    }
+    object->stored_ms = clock_unix_ms();
+    object->status = head->status;
+    object->collection = claim->collection;
+    memcpy(object->model, claim->model, sizeof(object->model));
+    object_seal(object);
+    return object;
+}
+
+static bool on_is_whole(struct flight_keeper *keeper, struct flight *flight)
+{
+    struct claim *claim = container_of(keeper, struct claim, keeper);
+    struct object *object;
+
+    claim->unframed = true;
+    object = object_of(claim, flight);
+    object_unref(object);
+    return object != NULL;
+}
+
+/* Puts the object where the flight was, unless something newer is there. */
+static void publish(struct claim *claim, struct object *object)
+{
+    struct index *index = claim->index;
+    struct shard *shard = claim->shard;
+    struct store *store = atomic_load(&index->store);
+    struct slot *slot;
+
+    pthread_mutex_lock(&shard->lock);
+    if (!claim->dropped) {
+        slot = shard_find_or_add(shard, &claim->key);
+        if (!slot->object || slot->ticket <= claim->ticket) {
+            shard_set_object(shard, slot, object, claim->ticket);
+            /* Under the lock: what is dropped from now on is dropped behind it in the store's
+             * queue. */
+            if (store)
+                store_put(store, object);
+        }
+        shard_tidy(shard, slot);
+        shard_shrink(shard);
+    }
+    unlink_claim(claim);
+    pthread_mutex_unlock(&shard->lock);
+}
+
+static bool on_complete(struct flight_keeper *keeper, struct flight *flight)
+{
+    struct claim *claim = container_of(keeper, struct claim, keeper);
+    struct object *object;
+
+    object = object_of(claim, flight);
+    if (object)
+        publish(claim, object);
+    else
+        on_withdraw(keeper, flight);
+    object_unref(object);
+    return object != NULL;
+}
+
+static struct claim *claim_new(struct index *index, struct shard *shard, struct flight *flight,
+                               const struct index_query *query)
+{
+    size_t method_len = strlen(query->method), path_len = strcspn(query->target, "?");
+    struct claim *claim;
+
+    if (path_len > LABEL_PATH_MAX)
+        path_len = LABEL_PATH_MAX;
+    claim = mem_zero(sizeof(*claim) + method_len + path_len + 2);
+    memcpy(claim->label, query->method, method_len);
+    claim->label[method_len] = ' ';
+    memcpy(claim->label + method_len + 1, query->target, path_len);
+    claim->keeper = (struct flight_keeper){.may_share = on_may_share,
+                                           .complete = on_complete,
+                                           .is_whole = on_is_whole,
+                                           .withdraw = on_withdraw,
+                                           .free = on_free};
+    claim->index = index;
+    claim->shard = shard;
+    claim->flight = flight;
+    claim->key = *query->key;
+    claim->ticket = atomic_fetch_add(&index->tickets, 1) + 1;
+    claim->api = query->api;
+    claim->collection = query->api == POLICY_GET ? policy_collection_of(query->target) : 0;
+    snprintf(claim->model, sizeof(claim->model), "%s", query->model ? query->model : "");
+    if (claim->collection)
+        shard->gets++;
+    list_append(&shard->claims, &claim->node);
+    flight_entrust(flight, &claim->keeper, index->rules.object_bytes);
+    return claim;
+}
+
+/* --- the verdict ---------------------------------------------------------------------- */
+
+/* The store is told that an entry is in use: at its first hit, and then now and then. */
+static void touch(struct index *index, struct object *object, int64_t now_ms, int64_t every_ms)
+{
+    struct store *store = atomic_load_explicit(&index->store, memory_order_relaxed);
+    int64_t before = atomic_load_explicit(&object->touched_ms, memory_order_relaxed);
+
+    if (!store || now_ms - before < every_ms ||
+        !atomic_compare_exchange_strong(&object->touched_ms, &before, now_ms))
+        return;
+    store_touch(store, &object->key, now_ms);
+}
+
+static enum index_verdict judge(struct index *index, struct shard *shard,
+                                const struct index_query *query, struct body_reader *reader,
+                                void (*notify)(struct body_reader *), struct index_answer *answer)
+{
+    struct slot *slot = shard_find(shard, query->key);
+    bool alone = query->alone || query->asks.no_cache;
+
+    if (slot && slot->object) {
+        if (!alone && index_is_fresh(index, slot->object, query)) {
+            answer->object = object_ref(slot->object);
+            shard_use(shard, slot->object);
+            return INDEX_HIT;
+        }
+        answer->stale = true;
+    }
+    if (slot && slot->claim && !alone && flight_join(slot->claim->flight, reader, notify)) {
+        answer->flight = flight_ref(slot->claim->flight);
+        return INDEX_JOIN;
+    }
+    if (query->peek)
+        return INDEX_NONE;
+    answer->flight = flight_new(true, query->high, query->low);
+    flight_join(answer->flight, reader, notify);
+    /* One that is refreshed, or closed, is joined no more. */
+    slot = shard_find_or_add(shard, query->key);
+    slot->claim = claim_new(index, shard, answer->flight, query);
+    return INDEX_MISS;
+}
+
+enum index_verdict index_lookup(struct index *index, const struct index_query *query,
+                                struct body_reader *reader, void (*notify)(struct body_reader *),
+                                struct index_answer *answer)
+{
+    struct shard *shard = shard_of(index, query->key);
+    enum index_verdict verdict;
+
+    *answer = (struct index_answer){.object = NULL};
+    pthread_mutex_lock(&shard->lock);
+    verdict = judge(index, shard, query, reader, notify, answer);
+    pthread_mutex_unlock(&shard->lock);
+    if (verdict == INDEX_HIT)
+        touch(index, answer->object, query->now_ms, TOUCH_EVERY_MS);
+    return verdict;
+}
+
+struct flight *index_pass(size_t high, size_t low, struct body_reader *reader,
+                          void (*notify)(struct body_reader *))
+{
+    struct flight *flight = flight_new(false, high, low);
+
+    flight_join(flight, reader, notify);
+    return flight;
+}
+
+/* --- what was found on disk ----------------------------------------------------------- */
+
+uint64_t index_epoch(struct index *index)
+{
+    return atomic_load(&index->epoch);
+}
+
+void index_keep(struct index *index, struct object *object, uint64_t epoch)
+{
+    struct shard *shard = shard_of(index, &object->key);
+    struct slot *slot;
+
+    pthread_mutex_lock(&shard->lock);
+    /* A drop counts first and takes the lock then: either it is seen here, or it sees this. */
+    if (atomic_load(&index->epoch) == epoch) {
+        slot = shard_find_or_add(shard, &object->key);
+        if (!slot->object || slot->object->stored_ms < object->stored_ms)
+            shard_set_object(shard, slot, object, slot->ticket);
+        shard_tidy(shard, slot);
+        shard_shrink(shard);
+    }
+    pthread_mutex_unlock(&shard->lock);
+    touch(index, object, clock_unix_ms(), 1);
+}
+
+void index_charge(struct index *index, struct object *object, size_t bytes)
+{
+    struct shard *shard = shard_of(index, &object->key);
+
+    pthread_mutex_lock(&shard->lock);
+    object->charged += bytes;
+    if (object->in_tier) {
+        shard->bytes += bytes;
+        shard_shrink(shard);
+    }
+    pthread_mutex_unlock(&shard->lock);
+}
+
+/* --- dropping ------------------------------------------------------------------------- */
+
+static void drop_claims(struct shard *shard, const struct store_gone *gone)
+{
+    list_each(node, &shard->claims) {
+        struct claim *claim = container_of(node, struct claim, node);
+        struct slot *slot;
+
+        /* What is in flight is newer than any time that is named. */
+        if (!store_gone_covers(gone, &claim->key, claim->collection, INT64_MAX, claim->model))
+            continue;
+        claim->dropped = true;
+        slot = shard_find(shard, &claim->key);
+        if (slot && slot->claim == claim) {
+            slot->claim = NULL;
+            shard_tidy(shard, slot);
+        }
+    }
+}
+
+static void drop_objects(struct shard *shard, const struct store_gone *gone)
+{
+    struct list *node = shard->lru.next;
+
+    while (node != &shard->lru) {
+        struct object *object = container_of(node, struct object, lru);
+        struct slot *slot;
+
+        node = node->next;
+        if (!store_gone_covers(gone, &object->key, object->collection, object->stored_ms,
+                               object->model))
+            continue;
+        slot = shard_find(shard, &object->key);
+        shard_unset_object(shard, slot);
+        shard_tidy(shard, slot);
+    }
+}
+
+void index_drop(struct index *index, const struct store_gone *gone)
+{
+    atomic_fetch_add(&index->epoch, 1);
+    for (unsigned i = 0; i < SHARDS; i++) {
+        struct shard *shard = &index->shards[i];
+
+        pthread_mutex_lock(&shard->lock);
+        if (!gone->collection || shard->gets > 0) { /* mostly there are none */
+            drop_claims(shard, gone);
+            drop_objects(shard, gone);
+        }
+        pthread_mutex_unlock(&shard->lock);
+    }
+}
+
+void index_figures(struct index *index, struct index_figures *figures)
+{
+    *figures = (struct index_figures){.items = 0};
+    for (unsigned i = 0; i < SHARDS; i++) {
+        struct shard *shard = &index->shards[i];
+
+        pthread_mutex_lock(&shard->lock);
+        figures->items += shard->items;
+        figures->bytes += shard->bytes;
+        figures->evictions += shard->evictions;
+        pthread_mutex_unlock(&shard->lock);
+    }
 }

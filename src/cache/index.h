@@ -1,21 +1,93 @@
-/* What the index says of a request, and what its caller does about it.
+/* The index: what is known of every key, and the verdict on a request.
+ *
+ *      lookup ─┬─ HIT   an object in the memory tier: send it
+ *              ├─ JOIN  somebody's flight: read along
+ *              ├─ MISS  a new flight, which others may join: fill it
+ *              └─ NONE  neither, and the caller only wanted to know (it will look on disk first)
  *
  * The verdict is the contract between the lookup and the request's steps: a switch on it, in one
- * place, decides whether somebody fetches, joins what another one fetches, or is answered from
- * what is there. So far nothing is kept, so there is one verdict.
+ * place. It is given under one lock, so that of any number of identical requests at the same
+ * moment one fetches. What nobody may share has a flight that the index never hears of
+ * (index_pass).
+ *
+ * The keys are spread over shards, each with a lock, a table and a part of the memory tier, which
+ * lets go of the least recently used. Shared by all workers; any thread may call anything here.
+ * Lock order: shard → flight.
  */
 #ifndef CACHE_INDEX_H
 #define CACHE_INDEX_H
 
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
+#include "api/key.h"
+#include "api/policy.h"
 #include "cache/flight.h"
+#include "cache/object.h"
+#include "cache/store.h"
 
-enum index_verdict {
-    INDEX_PASS /* *flight is new and private, nobody else can join it: fill it */
+struct index;
+
+#define INDEX_FOREVER INT64_MAX
+
+struct index_rules {
+    int64_t ttl_ms;      /* INDEX_FOREVER: an entry never grows too old */
+    size_t memory_bytes; /* of the memory tier */
+    size_t object_bytes; /* a larger body is not kept */
 };
 
-/* *flight gets a reference, which is the caller's. high, low: see body.h. Any thread. */
-enum index_verdict index_lookup(struct flight **flight, size_t high, size_t low);
+struct index *index_new(const struct index_rules *rules);
+void index_free(struct index *index); /* no flight of its may be left. NULL is nothing */
+/* What is complete goes there as well. NULL (and before this call): memory only. */
+void index_use_store(struct index *index, struct store *store);
+
+enum index_verdict { INDEX_HIT, INDEX_JOIN, INDEX_MISS, INDEX_NONE };
+
+struct index_query {
+    const struct key *key;
+    int64_t now_ms; /* Unix time */
+    struct policy_asks asks;
+    bool alone; /* neither an object nor a flight of others will do: a refresh, or a second try */
+    bool peek;  /* NONE rather than a new flight */
+    /* for what is stored in the end: */
+    enum policy_api api;
+    const char *method, *target, *model;
+    size_t high, low; /* see body.h */
+};
+
+struct index_answer {
+    struct object *object; /* HIT: with a reference, the caller's */
+    struct flight *flight; /* JOIN, MISS: the same, and the reader has joined it */
+    bool stale;            /* there was an object, too old for this request */
+};
+
+enum index_verdict index_lookup(struct index *index, const struct index_query *query,
+                                struct body_reader *reader, void (*notify)(struct body_reader *),
+                                struct index_answer *answer);
+/* A private flight, for what is not cacheable; the reader has joined it. */
+struct flight *index_pass(size_t high, size_t low, struct body_reader *reader,
+                          void (*notify)(struct body_reader *));
+
+/* May this object answer this request? */
+bool index_is_fresh(const struct index *index, const struct object *object,
+                    const struct index_query *query);
+/* Takes what was found on disk into the memory tier; a reference is added. epoch: index_epoch()
+ * from before the disk was looked at: what was dropped since then is not taken. */
+uint64_t index_epoch(struct index *index);
+void index_keep(struct index *index, struct object *object, uint64_t epoch);
+
+/* More bytes that belong to the object, such as a ready-made answer: to be counted with it. */
+void index_charge(struct index *index, struct object *object, size_t bytes);
+
+/* Drops from memory what is named; flights of such keys are not stored, and not joined any more
+ * (whoever reads them reads on). The store's part is store_drop(). */
+void index_drop(struct index *index, const struct store_gone *gone);
+
+struct index_figures {
+    uint64_t items, bytes; /* of the memory tier */
+    uint64_t evictions;
+};
+void index_figures(struct index *index, struct index_figures *figures);
 
 #endif

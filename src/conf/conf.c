@@ -160,15 +160,31 @@ static void hide_password(char *text)
         memset(colon + 1, '*', (size_t)(at - colon - 1));
 }
 
-static bool own_switch(const struct conf_switch *own, const char *flag)
+static const struct conf_switch *find_own(const struct conf_switch *own, const char *word)
 {
     for (; own && own->flag; own++) {
-        if (strcmp(own->flag, flag) == 0) {
-            *own->on = true;
-            return true;
-        }
+        size_t len = strlen(own->flag);
+
+        if (strncmp(own->flag, word, len) == 0 &&
+            (word[len] == '\0' || (word[len] == '=' && own->text)))
+            return own;
     }
-    return false;
+    return NULL;
+}
+
+static int load_own_flag(const struct conf_switch *own, int argc, char **argv, int *i,
+                         struct err *err)
+{
+    const char *equals = strchr(argv[*i], '=');
+
+    if (own->on) {
+        *own->on = true;
+        return 0;
+    }
+    if (!equals && *i + 1 == argc)
+        return err_set(err, ERR_USAGE, "--%s needs a value: try --help", own->flag);
+    *own->text = equals ? equals + 1 : argv[++*i];
+    return 0;
 }
 
 /* One flag at argv[*i], perhaps with its value in the word after it. */
@@ -201,6 +217,7 @@ static int load_flag(struct conf *conf, enum conf_scope scope, int argc, char **
 static int load_flags(struct conf *conf, enum conf_scope scope, int argc, char **argv,
                       const struct conf_switch *own, int *words, struct err *err)
 {
+    const struct conf_switch *mine;
     int count = 0;
 
     for (int i = 0; i < argc; i++) {
@@ -209,8 +226,10 @@ static int load_flags(struct conf *conf, enum conf_scope scope, int argc, char *
                 argv[count++] = argv[i];
         } else if (!str_starts(argv[i], "--")) {
             argv[count++] = argv[i];
-        } else if (!own_switch(own, argv[i] + 2) &&
-                   load_flag(conf, scope, argc, argv, &i, err) < 0) {
+        } else if ((mine = find_own(own, argv[i] + 2))) {
+            if (load_own_flag(mine, argc, argv, &i, err) < 0)
+                return -1;
+        } else if (load_flag(conf, scope, argc, argv, &i, err) < 0) {
             return -1;
         }
     }
@@ -270,19 +289,38 @@ void conf_each_item(const struct conf *conf, enum conf_option option,
         each(arg, item);
 }
 
-char *conf_file_path(void)
+/* $VARIABLE/goproxyai, else $HOME/FALLBACK/goproxyai, or NULL. The XDG specification: a relative
+ * path is invalid and to be ignored. */
+static char *xdg_folder(const char *variable, const char *fallback)
 {
-    const char *xdg = getenv("XDG_CONFIG_HOME"), *home = getenv("HOME");
+    const char *xdg = getenv(variable), *home = getenv("HOME");
     struct str path = STR_INIT;
 
-    /* The XDG specification: a relative path is invalid and to be ignored. */
     if (xdg && xdg[0] == '/')
-        str_addf(&path, "%s/goproxyai/config", xdg);
+        str_addf(&path, "%s/goproxyai", xdg);
     else if (home && *home)
-        str_addf(&path, "%s/.config/goproxyai/config", home);
+        str_addf(&path, "%s/%s/goproxyai", home, fallback);
     else
         return NULL;
     return str_detach(&path);
+}
+
+char *conf_file_path(void)
+{
+    mem_auto char *folder = xdg_folder("XDG_CONFIG_HOME", ".config");
+    struct str path = STR_INIT;
+
+    if (!folder)
+        return NULL;
+    str_addf(&path, "%s/config", folder);
+    return str_detach(&path);
+}
+
+char *conf_cache_folder(const struct conf *conf)
+{
+    const char *given = conf_text(conf, OPT_CACHE_DIR);
+
+    return *given ? mem_strdup(given) : xdg_folder("XDG_CACHE_HOME", ".cache");
 }
 
 void conf_print_help(FILE *out, enum conf_scope scope)

@@ -14,7 +14,7 @@
 
 #include "base/err.h"
 
-enum conf_scope { CONF_SERVE = 1, CONF_ASK = 2 };
+enum conf_scope { CONF_SERVE = 1, CONF_ASK = 2, CONF_CACHE = 4 };
 
 enum conf_option {
 #define OPTION(name, flag, plain, type, value, scope, metavar, help) OPT_##name,
@@ -27,7 +27,8 @@ enum conf_origin { ORIGIN_DEFAULT, ORIGIN_FILE, ORIGIN_PLAIN, ORIGIN_VARIABLE, O
 
 struct conf_value {
     char *text;     /* as written */
-    int64_t number; /* PORT, COUNT: the number; SWITCH: 0 or 1; DURATION: ms, 0 = off */
+    int64_t number; /* PORT, COUNT: the number; SWITCH: 0 or 1; DURATION: ms, 0 = off, INT64_MAX =
+                       forever; SIZE: bytes; DISCONNECT: 1 for finish */
     enum conf_origin origin;
     char *place; /* "--port", "GOPROXYAI_PORT", "/home/a/.config/goproxyai/config:3" */
 };
@@ -38,7 +39,8 @@ struct conf {
 
 struct conf_switch { /* a command's own flag, such as --json */
     const char *flag;
-    bool *on;
+    bool *on;          /* NULL: it has a value, … */
+    const char **text; /* … which is put here, and stays argv's */
 };
 
 /* Reads all places. argv holds what follows the command's name; flags that are not in scope are
@@ -59,6 +61,10 @@ void conf_each_item(const struct conf *conf, enum conf_option option,
 
 /* $XDG_CONFIG_HOME/goproxyai/config, the caller frees; NULL without XDG_CONFIG_HOME and HOME. */
 char *conf_file_path(void);
+
+/* The folder of the cache: --cache-dir, else $XDG_CACHE_HOME/goproxyai, else
+ * $HOME/.cache/goproxyai. The caller frees; NULL where neither variable is set. */
+char *conf_cache_folder(const struct conf *conf);
 
 /* The help lines of the options in scope. */
 void conf_print_help(FILE *out, enum conf_scope scope);

@@ -5,6 +5,7 @@
 
 #define DURATION_MAX_MS (INT64_C(100) * 366 * 86400 * 1000)
 #define WORKERS_MAX 64
+#define SIZE_MAX_BYTES (INT64_C(1) << 50)
 
 static int64_t unit_ms(const char **text)
 {
@@ -49,6 +50,61 @@ int64_t conf_duration_ms(const char *text)
     }
     /* What was meant as a time does not become "off" by rounding. */
     return total > 0 && total < 1 ? 1 : (int64_t)(total + 0.5);
+}
+
+int64_t conf_size_bytes(const char *text)
+{
+    static const struct {
+        char letter;
+        int64_t bytes;
+    } units[] = {{'k', INT64_C(1) << 10},
+                 {'m', INT64_C(1) << 20},
+                 {'g', INT64_C(1) << 30},
+                 {'t', INT64_C(1) << 40}};
+    int64_t unit = INT64_C(1) << 20;
+    double value;
+
+    text = str_to_decimal(text, &value);
+    for (size_t i = 0; text && *text && i < countof(units); i++) {
+        if ((*text | 0x20) != units[i].letter)
+            continue;
+        unit = units[i].bytes;
+        text++;
+        if (str_is_nocase(text, "b") || str_is_nocase(text, "ib"))
+            text += strlen(text);
+        break;
+    }
+    if (!text || *text || value * (double)unit > (double)SIZE_MAX_BYTES)
+        return -1;
+    /* What was meant as a size does not become "none" by rounding. */
+    return value > 0 && value * (double)unit < 1 ? 1 : (int64_t)(value * (double)unit);
+}
+
+static int check_size(const char *text, int64_t *number, struct str *why)
+{
+    *number = conf_size_bytes(text);
+    if (*number >= 0)
+        return 0;
+    str_adds(why, "must be a size such as 100 (MB), 500k, 64M or 2G");
+    return -1;
+}
+
+static int check_ttl(const char *text, int64_t *number, struct str *why)
+{
+    *number = strcmp(text, "forever") == 0 ? INT64_MAX : conf_duration_ms(text);
+    if (*number >= 0)
+        return 0;
+    str_adds(why, "must be a time such as 90s, 5m, 7d or forever; 0 keeps nothing");
+    return -1;
+}
+
+static int check_disconnect(const char *text, int64_t *number, struct str *why)
+{
+    *number = strcmp(text, "finish") == 0;
+    if (*number || strcmp(text, "cancel") == 0)
+        return 0;
+    str_adds(why, "must be cancel or finish");
+    return -1;
 }
 
 static int check_switch(const char *text, int64_t *number, struct str *why)
@@ -129,6 +185,12 @@ int conf_type_check(enum conf_type type, const char *text, int64_t *number, stru
         if (!*text || strcmp(text, "none") == 0)
             return 0;
         return check_url(text, proxy, true, "http://user:password@host:3128", why);
+    case CONF_TTL:
+        return check_ttl(text, number, why);
+    case CONF_SIZE:
+        return check_size(text, number, why);
+    case CONF_DISCONNECT:
+        return check_disconnect(text, number, why);
     case CONF_DURATION:
         *number = conf_duration_ms(text);
         if (*number >= 0)

@@ -14,6 +14,9 @@ enum conf_type {
     CONF_PROXY_URL,
     CONF_PATH,
     CONF_DURATION,
+    CONF_TTL,
+    CONF_SIZE,
+    CONF_DISCONNECT,
     CONF_COUNT
 };
 
@@ -23,5 +26,8 @@ int conf_type_check(enum conf_type type, const char *text, int64_t *number, stru
 
 /* "1m30s", "250ms", "7d", "90" (seconds), "off" and "0" (0). Milliseconds; -1 if it is none. */
 int64_t conf_duration_ms(const char *text);
+
+/* "100" (MB), "64M", "1.5G", "512k", "1MiB", of 1024 each. Bytes; -1 if it is none. */
+int64_t conf_size_bytes(const char *text);
 
 #endif

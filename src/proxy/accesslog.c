@@ -18,21 +18,10 @@ static void add_printable(struct str *line, const char *text, size_t len, size_t
         str_adds(line, "...");
 }
 
-static void add_number(struct str *line, uint64_t number)
-{
-    char digits[20];
-    size_t n = sizeof(digits);
-
-    do
-        digits[--n] = (char)('0' + number % 10);
-    while ((number /= 10));
-    str_add(line, digits + n, sizeof(digits) - n);
-}
-
 /* "12.3": printf takes longer for this than the rest of the line does. */
 static void add_tenths(struct str *line, uint64_t tenths)
 {
-    add_number(line, tenths / 10);
+    str_add_number(line, tenths / 10);
     str_addc(line, '.');
     str_addc(line, (char)('0' + tenths % 10));
 }
@@ -40,7 +29,7 @@ static void add_tenths(struct str *line, uint64_t tenths)
 static void add_size(struct str *line, uint64_t bytes)
 {
     if (bytes < 1024) {
-        add_number(line, bytes);
+        str_add_number(line, bytes);
         str_adds(line, " B");
     } else if (bytes < UINT64_C(1024) * 1024) {
         add_tenths(line, bytes * 10 / 1024);
@@ -57,7 +46,7 @@ static void add_duration(struct str *line, uint64_t us)
         add_tenths(line, us / 100);
         str_adds(line, " ms");
     } else if (us < 10000000) {
-        add_number(line, us / 1000);
+        str_add_number(line, us / 1000);
         str_adds(line, " ms");
     } else {
         add_tenths(line, us / 100000);
@@ -77,7 +66,13 @@ static const char *trouble(const struct req *req, bool whole)
 
 void accesslog_request(struct worker *worker, const struct req *req, bool whole)
 {
+    static const char *const words[] = {[STATS_OWN] = "",
+                                        [STATS_BYPASS] = "BYPASS ",
+                                        [STATS_MISS] = "MISS ",
+                                        [STATS_HIT] = "HIT ",
+                                        [STATS_JOIN] = "HIT "};
     struct str *line = &worker->log_line;
+    uint64_t us = clock_mono_us() - req->started_us;
     const char *wrong = trouble(req, whole);
     uint64_t bytes = req->reply.kind == REPLY_WHOLE ? req->reply.len : req->sent;
 
@@ -89,13 +84,12 @@ void accesslog_request(struct worker *worker, const struct req *req, bool whole)
     add_printable(line, req->target.text, route_path_len(req->target.text), PATH_SHOWN);
     str_addc(line, ' ');
     if (req->replied)
-        add_number(line, req->reply.status);
+        str_add_number(line, req->reply.status);
     else
         str_addc(line, '-');
     str_addc(line, ' ');
-    if (req->flight)
-        str_adds(line, "BYPASS ");
-    add_duration(line, clock_mono_us() - req->started_us);
+    str_adds(line, words[req->cache]);
+    add_duration(line, us);
     str_addc(line, ' ');
     add_size(line, req->replied ? bytes : 0);
     if (wrong) {
@@ -105,5 +99,6 @@ void accesslog_request(struct worker *worker, const struct req *req, bool whole)
     }
     str_addc(line, '\n');
     log_text(worker->server->log, line->text, line->len);
-    atomic_fetch_add_explicit(&worker->stats.requests, 1, memory_order_relaxed);
+    if (route_of(req->target.text) == ROUTE_API)
+        stats_count(&worker->stats, req->cache, req->err || req->reply.status >= 500, us);
 }

@@ -9,9 +9,11 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "api/route.h"
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "proxy/admin_stats.h"
 #include "proxy/server.h"
 
 #define FIGURES_MS 1000
@@ -98,24 +100,57 @@ static void make_health(const struct server *server, struct str *out)
     json_free(root);
 }
 
-int admin_answer(struct server *server, const char *method, const char *target, struct reply *reply,
-                 const char *request_id, struct err *err)
+static void answer_health(struct server *server, struct str *out)
 {
     struct admin *admin = server->admin;
     uint64_t now = clock_mono_ms();
 
-    (void)target; /* /health is the only route so far */
-    if (strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0) {
-        fields_adds(&reply->own, "Allow", "GET, HEAD");
-        return err_set(err, ERR_METHOD, "/health is asked with GET.");
-    }
     pthread_mutex_lock(&admin->lock);
     if (admin->made_ms == 0 || now - admin->made_ms >= FIGURES_MS) {
         make_health(server, &admin->health);
         admin->made_ms = now;
     }
-    str_add(&reply->text, admin->health.text, admin->health.len);
+    str_add(out, admin->health.text, admin->health.len);
     pthread_mutex_unlock(&admin->lock);
+}
+
+static void answer_clear(struct server *server, struct str *out)
+{
+    struct json *root = json_object();
+
+    caching_clear(&server->caching);
+    json_set_text(root, "message", "Cache cleared successfully");
+    json_print(root, out);
+    json_free(root);
+}
+
+static bool is_asked(const char *method)
+{
+    return strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0;
+}
+
+int admin_answer(struct server *server, const char *method, const char *target, struct reply *reply,
+                 const char *request_id, struct err *err)
+{
+    enum route route = route_of(target);
+
+    if (route == ROUTE_CACHE) {
+        if (strcmp(method, "DELETE") != 0) {
+            fields_adds(&reply->own, "Allow", "DELETE");
+            return err_set(err, ERR_METHOD, "/cache takes DELETE, which empties it.");
+        }
+        answer_clear(server, &reply->text);
+    } else {
+        if (!is_asked(method)) {
+            fields_adds(&reply->own, "Allow", "GET, HEAD");
+            return err_set(err, ERR_METHOD, "%.*s is asked with GET.", (int)route_path_len(target),
+                           target);
+        }
+        if (route == ROUTE_STATS)
+            admin_stats(server, &reply->text);
+        else
+            answer_health(server, &reply->text);
+    }
     reply_own_json(reply, 200, request_id);
     fields_adds(&reply->own, "Cache-Control", "no-store");
     return 0;

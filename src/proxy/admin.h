@@ -1,4 +1,4 @@
-/* What the proxy answers about itself: GET /health. */
+/* What the proxy answers itself: GET /health, GET /stats, DELETE /cache. */
 #ifndef PROXY_ADMIN_H
 #define PROXY_ADMIN_H
 

@@ -53,7 +53,7 @@ static int connect_to(const char *address, unsigned port, struct err *err)
     if (fd < 0 && both)
         fd = try_address("::1", port);
     if (fd < 0)
-        return err_set(err, ERR_UNHEALTHY,
+        return err_set(err, ERR_NO_SERVER,
                        "no proxy answers on %s port %u: start it with goproxyai serve, or name "
                        "its port with --port",
                        address, port);

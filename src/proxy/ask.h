@@ -9,7 +9,8 @@
 #define ASK_ANSWER_MAX ((size_t)16 * 1024 * 1024)
 
 /* GET path from the server at address ("localhost" or numeric) and port. *status is the HTTP
- * status, body gets the answer. -1: nobody answered, with a text that says what to do. */
+ * status, body gets the answer. -1: nobody listens there (ERR_NO_SERVER), or who does is not
+ * what was asked for; with a text that says what to do. */
 int ask_get(const char *address, unsigned port, const char *path, unsigned *status,
             struct str *body, struct err *err);
 

@@ -7,15 +7,20 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "proxy/down_past.h"
 #include "proxy/header.h"
 #include "proxy/req.h"
+#include "proxy/server.h"
 #include "proxy/versions.h"
 #include "proxy/worker.h"
 
 #define LOOKS_MAX 16
 #define LOOK_MS 1
+/* A ready-made answer: what libmicrohttpd allocates for it, and what we add to its head. */
+#define READY_BYTES 1000U
+#define READY_FIELD_BYTES 160U
+#define READY_OWN_BYTES 512U
 #define BLOCK_BYTES ((size_t)16 * 1024) /* of a body with a known length that still grows */
-#define FIELD_RECORD_BYTES 80           /* libmicrohttpd's record of a field, from above */
 
 static struct conn *conn_of(struct MHD_Connection *mhd)
 {
@@ -25,7 +30,7 @@ static struct conn *conn_of(struct MHD_Connection *mhd)
     return info->socket_context;
 }
 
-static void mark_due(struct down *down)
+void down_mark_due(struct down *down)
 {
     down->due = true;
     down->on_due(down->lane);
@@ -75,7 +80,7 @@ void down_wake(struct conn *conn)
     else
         return;
     conn->parked = false;
-    mark_due(&conn->lane->down);
+    down_mark_due(&conn->lane->down);
 }
 
 /* --- answering ------------------------------------------------------------------------ */
@@ -118,104 +123,106 @@ static struct MHD_Response *response_of(struct conn *conn, const struct reply *r
     return response;
 }
 
-static void add_fields(struct MHD_Response *response, const struct fields *fields, bool filter)
+static void add_fields(struct MHD_Response *response, const struct reply *reply,
+                       const struct fields *fields)
 {
     if (!fields)
         return;
     fields_each(h, fields) {
-        if (filter && !reply_passes(&h))
+        if (fields != &reply->own && !reply_passes(reply, &h))
             continue;
         /* libmicrohttpd takes no empty value; a blank one is the same thing on the wire. */
         MHD_add_response_header(response, h.name, h.value_len ? h.value : " ");
     }
 }
 
-/* The answer's head has to fit beside the request's, or the connection would be closed without
- * a word. */
-static void fit_head(struct req *req)
+static struct MHD_Response *complete_response_of(struct conn *conn)
 {
-    size_t taken = req->head_size + req->fields.count * FIELD_RECORD_BYTES;
-    struct err err;
+    const struct reply *reply = &conn->req->reply;
+    struct MHD_Response *response = response_of(conn, reply);
 
-    if (!req->reply.upstream || taken + reply_head_size(&req->reply) <= DOWN_POOL_BYTES)
-        return;
-    err_set(&err, ERR_UP_ANSWER,
-            "The upstream's answer has %zu bytes of header fields: too many to pass on.",
-            reply_head_size(&req->reply));
-    fields_clear(&req->reply.own);
-    reply_from_err(&req->reply, &err, true, req->id);
+    if (!response)
+        return NULL;
+    add_fields(response, reply, reply->upstream);
+    add_fields(response, reply, &reply->own);
+    return response;
 }
 
-/* libmicrohttpd takes no answer in the middle of a body, and has no room for one beside a head
- * that fills the connection's pool. Nothing was sent for this request yet, so we can write the
- * answer ourselves, and close. */
-static void answer_past_mhd(struct conn *conn)
+/* --- replays: an object's ready-made answer, good for as long as its Age is right ------ */
+
+static void free_ready(void *ready)
+{
+    MHD_destroy_response(ready);
+}
+
+/* The request's reference keeps the object, and with it the bytes, until libmicrohttpd is done. */
+static enum MHD_Result queue_ready(struct conn *conn)
 {
     struct req *req = conn->req;
-    struct reply *reply = &req->reply;
-    struct str text = STR_INIT;
-    char block[4096];
-    ssize_t n;
+    struct object *object = req->reply.object;
+    int64_t second = req->reply.cache.now_ms / 1000;
+    enum MHD_Result result = MHD_NO;
+    bool first;
 
-    reply_write_head(reply, MHD_get_reason_phrase_for(reply->status), &text);
-    if (reply->kind == REPLY_WHOLE)
-        str_add(&text, reply->bytes, reply->len);
-    else
-        while ((n = req_read(req, block, sizeof(block))) > 0)
-            str_add(&text, block, (size_t)n);
-    /* A socket's buffer takes so little whole; if not, the client sees that it was cut. */
-    req->replied = send(conn->fd, text.text, text.len, MSG_NOSIGNAL | MSG_DONTWAIT) ==
-                   (ssize_t)text.len;
-    str_release(&text);
-    conn->linger = true;
-}
-
-void down_answer_early(struct conn *conn)
-{
-    struct down *down = &conn->lane->down;
-
-    if (!list_empty(&conn->early))
-        return;
-    list_append(&down->early, &conn->early);
-    mark_due(down);
-}
-
-static void answer_early_ones(struct down *down)
-{
-    struct list *node;
-
-    while ((node = list_pop(&down->early))) {
-        struct conn *conn = container_of(node, struct conn, early);
-
-        if (!conn->req || conn->req->received || req_run(conn->req) != REQ_REPLY)
-            continue;
-        answer_past_mhd(conn);
-        /* It goes on reading (and swallowing) the body: some clients are taken aback by a
-         * connection that ends while they write. At the body's end step "done" closes it. */
+    pthread_mutex_lock(&object->ready_lock);
+    first = !object->ready;
+    if (!object->ready || object->ready_second != second) {
+        if (object->ready)
+            MHD_destroy_response(object->ready);
+        reply_finish_object(&req->reply, req->id);
+        object->ready = complete_response_of(conn);
+        object->ready_second = second;
+        object->free_ready = free_ready;
     }
+    if (object->ready)
+        result = MHD_queue_response(conn->mhd, req->reply.status, object->ready);
+    pthread_mutex_unlock(&object->ready_lock);
+    if (first)
+        index_charge(conn->lane->worker->server->caching.index, object,
+                     READY_BYTES + object->fields.count * READY_FIELD_BYTES);
+    return result;
 }
 
-static enum MHD_Result answer(struct conn *conn)
+static bool is_ready_made(const struct conn *conn)
+{
+    const struct reply *reply = &conn->req->reply;
+
+    return reply_is_ready_made(reply) && !conn->gone && !conn->lane->worker->draining &&
+           down_past_fits(conn->req, reply->object->fields.bytes.len + READY_OWN_BYTES);
+}
+
+static enum MHD_Result queue(struct conn *conn)
 {
     struct req *req = conn->req;
     struct MHD_Response *response;
     enum MHD_Result result;
 
-    if (req->head_size > DOWN_HEAD_MAX) {
-        answer_past_mhd(conn);
-        return MHD_NO;
-    }
-    fit_head(req);
-    response = response_of(conn, &req->reply);
+    if (is_ready_made(conn))
+        return queue_ready(conn);
+    if (req->reply.object)
+        reply_finish_object(&req->reply, req->id);
+    down_past_fit(req);
+    response = complete_response_of(conn);
     if (!response)
         return MHD_NO;
-    add_fields(response, req->reply.upstream, true);
-    add_fields(response, &req->reply.own, false);
     if (req->reply.close || conn->gone || conn->lane->worker->draining)
         MHD_add_response_header(response, "Connection", "close");
-    conn->linger = !req->received;
     result = MHD_queue_response(conn->mhd, req->reply.status, response);
     MHD_destroy_response(response);
+    return result;
+}
+
+static enum MHD_Result answer(struct conn *conn)
+{
+    struct req *req = conn->req;
+    enum MHD_Result result;
+
+    if (req->head_size > DOWN_HEAD_MAX) {
+        down_past_answer(conn);
+        return MHD_NO;
+    }
+    conn->linger = !req->received;
+    result = queue(conn);
     req->replied = result == MHD_YES;
     conn->lane->down.moved = true; /* it is sent in the next run */
     conn_expect_nothing(conn);
@@ -328,7 +335,7 @@ static void *on_target(void *arg, const char *target, struct MHD_Connection *mhd
         conn->req->head_size = conn->req->target.len;
         req_begin(conn->req);
         if (req_run(conn->req) == REQ_REPLY)
-            answer_past_mhd(conn);
+            down_past_answer(conn);
         conn_throw_out(conn);
     }
     return conn->req;
@@ -389,16 +396,7 @@ void down_adopt(struct down *down, int fd, const struct sockaddr *address, sockl
     /* Closes the descriptor itself if it fails. */
     if (MHD_add_connection(down->mhd, fd, address, len) != MHD_YES && down->arriving)
         conn_close(take(down->arriving));
-    mark_due(down);
-}
-
-void down_close_idle(struct down *down)
-{
-    list_each(node, &down->conns) {
-        struct conn *conn = container_of(node, struct conn, node);
-        if (!conn->begun)
-            conn_throw_out(conn);
-    }
+    down_mark_due(down);
 }
 
 /* --- the daemon ----------------------------------------------------------------------- */
@@ -413,13 +411,13 @@ static size_t keep_escapes(void *arg, struct MHD_Connection *mhd, char *s)
 
 static void on_again(struct timer *timer)
 {
-    mark_due(container_of(timer, struct down, again));
+    down_mark_due(container_of(timer, struct down, again));
 }
 
 static void on_ready(struct watch *w, uint32_t events)
 {
     (void)events;
-    mark_due(container_of(w, struct down, watch));
+    down_mark_due(container_of(w, struct down, watch));
 }
 
 int down_init(struct down *down, struct loop *loop, struct lane *lane, unsigned most,
@@ -463,7 +461,7 @@ void down_run(struct down *down)
 
     down->due = false;
     down->moved = false;
-    answer_early_ones(down);
+    down_past_answer_early(down);
     MHD_run(down->mhd);
     /* A wait of 0: something was read or is to be written, and epoll will not report it. With
      * dozing connections it is always 0; then another run is worth while if this one brought
@@ -471,7 +469,7 @@ void down_run(struct down *down)
     if (MHD_get_timeout(down->mhd, &wait_ms) != MHD_YES || wait_ms != 0)
         return;
     if (down->dozing == 0 || down->moved)
-        mark_due(down);
+        down_mark_due(down);
     else if (!timer_is_set(&down->again))
         timer_set(&down->loop->timers, &down->again, down->loop->now_ms + LOOK_MS);
 }
@@ -488,6 +486,11 @@ void down_release(struct down *down)
     timer_cancel(&down->loop->timers, &down->again);
     MHD_stop_daemon(down->mhd);
     down->mhd = NULL;
+}
+
+const char *down_reason(unsigned status)
+{
+    return MHD_get_reason_phrase_for(status);
 }
 
 const char *versions_down(void)

@@ -51,6 +51,8 @@ int down_init(struct down *down, struct loop *loop, struct lane *lane, unsigned 
 /* Ends what is left of its connections. */
 void down_release(struct down *down);
 
+const char *down_reason(unsigned status); /* what is said beside a status */
+void down_mark_due(struct down *down);    /* it wants down_run() */
 bool down_wants_run(const struct down *down);
 void down_run(struct down *down);
 
@@ -61,8 +63,5 @@ void down_adopt(struct down *down, int fd, const struct sockaddr *address, sockl
 void down_wake(struct conn *conn);
 /* The request has its answer while its body still comes in: writes it, soon, and closes. */
 void down_answer_early(struct conn *conn);
-/* Closes the connections that are not in the middle of an exchange; the others close after theirs
- * (req.c sees to it). */
-void down_close_idle(struct down *down);
 
 #endif

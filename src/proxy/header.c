@@ -40,6 +40,49 @@ bool header_is_end_to_end(const struct header_hops *hops, const struct field *h)
     return true;
 }
 
+/* One item of Accept-Encoding, "gzip;q=0.5": 1 yes, 0 no, -1 it is for another coding. */
+static int judge_coding(const char *item, size_t len, const char *coding)
+{
+    size_t name_len = strcspn(item, " \t;,");
+    const char *q;
+
+    if (name_len > len || !str_same_nocase(item, name_len, coding, strlen(coding)))
+        return -1;
+    q = memchr(item, '=', len);
+    if (!q)
+        return 1;
+    for (q++; q < item + len; q++)
+        if (*q >= '1' && *q <= '9')
+            return 1; /* any digit but 0 makes it more than none */
+    return 0;
+}
+
+bool header_accepts_gzip(const struct fields *request)
+{
+    int gzip = -1, any = -1;
+
+    fields_each(h, request) {
+        const char *item = h.value;
+
+        if (!str_same_nocase(h.name, h.name_len, "accept-encoding", 15))
+            continue;
+        while (*item) {
+            size_t len;
+
+            item += strspn(item, " \t,");
+            len = strcspn(item, ",");
+            if (judge_coding(item, len, "gzip") >= 0)
+                gzip = judge_coding(item, len, "gzip");
+            else if (judge_coding(item, len, "x-gzip") >= 0)
+                gzip = judge_coding(item, len, "x-gzip");
+            else if (judge_coding(item, len, "*") >= 0)
+                any = judge_coding(item, len, "*");
+            item += len;
+        }
+    }
+    return gzip >= 0 ? gzip == 1 : any == 1;
+}
+
 bool header_wants_websocket(const struct fields *request)
 {
     bool websocket = false, upgrade = false;

@@ -23,6 +23,9 @@ bool header_announces_body(const struct fields *request);
 /* RFC 9110 section 9.2.2 */
 bool header_method_is_idempotent(const char *method);
 
+/* Does the client take gzip (RFC 9110 section 12.5.3)? One that says nothing does not. */
+bool header_accepts_gzip(const struct fields *request);
+
 /* Does the request ask to change to WebSocket (RFC 6455 section 4.1)? */
 bool header_wants_websocket(const struct fields *request);
 

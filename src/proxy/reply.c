@@ -3,6 +3,7 @@
 #include "config.h"
 
 #include <inttypes.h>
+#include <time.h>
 
 #include "api/apierr.h"
 
@@ -21,10 +22,12 @@ void reply_release(struct reply *reply)
     str_release(&reply->text);
 }
 
-bool reply_passes(const struct field *h)
+bool reply_passes(const struct reply *reply, const struct field *h)
 {
     if (str_same_nocase(h->name, h->name_len, "x-cache", 7) ||
         str_same_nocase(h->name, h->name_len, "x-proxy", 7))
+        return false;
+    if (reply->unpacked && str_same_nocase(h->name, h->name_len, "content-encoding", 16))
         return false;
     return h->name_len < 15 || !str_same_nocase(h->name, 15, "access-control-", 15);
 }
@@ -36,29 +39,101 @@ static void add_own(struct reply *reply, const char *request_id)
         fields_adds(&reply->own, "X-Request-ID", request_id);
 }
 
-static void add_cache_story(struct reply *reply)
+static void add_time(struct reply *reply, const char *name, int64_t unix_ms)
 {
-    fields_adds(&reply->own, "X-Cache", "BYPASS");
-    fields_adds(&reply->own, "Cache-Status", "goproxyai; fwd=bypass");
+    time_t seconds = (time_t)(unix_ms / 1000);
+    char text[32];
+    struct tm tm;
+
+    gmtime_r(&seconds, &tm);
+    strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &tm);
+    fields_adds(&reply->own, name, text);
 }
 
-void reply_from_flight(struct reply *reply, struct flight *flight, bool head_only,
-                       const char *request_id)
+static int64_t age_s(const struct reply_cache *cache)
+{
+    return cache->now_ms > cache->stored_ms ? (cache->now_ms - cache->stored_ms) / 1000 : 0;
+}
+
+static void add_hit(struct reply *reply, const struct reply_cache *cache)
+{
+    struct str number = STR_INIT;
+
+    add_time(reply, "X-Cache-Timestamp", cache->stored_ms);
+    str_add_number(&number, (uint64_t)age_s(cache));
+    fields_adds(&reply->own, "Age", number.text);
+    str_release(&number);
+}
+
+static void add_cache_story(struct reply *reply, const struct reply_cache *cache)
+{
+    static const char *const words[] = {[STATS_OWN] = "BYPASS",
+                                        [STATS_BYPASS] = "BYPASS",
+                                        [STATS_MISS] = "MISS",
+                                        [STATS_HIT] = "HIT",
+                                        [STATS_JOIN] = "HIT"};
+    struct str status = STR_INIT;
+
+    reply->cache = *cache;
+    fields_adds(&reply->own, "X-Cache", words[cache->kind]);
+    if (cache->kind == STATS_HIT || cache->kind == STATS_JOIN)
+        add_hit(reply, cache);
+    str_adds(&status, "goproxyai; ");
+    str_adds(&status, cache->status);
+    if (cache->kind == STATS_HIT && cache->ttl_ms >= 0) {
+        str_adds(&status, "; ttl=");
+        str_add_number(&status, (uint64_t)cache->ttl_ms / 1000);
+    }
+    fields_adds(&reply->own, "Cache-Status", status.text);
+    str_release(&status);
+}
+
+void reply_from_flight(struct reply *reply, struct flight *flight, bool head_only, bool unpacked,
+                       const struct reply_cache *cache, const char *request_id)
 {
     const struct head *head = &flight->head;
 
     reply->status = head->status;
     reply->upstream = &head->fields;
-    reply->length = head->length;
+    reply->unpacked = unpacked;
+    reply->length = unpacked ? -1 : head->length;
     reply->until_close = head->until_close && !head_only;
     reply->kind = REPLY_GROWING;
     /* A short answer is mostly all there by now: one buffer, one system call. A HEAD's is
      * not: its length is that of a body which does not come. */
-    if (!head_only && head->status != 304 && !reply->until_close &&
+    if (!head_only && head->status != 304 && !reply->until_close && !unpacked &&
         body_whole(&flight->body, &reply->bytes, &reply->len))
         reply->kind = REPLY_WHOLE;
     add_own(reply, request_id);
-    add_cache_story(reply);
+    add_cache_story(reply, cache);
+}
+
+void reply_from_object(struct reply *reply, struct object *object, bool unpacked,
+                       const struct reply_cache *cache)
+{
+    reply->status = object->status;
+    reply->upstream = &object->fields;
+    reply->cache = *cache;
+    reply->object = object;
+    reply->unpacked = unpacked;
+    reply->length = -1;
+    reply->kind = unpacked ? REPLY_GROWING : REPLY_WHOLE;
+    reply->bytes = object->body;
+    reply->len = object->body_len;
+}
+
+bool reply_is_ready_made(const struct reply *reply)
+{
+    return reply->object && reply->kind == REPLY_WHOLE && reply->object->has_id &&
+           atomic_load_explicit(&reply->object->warm, memory_order_relaxed);
+}
+
+void reply_finish_object(struct reply *reply, const char *request_id)
+{
+    const struct reply_cache cache = reply->cache;
+
+    add_own(reply, request_id);
+    add_cache_story(reply, &cache);
 }
 
 void reply_own_json(struct reply *reply, unsigned status, const char *request_id)
@@ -72,14 +147,14 @@ void reply_own_json(struct reply *reply, unsigned status, const char *request_id
     fields_adds(&reply->own, "Content-Type", "application/json");
 }
 
-void reply_from_err(struct reply *reply, const struct err *err, bool under_api,
+void reply_from_err(struct reply *reply, const struct err *err, const struct reply_cache *cache,
                     const char *request_id)
 {
     str_clear(&reply->text);
     apierr_body(&reply->text, err);
     reply_own_json(reply, err_status(err->code), request_id);
-    if (under_api)
-        add_cache_story(reply);
+    if (cache)
+        add_cache_story(reply, cache);
 }
 
 static size_t size_of(const struct fields *fields)
@@ -89,23 +164,23 @@ static size_t size_of(const struct fields *fields)
 
 size_t reply_head_size(const struct reply *reply)
 {
-    return 256 + size_of(reply->upstream) + size_of(&reply->own);
+    return 512 + size_of(reply->upstream) + size_of(&reply->own);
 }
 
-static void write_fields(struct str *text, const struct fields *fields, bool filter)
+static void write_fields(struct str *text, const struct reply *reply, const struct fields *fields)
 {
     if (!fields)
         return;
     fields_each(h, fields)
-        if (!filter || reply_passes(&h))
+        if (fields == &reply->own || reply_passes(reply, &h))
             str_addf(text, "%s: %s\r\n", h.name, h.value);
 }
 
 void reply_write_head(const struct reply *reply, const char *reason, struct str *text)
 {
     str_addf(text, "HTTP/1.1 %u %s\r\nConnection: close\r\n", reply->status, reason);
-    write_fields(text, reply->upstream, true);
-    write_fields(text, &reply->own, false);
+    write_fields(text, reply, reply->upstream);
+    write_fields(text, reply, &reply->own);
     if (reply->kind == REPLY_WHOLE)
         str_addf(text, "Content-Length: %zu\r\n", reply->len);
     else if (reply->length >= 0)

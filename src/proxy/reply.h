@@ -9,6 +9,17 @@
 #include "base/fields.h"
 #include "base/str.h"
 #include "cache/flight.h"
+#include "cache/object.h"
+#include "proxy/stats.h"
+
+/* What the cache has to do with an answer. */
+struct reply_cache {
+    enum stats_cache kind;
+    const char *status; /* of Cache-Status (RFC 9211), after our name and "; " */
+    int64_t now_ms;     /* Unix time */
+    int64_t stored_ms;  /* STATS_HIT, STATS_JOIN: when it was stored */
+    int64_t ttl_ms;     /* STATS_HIT: what is left; < 0: for ever */
+};
 
 enum reply_body {
     REPLY_WHOLE,  /* bytes, len */
@@ -22,28 +33,38 @@ struct reply {
     enum reply_body kind;
     const void *bytes; /* good as long as the request is */
     size_t len;
-    int64_t length;   /* REPLY_GROWING: announced, or -1 */
-    bool until_close; /* REPLY_GROWING: the end is the connection's end */
-    bool close;       /* the connection ends after this */
-    struct str text;  /* holds `bytes` for what we say ourselves */
+    int64_t length;        /* REPLY_GROWING: announced, or -1 */
+    bool until_close;      /* REPLY_GROWING: the end is the connection's end */
+    bool close;            /* the connection ends after this */
+    bool unpacked;         /* its fields speak of a gzip body, which is sent unpacked */
+    struct object *object; /* a replay: its ready-made answer will do */
+    struct reply_cache cache;
+    struct str text; /* holds `bytes` for what we say ourselves */
 };
 
 void reply_init(struct reply *reply);
 void reply_release(struct reply *reply);
 
-/* An answer from upstream. head_only: the request was HEAD. request_id stands in where the
- * upstream sent none. */
-void reply_from_flight(struct reply *reply, struct flight *flight, bool head_only,
-                       const char *request_id);
-/* Our own error, OpenAI-shaped. under_api: in the place of an answer under /v1. */
-void reply_from_err(struct reply *reply, const struct err *err, bool under_api,
+/* An answer from upstream. head_only: the request was HEAD; unpacked: see above. request_id stands
+ * in where the upstream sent none. */
+void reply_from_flight(struct reply *reply, struct flight *flight, bool head_only, bool unpacked,
+                       const struct reply_cache *cache, const char *request_id);
+/* A replay. Its own fields are not there yet: where the object has a ready-made answer nobody
+ * needs them. */
+void reply_from_object(struct reply *reply, struct object *object, bool unpacked,
+                       const struct reply_cache *cache);
+/* Is it the same for every client, and asked for often? */
+bool reply_is_ready_made(const struct reply *reply);
+void reply_finish_object(struct reply *reply, const char *request_id);
+/* Our own error, OpenAI-shaped. cache: in the place of an answer under /v1; else NULL. */
+void reply_from_err(struct reply *reply, const struct err *err, const struct reply_cache *cache,
                     const char *request_id);
 /* Our own JSON, which is in reply->text already. */
 void reply_own_json(struct reply *reply, unsigned status, const char *request_id);
 
 /* Does a field of an upstream's answer reach the client? All do, but those that we say
  * ourselves, and CORS ones: no web page shall read this proxy's answers. */
-bool reply_passes(const struct field *h);
+bool reply_passes(const struct reply *reply, const struct field *h);
 
 /* Appends the head as HTTP/1.1 text that ends the connection, for what cannot be said through
  * libmicrohttpd. */

@@ -8,6 +8,8 @@
 #include "proxy/accesslog.h"
 #include "proxy/conn.h"
 #include "proxy/down.h"
+#include "proxy/server.h"
+#include "proxy/unpack.h"
 #include "proxy/worker.h"
 
 #define SPARES_MAX 64
@@ -47,6 +49,7 @@ struct req *req_new(struct worker *worker, struct conn *conn, const char *target
     req->conn = conn;
     req->worker = worker;
     req->step = STEP_ROUTE;
+    letter_init(&req->news, req_on_news);
     req->started_us = clock_mono_us();
     write_id(req->id, (uint64_t)worker->id_base << 32 | worker->next_id++);
     str_adds(&req->target, target);
@@ -118,7 +121,10 @@ size_t req_take(struct req *req, const char *bytes, size_t len)
     if (req->upload_full)
         return 0;
     req->body_bytes += len;
-    if (req->upload)
+    if (req->step == STEP_READ && !req->err && !req->upload &&
+        req->body_bytes > (uint64_t)req->whole_max)
+        req_pass_body_on(req);
+    if (req->upload && !req->err)
         req->upload_full = !flight_append(req->upload, bytes, len);
     else if (req->step == STEP_READ && !req->err)
         str_add(&req->whole, bytes, len);
@@ -126,13 +132,22 @@ size_t req_take(struct req *req, const char *bytes, size_t len)
     return len;
 }
 
-ssize_t req_read(struct req *req, char *buf, size_t max)
+/* The answer's bytes as they came. */
+static ssize_t read_answer(void *arg, char *buf, size_t max)
 {
+    struct req *req = arg;
     size_t len = max;
+
+    if (req->object) {
+        if (len > req->object->body_len - req->object_read)
+            len = req->object->body_len - req->object_read;
+        memcpy(buf, req->object->body + req->object_read, len);
+        req->object_read += len;
+        return len ? (ssize_t)len : REQ_READ_END;
+    }
 
     switch (body_read(&req->reader, buf, &len)) {
     case BODY_READ_BYTES:
-        req->sent += len;
         return (ssize_t)len;
     case BODY_READ_WAIT:
         return 0;
@@ -141,8 +156,30 @@ ssize_t req_read(struct req *req, char *buf, size_t max)
     case BODY_READ_BROKEN:
         break;
     }
-    req->broken = true;
     return REQ_READ_BROKEN;
+}
+
+ssize_t req_read(struct req *req, char *buf, size_t max)
+{
+    ssize_t n;
+
+    if (req->reply.unpacked && !req->unpack)
+        req->unpack = unpack_new(read_answer, req);
+    n = req->unpack ? unpack_read(req->unpack, buf, max) : read_answer(req, buf, max);
+    if (n > 0)
+        req->sent += (uint64_t)n;
+    req->broken = n == REQ_READ_BROKEN;
+    return n;
+}
+
+/* Of no use any more: the reader leaves, and nothing will be heard from it. */
+void req_leave_flight(struct req *req)
+{
+    if (!req->flight)
+        return;
+    flight_leave(req->flight, &req->reader);
+    mailbox_recall(&req->worker->mailbox, &req->news);
+    flight_unref(take(req->flight));
 }
 
 void req_finish(struct req *req, bool whole)
@@ -160,8 +197,8 @@ void req_finish(struct req *req, bool whole)
     if (req->upload)
         flight_man(req->upload, NULL);
     flight_unref(take(req->upload));
-    if (req->flight)
-        flight_leave(req->flight, &req->reader);
-    flight_unref(take(req->flight));
+    req_leave_flight(req);
+    object_unref(take(req->object));
+    unpack_free(take(req->unpack));
     recycle(req);
 }

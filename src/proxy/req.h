@@ -21,12 +21,20 @@
 #include "base/err.h"
 #include "base/fields.h"
 #include "base/list.h"
+#include "api/policy.h"
+#include "base/mailbox.h"
 #include "cache/flight.h"
+#include "cache/index.h"
 #include "proxy/reply.h"
 #include "proxy/up_head.h"
 
 struct conn;
+struct unpack;
 struct worker;
+
+/* What a body or an answer may be ahead of who takes it: then its sender has to wait. */
+#define REQ_AHEAD_HIGH ((size_t)256 * 1024)
+#define REQ_AHEAD_LOW ((size_t)64 * 1024)
 
 enum req_next {
     REQ_ON,    /* the next step, at once */
@@ -36,11 +44,16 @@ enum req_next {
     REQ_CLOSE  /* end the connection without an answer */
 };
 
+/* Why a request is passed on (RFC 9211 section 2.2). */
+enum req_fwd { FWD_MISS, FWD_STALE, FWD_REQUEST };
+
 enum step {
     STEP_ROUTE,
     STEP_ADMIT,
     STEP_READ,
+    STEP_KEY,
     STEP_LOOKUP,
+    STEP_LOAD,
     STEP_FETCH,
     STEP_WAIT,
     STEP_SEND,
@@ -70,9 +83,24 @@ struct req {
     struct str whole;      /* a short body, … */
     struct flight *upload; /* … or one that is passed on as it comes */
     bool upload_full;
+    int64_t whole_max; /* what of it is held; a longer one is passed on as it comes */
 
-    struct flight *flight; /* the answer */
+    enum policy_api api; /* POLICY_NONE: nothing is looked up or stored */
+    struct policy_asks asks;
+    struct key key;
+    char model[OBJECT_MODEL_SIZE];
+    bool loaded; /* the disk was looked at */
+    bool alone;  /* what it joined came to nothing that it may have: it fetches for itself */
+    bool wrote;  /* the GETs of its collection were dropped */
+    enum stats_cache cache;
+    enum req_fwd fwd; /* STATS_MISS: why it is fetched */
+
+    struct object *object; /* the answer, if it is there, … */
+    size_t object_read;    /* … and was unpacked so far */
+    struct flight *flight; /* … or is on its way */
     struct body_reader reader;
+    struct letter news; /* of the flight, from another worker */
+    struct unpack *unpack;
     struct err *err; /* set: it failed, or was refused */
     bool close;      /* after an error: the framing cannot be trusted, or the body is too long */
     bool broken;
@@ -94,8 +122,22 @@ enum req_next req_run(struct req *req);
 ssize_t req_read(struct req *req, char *buf, size_t max);
 void req_finish(struct req *req, bool whole); /* whole: the client has all of the answer */
 
+void req_leave_flight(struct req *req);
+
 /* req_steps.c */
 enum req_next req_step(struct req *req);
+void req_pass_body_on(struct req *req); /* it is too long to be held */
+
+/* req_cache.c: the steps that have to do with the cache */
+enum req_next req_step_key(struct req *req);
+enum req_next req_step_lookup(struct req *req);
+enum req_next req_step_load(struct req *req);
+void req_on_news(struct letter *news);
+/* The head is there, or will not come: what does a request that changes things make stale? */
+void req_note_write(struct req *req, unsigned status);
+void req_tell_cache(const struct req *req, struct reply_cache *cache);
+enum req_next req_goto(struct req *req, enum step step);
+enum req_next req_refuse(struct req *req, enum err_code code, bool close, const char *text);
 const char *req_step_name(enum step step);
 
 void req_free(struct req *req);

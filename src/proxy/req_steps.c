@@ -1,10 +1,14 @@
 /* The steps of a request: this file reads as the story of the program.
  *
- *   route ─► admit ─► read ─► lookup ─► fetch ─► wait ─► send ─► done
- *     │        │       └────► admin ───────────────────┘          ▲
- *     └────────┴───────────────────────────────► fail ────────────┘
+ *   route ─► admit ─► read ─► key ─► lookup ─► fetch ─► wait ─► send ─► done
+ *     │        │       │              │ ▲ ▲                │       ▲       ▲
+ *     │        │       │              │ │ └─ not for us ───┘       │       │
+ *     │        │       │              ├─┴─ load ─── hit ───────────┤       │
+ *     │        │       │              └──── hit ───────────────────┘       │
+ *     │        │       └─► admin ──────────────────────────────────────────┤
+ *     └────────┴─► fail ───────────────────────────────────────────────────┘
  *
- * Each step does one thing and names the next; goto_step() is the one place where it changes.
+ * Each step does one thing and names the next; req_goto() is the one place where it changes.
  */
 #include "proxy/req.h"
 
@@ -15,7 +19,6 @@
 #include "api/route.h"
 #include "api/sdk.h"
 #include "base/mem.h"
-#include "cache/index.h"
 #include "proxy/admin.h"
 #include "proxy/conn.h"
 #include "proxy/door.h"
@@ -27,14 +30,11 @@
 /* A body up to this is held, so that it can be sent again when a kept-alive connection proves
  * to be dead; a longer one is passed on as it comes. */
 #define WHOLE_MAX ((int64_t)64 * 1024)
-/* What a body or an answer may be ahead of who takes it: then its sender has to wait. */
-#define AHEAD_HIGH ((size_t)256 * 1024)
-#define AHEAD_LOW ((size_t)64 * 1024)
 /* The body of a request that is refused is read up to this, so that the client, which is still
  * sending, gets to see the answer. */
 #define SWALLOW_MAX ((int64_t)1024 * 1024)
 
-static enum req_next goto_step(struct req *req, enum step step)
+enum req_next req_goto(struct req *req, enum step step)
 {
     req->step = step;
     return REQ_ON;
@@ -43,10 +43,10 @@ static enum req_next goto_step(struct req *req, enum step step)
 static enum req_next fail(struct req *req, const struct err *err)
 {
     req->err = err_copy(err);
-    return goto_step(req, STEP_FAIL);
+    return req_goto(req, STEP_FAIL);
 }
 
-static enum req_next refuse(struct req *req, enum err_code code, bool close, const char *text)
+enum req_next req_refuse(struct req *req, enum err_code code, bool close, const char *text)
 {
     struct err err;
 
@@ -92,9 +92,10 @@ static enum req_next step_route(struct req *req)
     const char *fault = NULL;
 
     if (req->head_size > DOWN_HEAD_MAX)
-        return refuse(req, ERR_HEAD_TOO_LARGE, true,
-                      "The request's header fields are too large: at most 18 KiB and 100 fields "
-                      "are taken.");
+        return req_refuse(
+            req, ERR_HEAD_TOO_LARGE, true,
+            "The request's header fields are too large: at most 18 KiB and 100 fields "
+            "are taken.");
     if (!req->method_fits || !field_is_token(req->method, strlen(req->method)) ||
         strcmp(req->method, "CONNECT") == 0)
         fault = "The request's method is not one that can be served here.";
@@ -109,8 +110,8 @@ static enum req_next step_route(struct req *req)
         req->length != 0)
         fault = "A HEAD request with a body cannot be passed on.";
     if (fault)
-        return refuse(req, ERR_BAD_REQUEST, true, fault);
-    return goto_step(req, STEP_ADMIT);
+        return req_refuse(req, ERR_BAD_REQUEST, true, fault);
+    return req_goto(req, STEP_ADMIT);
 }
 
 static enum req_next step_admit(struct req *req)
@@ -121,12 +122,18 @@ static enum req_next step_admit(struct req *req)
     if (door_check(&req->worker->server->door, &req->fields, route == ROUTE_API, &err) < 0)
         return fail(req, &err);
     if (route == ROUTE_NONE)
-        return refuse(req, ERR_NOT_FOUND, false,
-                      "Unknown URL: this proxy serves /v1 and below, and /health.");
+        return req_refuse(
+            req, ERR_NOT_FOUND, false,
+            "Unknown URL: this proxy serves /v1 and below, /health, /stats and /cache.");
     if (route == ROUTE_API && header_wants_websocket(&req->fields))
-        return refuse(req, ERR_UPGRADE, true,
-                      "This proxy does not carry WebSockets: connect to the upstream directly.");
-    return goto_step(req, STEP_READ);
+        return req_refuse(
+            req, ERR_UPGRADE, true,
+            "This proxy does not carry WebSockets: connect to the upstream directly.");
+    if (route == ROUTE_API && req->worker->server->caching.on) {
+        req->api = policy_api_of(req->method, req->target.text, &req->fields);
+        policy_asks_of(&req->fields, &req->asks);
+    }
+    return req_goto(req, STEP_READ);
 }
 
 static void on_upload_room(void *arg)
@@ -138,49 +145,49 @@ static void on_upload_room(void *arg)
 }
 
 /* A long body becomes a flight of its own, the other way round: the client fills it and the
- * transfer reads it. */
+ * transfer reads it. What comes before the transfer has joined is kept for it. */
 static void open_upload(struct req *req)
 {
     struct flight_filler filler = {.on_room = on_upload_room, .arg = req};
     struct head head;
 
     head_init(&head);
-    req->upload = flight_new(false, AHEAD_HIGH, AHEAD_LOW);
+    req->upload = flight_new(true, REQ_AHEAD_HIGH, REQ_AHEAD_LOW);
     flight_set_head(req->upload, &head);
     flight_man(req->upload, &filler);
 }
 
+void req_pass_body_on(struct req *req)
+{
+    open_upload(req);
+    flight_append(req->upload, req->whole.text, req->whole.len);
+    str_release(&req->whole);
+    req->api = POLICY_NONE;
+    req->step = STEP_KEY;
+    down_answer_early(req->conn); /* runs the steps, soon */
+}
+
 static enum req_next step_read(struct req *req)
 {
-    if (req->length == UP_LENGTH_UNKNOWN || req->length > WHOLE_MAX) {
-        if (route_of(req->target.text) != ROUTE_API)
-            return refuse(req, ERR_BAD_REQUEST, true, "This request takes no such body.");
+    bool is_api = route_of(req->target.text) == ROUTE_API;
+
+    req->whole_max = WHOLE_MAX;
+    if (req->api != POLICY_NONE && !req->asks.no_store)
+        req->whole_max = req->worker->server->caching.max_body;
+    if (!is_api && (req->length == UP_LENGTH_UNKNOWN || req->length > WHOLE_MAX))
+        return req_refuse(req, ERR_BAD_REQUEST, true, "This request takes no such body.");
+    /* Of a body of unknown length only what may be stored is worth waiting for. */
+    if (req->length > req->whole_max ||
+        (req->length == UP_LENGTH_UNKNOWN && req->whole_max == WHOLE_MAX)) {
         open_upload(req);
-        return goto_step(req, STEP_LOOKUP);
+        req->api = POLICY_NONE;
+        return req_goto(req, STEP_KEY);
     }
-    if (!req->received && req->length > 0)
+    if (!req->received && req->length != UP_LENGTH_NONE && req->length != 0)
         return REQ_MORE;
-    return goto_step(req, route_of(req->target.text) == ROUTE_API ? STEP_LOOKUP : STEP_ADMIN);
-}
-
-static void on_flight_news(struct body_reader *reader)
-{
-    struct req *req = container_of(reader, struct req, reader);
-
-    if (req->received)
-        down_wake(req->conn);
-    else
-        down_answer_early(req->conn);
-}
-
-static enum req_next step_lookup(struct req *req)
-{
-    switch (index_lookup(&req->flight, AHEAD_HIGH, AHEAD_LOW)) {
-    case INDEX_PASS:
-        break;
-    }
-    flight_join(req->flight, &req->reader, on_flight_news);
-    return goto_step(req, STEP_FETCH);
+    if (req->length == UP_LENGTH_UNKNOWN)
+        req->length = (int64_t)req->whole.len; /* it is known now */
+    return req_goto(req, is_api ? STEP_KEY : STEP_ADMIN);
 }
 
 /* What the user set holds; else what an SDK says of itself; else the default. */
@@ -207,8 +214,12 @@ static enum req_next step_fetch(struct req *req)
                              .forwarded = {req->conn->address, req->id}};
 
     set_silence(req, &order);
+    order.finish = req->worker->server->caching.finish;
+    /* One entry serves every client: it is kept in a form that all can be given. */
+    if (req->api != POLICY_NONE && fields_get(&req->fields, "accept-encoding"))
+        order.encodings = header_accepts_gzip(&req->fields) ? "gzip" : "identity";
     up_start(&req->worker->up, &req->conn->lane->pool, &order, req->flight);
-    return goto_step(req, STEP_WAIT);
+    return req_goto(req, STEP_WAIT);
 }
 
 static enum req_next step_wait(struct req *req)
@@ -223,16 +234,42 @@ static enum req_next step_wait(struct req *req)
     case FLIGHT_WAITING:
         return REQ_PARK;
     case FLIGHT_GROWING:
-        return goto_step(req, STEP_SEND);
+        req_note_write(req, req->flight->head.status);
+        return req_goto(req, STEP_SEND);
     case FLIGHT_FAILED:
-        return fail(req, req->flight->err);
+        req_note_write(req, 0);
+        if (req->cache != STATS_JOIN)
+            return fail(req, req->flight->err);
+        break;
+    case FLIGHT_NOT_YOURS:
+        break;
     }
-    abort();
+    req_leave_flight(req);
+    req->alone = true;
+    return req_goto(req, STEP_LOOKUP);
+}
+
+/* Of what may be shared a client gets the form that it takes. */
+static bool must_unpack(const struct req *req, const struct fields *answer)
+{
+    const char *encoding = NULL;
+
+    if (req->api != POLICY_NONE)
+        encoding = fields_get(answer, "content-encoding");
+    return encoding && (str_is_nocase(encoding, "gzip") || str_is_nocase(encoding, "x-gzip")) &&
+           !header_accepts_gzip(&req->fields);
 }
 
 static enum req_next step_send(struct req *req)
 {
-    reply_from_flight(&req->reply, req->flight, strcmp(req->method, "HEAD") == 0, req->id);
+    struct reply_cache cache;
+
+    req_tell_cache(req, &cache);
+    if (req->object)
+        reply_from_object(&req->reply, req->object, must_unpack(req, &req->object->fields), &cache);
+    else
+        reply_from_flight(&req->reply, req->flight, strcmp(req->method, "HEAD") == 0,
+                          must_unpack(req, &req->flight->head.fields), &cache, req->id);
     if (req->reply.kind == REPLY_GROWING)
         fields_wipe(&req->fields); /* a stream may be open for long, and these hold a key */
     req->step = STEP_DONE;
@@ -252,13 +289,16 @@ static enum req_next step_admin(struct req *req)
 
 static enum req_next step_fail(struct req *req)
 {
+    struct reply_cache cache;
     bool body_to_come = !req->received && req->length != UP_LENGTH_NONE && req->length != 0;
 
     if (body_to_come && (req->length == UP_LENGTH_UNKNOWN || req->length > SWALLOW_MAX))
         req->close = true;
     if (body_to_come && !req->close)
         return REQ_MORE;
-    reply_from_err(&req->reply, req->err, route_of(req->target.text) == ROUTE_API, req->id);
+    req_tell_cache(req, &cache);
+    reply_from_err(&req->reply, req->err, route_of(req->target.text) == ROUTE_API ? &cache : NULL,
+                   req->id);
     req->reply.close = req->close;
     req->step = STEP_DONE;
     return REQ_REPLY;
@@ -274,11 +314,12 @@ static const struct {
     const char *name;
     enum req_next (*run)(struct req *);
 } steps[] = {
-    [STEP_ROUTE] = {"route", step_route}, [STEP_ADMIT] = {"admit", step_admit},
-    [STEP_READ] = {"read", step_read},    [STEP_LOOKUP] = {"lookup", step_lookup},
-    [STEP_FETCH] = {"fetch", step_fetch}, [STEP_WAIT] = {"wait", step_wait},
-    [STEP_SEND] = {"send", step_send},    [STEP_ADMIN] = {"admin", step_admin},
-    [STEP_FAIL] = {"fail", step_fail},    [STEP_DONE] = {"done", step_done},
+    [STEP_ROUTE] = {"route", step_route},        [STEP_ADMIT] = {"admit", step_admit},
+    [STEP_READ] = {"read", step_read},           [STEP_KEY] = {"key", req_step_key},
+    [STEP_LOOKUP] = {"lookup", req_step_lookup}, [STEP_LOAD] = {"load", req_step_load},
+    [STEP_FETCH] = {"fetch", step_fetch},        [STEP_WAIT] = {"wait", step_wait},
+    [STEP_SEND] = {"send", step_send},           [STEP_ADMIN] = {"admin", step_admin},
+    [STEP_FAIL] = {"fail", step_fail},           [STEP_DONE] = {"done", step_done},
 };
 
 const char *req_step_name(enum step step)

@@ -198,6 +198,7 @@ int server_open(struct server *server, const struct conf *conf, struct log *log,
         server_close(server);
         return -1;
     }
+    caching_open(&server->caching, conf, server->endpoint.label, log);
     server->admin = admin_new();
     return 0;
 }
@@ -221,8 +222,11 @@ void server_close(struct server *server)
     for (unsigned i = 0; i < server->started_workers; i++)
         worker_join(&server->workers[i]);
     for (unsigned i = 0; i < server->started_workers; i++)
+        worker_hang_up(&server->workers[i]);
+    for (unsigned i = 0; i < server->started_workers; i++)
         worker_release(&server->workers[i]);
     free(server->workers);
+    caching_close(&server->caching);
     for (unsigned i = 0; i < server->listen_count; i++)
         close(server->listen_fds[i]);
     admin_free(server->admin);

@@ -8,6 +8,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "conf/conf.h"
+#include "proxy/caching.h"
 #include "proxy/door.h"
 #include "proxy/endpoint.h"
 #include "proxy/worker.h"
@@ -18,6 +19,7 @@ struct server {
     struct log *log; /* the caller's */
     struct endpoint endpoint;
     struct door door;
+    struct caching caching;
     int listen_fds[LISTENERS_MAX];
     unsigned listen_count;
     unsigned port;

@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "proxy/header.h"
 #include "proxy/up_answer.h"
+#include "proxy/up_deadline.h"
 #include "proxy/up_explain.h"
 
 #define SPARES_MAX 64
@@ -29,9 +30,10 @@ struct up {
     struct flight *growing; /* … or grows */
     struct body_reader upload;
     bool send_paused, recv_paused, send_again, dropping;
-    uint64_t started_ms, heard_ms; /* heard: the upstream took or gave something */
-    int64_t silence_ms, body_silence_ms;
-    bool idempotent;
+    struct up_deadline deadline;
+    int64_t body_silence_ms; /* once the head is there */
+    bool idempotent, finish;
+    bool whole_anyway; /* nobody waited for the end, but all had come */
     unsigned tries;
     struct up_answer answer;
     struct err *err; /* set: the reason for which we ended it */
@@ -46,7 +48,7 @@ static void finish(struct up *up, CURLcode code);
 
 static void heard(struct up *up)
 {
-    up->heard_ms = up->home->loop->now_ms;
+    up->deadline.heard_ms = up->home->loop->now_ms;
 }
 
 /* A proxy that gets requests in absolute form answers for itself when it wants a password; that
@@ -81,7 +83,7 @@ static size_t on_header(char *line, size_t one, size_t len, void *arg)
             len = 0;
         } else {
             flight_set_head(up->flight, &head);
-            up->silence_ms = up->body_silence_ms;
+            up->deadline.silence_ms = up->body_silence_ms;
             /* An error ends the sending, but curl does not see the end while that is paused. */
             up->send_again = up->send_paused;
             if (up->send_again)
@@ -193,7 +195,7 @@ void up_todo(struct list *node)
     bool resume = false;
     struct err err;
 
-    if (says & LETTER_ABANDONED) {
+    if ((says & LETTER_ABANDONED) && !up->finish && flight_give_up(up->flight, &up->whole_anyway)) {
         err_set(&err, ERR_UP_BROKEN, "The client left.");
         up->err = err_copy(&err);
         finish(up, CURLE_ABORTED_BY_CALLBACK);
@@ -216,38 +218,25 @@ void up_todo(struct list *node)
 
 /* --- deadlines ------------------------------------------------------------------------ */
 
-static uint64_t next_deadline(const struct up *up)
+static void set_timer(struct up *up)
 {
-    uint64_t at = UINT64_MAX;
-    int64_t total = up->home->endpoint->total_ms;
+    uint64_t at = up_deadline_next(&up->deadline);
 
-    if (total > 0)
-        at = up->started_ms + (uint64_t)total;
-    if (up->silence_ms > 0 && up->heard_ms + (uint64_t)up->silence_ms < at)
-        at = up->heard_ms + (uint64_t)up->silence_ms;
-    return at;
+    if (at != UINT64_MAX)
+        timer_set(&up->home->loop->timers, &up->timer, at);
 }
 
 static void on_deadline(struct timer *timer)
 {
     struct up *up = container_of(timer, struct up, timer);
-    uint64_t now = up->home->loop->now_ms, at;
     struct err err;
-    int64_t total;
 
     if (up->send_paused || up->recv_paused)
         heard(up); /* it is our side that waits */
-    at = next_deadline(up);
-    if (at > now) {
-        if (at != UINT64_MAX)
-            timer_set(&up->home->loop->timers, timer, at);
+    if (!up_deadline_is_over(&up->deadline, up->home->loop->now_ms, &err)) {
+        set_timer(up);
         return;
     }
-    total = up->home->endpoint->total_ms;
-    if (total > 0 && now - up->started_ms >= (uint64_t)total)
-        up_explain_slow(&err, total);
-    else
-        up_explain_silent(&err, up->silence_ms);
     up->err = err_copy(&err);
     finish(up, CURLE_OPERATION_TIMEDOUT);
 }
@@ -323,12 +312,10 @@ static void set_body(struct up *up, const struct up_order *order)
 
 static struct up *take_spare(struct up_home *home)
 {
-    struct list *node = list_pop(&home->spare);
-
-    if (!node)
+    if (list_empty(&home->spare))
         return up_new(home);
     home->spares--;
-    return container_of(node, struct up, node);
+    return container_of(list_pop(&home->spare), struct up, node);
 }
 
 void up_start(struct up_home *home, struct up_pool *pool, const struct up_order *order,
@@ -337,15 +324,18 @@ void up_start(struct up_home *home, struct up_pool *pool, const struct up_order 
     struct up *up = take_spare(home);
     struct flight_filler filler = {
         .on_room = on_flight_room, .on_abandoned = on_flight_abandoned, .arg = up};
-    uint64_t deadline;
 
     up->pool = pool;
     up->flight = flight_ref(flight);
     up->send_paused = up->recv_paused = up->send_again = up->dropping = false;
     up->curl_says[0] = '\0';
-    up->started_ms = up->heard_ms = home->loop->now_ms;
-    up->silence_ms = order->head_silence_ms;
+    up->deadline = (struct up_deadline){.started_ms = home->loop->now_ms,
+                                        .heard_ms = home->loop->now_ms,
+                                        .silence_ms = order->head_silence_ms,
+                                        .total_ms = home->endpoint->total_ms};
     up->body_silence_ms = order->body_silence_ms;
+    up->finish = order->finish;
+    up->whole_anyway = false;
     up->idempotent = header_method_is_idempotent(order->method);
     up->tries = 0;
     if (order->whole) {
@@ -354,19 +344,18 @@ void up_start(struct up_home *home, struct up_pool *pool, const struct up_order 
     }
     up_pool_set_target(up->easy, home->endpoint, order->target);
     set_body(up, order);
-    up_head_write(&up->lines, order->fields, order->length,
+    up_head_write(&up->lines, order->fields, order->length, order->encodings,
                   home->endpoint->forwarded ? &order->forwarded : NULL);
     curl_easy_setopt(up->easy, CURLOPT_HTTPHEADER, up_lines_list(&up->list, &up->lines));
     if (order->growing) {
         bool joined = flight_join(order->growing, &up->upload, on_upload_more);
         assert(joined); /* nobody reads an upload before its transfer */
         (void)joined;
+        body_stop_keeping(&order->growing->body);
         up->growing = flight_ref(order->growing);
     }
     flight_man(flight, &filler);
-    deadline = next_deadline(up);
-    if (deadline != UINT64_MAX)
-        timer_set(&home->loop->timers, &up->timer, deadline);
+    set_timer(up);
     list_append(&pool->active, &up->node);
     if (up_pool_add(pool, up->easy) != 0) {
         struct err err;
@@ -469,7 +458,7 @@ static void finish(struct up *up, CURLcode code)
         flight_leave(up->growing, &up->upload);
     flight_unref(take(up->growing));
     up->flight = NULL;
-    if (!err)
+    if (!err || up->whole_anyway)
         flight_complete(flight);
     else if (up->answer.done)
         flight_break(flight, err);
@@ -477,6 +466,18 @@ static void finish(struct up *up, CURLcode code)
         flight_fail(flight, err);
     flight_unref(flight);
     recycle(up);
+}
+
+void up_cancel_all(struct up_pool *pool)
+{
+    while (!list_empty(&pool->active)) {
+        struct up *up = container_of(pool->active.next, struct up, node);
+        struct err err;
+
+        err_set(&err, ERR_UP_BROKEN, "The proxy is stopping.");
+        up->err = err_copy(&err);
+        finish(up, CURLE_ABORTED_BY_CALLBACK);
+    }
 }
 
 /* --- a worker's transfers ------------------------------------------------------------- */

@@ -30,6 +30,8 @@ struct up_order {
     int64_t length;              /* of the body, or UP_LENGTH_… */
     struct str *whole;           /* the body in one piece, whose contents are taken, … */
     struct flight *growing;      /* … or as it grows, from this thread; a reference is added */
+    const char *encodings;       /* what is accepted in the client's stead, or NULL */
+    bool finish;                 /* go on when the last reader has left */
     int64_t head_silence_ms;     /* longest silence before the answer's head, 0: for ever */
     int64_t body_silence_ms;     /* and after it */
     struct up_forwarded forwarded;
@@ -53,5 +55,8 @@ void up_home_release(struct up_home *home); /* after its pools */
  * goes wrong becomes the flight's failure. */
 void up_start(struct up_home *home, struct up_pool *pool, const struct up_order *order,
               struct flight *flight);
+
+/* Ends the transfers that are left (--on-disconnect finish), before the pool is released. */
+void up_cancel_all(struct up_pool *pool);
 
 #endif

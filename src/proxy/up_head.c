@@ -9,6 +9,11 @@ static bool is_curls_own(const struct field *h)
            str_same_nocase(h->name, h->name_len, "expect", 6);
 }
 
+static bool is_accept_encoding(const struct field *h)
+{
+    return str_same_nocase(h->name, h->name_len, "accept-encoding", 15);
+}
+
 static bool is_forwarded_for(const struct field *h)
 {
     return str_same_nocase(h->name, h->name_len, "x-forwarded-for", 15);
@@ -55,15 +60,21 @@ static void add_forwarded(struct str *lines, const struct fields *request,
 }
 
 void up_head_write(struct str *lines, const struct fields *request, int64_t length,
-                   const struct up_forwarded *forwarded)
+                   const char *encodings, const struct up_forwarded *forwarded)
 {
     struct header_hops hops = header_hops_of(request);
-    bool accept = false, type = false;
+    bool accept = false, type = false, offered = false;
 
     fields_each(h, request) {
         if (is_curls_own(&h) || (forwarded && is_forwarded_for(&h)) ||
             !header_is_end_to_end(&hops, &h))
             continue;
+        if (encodings && is_accept_encoding(&h)) {
+            if (!offered)
+                add(lines, h.name, h.name_len, encodings, strlen(encodings));
+            offered = true;
+            continue;
+        }
         accept |= str_same_nocase(h.name, h.name_len, "accept", 6);
         type |= str_same_nocase(h.name, h.name_len, "content-type", 12);
         add(lines, h.name, h.name_len, h.value, h.value_len);

@@ -7,9 +7,12 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "api/key.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "cache/memo.h"
+#include "cache/store.h"
 #include "proxy/req.h"
 #include "proxy/server.h"
 
@@ -187,6 +190,16 @@ static void on_mailbox(struct watch *w, uint32_t events)
     mailbox_open(&container_of(w, struct worker, mailbox_watch)->mailbox);
 }
 
+/* Those in the middle of an exchange close after it: req.c sees to that. */
+static void close_idle(struct down *down)
+{
+    list_each(node, &down->conns) {
+        struct conn *conn = container_of(node, struct conn, node);
+        if (!conn->begun)
+            conn_throw_out(conn);
+    }
+}
+
 static void on_drain(struct letter *letter)
 {
     struct worker *worker = container_of(letter, struct worker, drain_letter);
@@ -194,7 +207,7 @@ static void on_drain(struct letter *letter)
     worker->draining = true;
     set_listening(worker, false);
     for (unsigned i = 0; i < worker->lane_count; i++)
-        down_close_idle(&worker->lanes[i]->down);
+        close_idle(&worker->lanes[i]->down);
 }
 
 static void on_stop(struct letter *letter)
@@ -202,10 +215,18 @@ static void on_stop(struct letter *letter)
     container_of(letter, struct worker, stop_letter)->stopping = true;
 }
 
+static _Thread_local const struct worker *here;
+
+bool worker_is_here(const struct worker *worker)
+{
+    return worker == here;
+}
+
 static void *run(void *arg)
 {
     struct worker *worker = arg;
 
+    here = worker;
     while (!worker->stopping) {
         loop_turn(&worker->loop, list_empty(&worker->due) ? -1 : 0);
         run_due_lanes(worker);
@@ -231,6 +252,8 @@ int worker_init(struct worker *worker, struct server *server, struct err *err)
     if (loop_watch(&worker->loop, &worker->mailbox_watch, worker->mailbox.fd, EPOLLIN, on_mailbox,
                    err) < 0)
         return -1;
+    if (server->caching.on)
+        worker->keyer = keyer_new(&server->caching.rules, memo_secret(server->caching.memo));
     up_home_init(&worker->up, &worker->loop, &worker->mailbox, &server->endpoint);
     for (unsigned i = 0; i < server->listen_count; i++) {
         worker->listeners[i].watch.fd = -1;
@@ -263,17 +286,24 @@ void worker_join(struct worker *worker)
     pthread_join(worker->thread, NULL);
 }
 
+void worker_hang_up(struct worker *worker)
+{
+    here = worker; /* its letters are opened on this thread now */
+    set_listening(worker, false);
+    for (unsigned i = 0; i < worker->lane_count; i++)
+        down_release(&worker->lanes[i]->down);
+    here = NULL;
+}
+
 void worker_release(struct worker *worker)
 {
     struct list *node;
 
-    set_listening(worker, false);
-    for (unsigned i = 0; i < worker->lane_count; i++)
-        down_release(&worker->lanes[i]->down);
     /* The clients' ends have abandoned the transfers; their letters are in the box. */
     mailbox_open(&worker->mailbox);
     for (unsigned i = 0; i < worker->lane_count; i++) {
         up_pool_run(&worker->lanes[i]->pool);
+        up_cancel_all(&worker->lanes[i]->pool);
         up_pool_release(&worker->lanes[i]->pool);
         free(worker->lanes[i]);
     }
@@ -281,6 +311,8 @@ void worker_release(struct worker *worker)
     up_home_release(&worker->up);
     while ((node = list_pop(&worker->spare_reqs)))
         req_free(container_of(node, struct req, node));
+    keyer_free(worker->keyer);
+    store_reader_free(worker->store_reader);
     str_release(&worker->log_line);
     mailbox_release(&worker->mailbox);
     loop_release(&worker->loop);

@@ -20,12 +20,15 @@
 #include "base/mailbox.h"
 #include "base/str.h"
 #include "proxy/down.h"
+#include "proxy/stats.h"
 #include "proxy/up.h"
 
 #define LANE_CONNS 64U
 #define LISTENERS_MAX 16
 
+struct keyer;
 struct server;
+struct store_reader;
 struct worker;
 
 struct lane {
@@ -33,12 +36,6 @@ struct lane {
     struct list due; /* in worker->due: down or pool wants to run */
     struct down down;
     struct up_pool pool;
-};
-
-struct worker_stats { /* written by the worker, read by anyone */
-    atomic_ulong requests;
-    atomic_ulong connections;
-    atomic_ulong in_flight;
 };
 
 struct listener {
@@ -62,7 +59,9 @@ struct worker {
     struct list due;
     struct up_home up;
     bool draining, stopping;
-    struct worker_stats stats;
+    struct stats stats;
+    struct keyer *keyer;
+    struct store_reader *store_reader; /* NULL: not needed so far */
     struct list spare_reqs;
     unsigned spare_req_count;
     uint32_t id_base, next_id;
@@ -80,7 +79,13 @@ int worker_start(struct worker *worker, struct err *err);
 void worker_drain(struct worker *worker);
 void worker_stop(struct worker *worker);
 void worker_join(struct worker *worker);
-void worker_release(struct worker *worker); /* after worker_join(), or if never started */
+/* After worker_join(), or if never started: first all hang up on their clients, who may read what
+ * another worker fetches, then all are released. */
+void worker_hang_up(struct worker *worker);
+void worker_release(struct worker *worker);
+
+/* Is this its thread? */
+bool worker_is_here(const struct worker *worker);
 
 /* The wall clock for logs, made at most once a second. The worker's thread. */
 const char *worker_hms(struct worker *worker);

@@ -75,3 +75,9 @@ stat_is() {
         return 1
     }
 }
+
+# fresh: a word that no request has had yet. In a query it makes a request one of which nothing is in the cache; a
+# script (X-Script) does not, as headers like that one are no part of the cache key.
+fresh() {
+    echo "$EPOCHREALTIME$RANDOM"
+}

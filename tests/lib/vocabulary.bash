@@ -30,6 +30,8 @@ source "$vocabulary_dir/process.bash"
 source "$vocabulary_dir/upstream.bash"
 # shellcheck source=tests/lib/proxy.bash
 source "$vocabulary_dir/proxy.bash"
+# shellcheck source=tests/lib/cache.bash
+source "$vocabulary_dir/cache.bash"
 # shellcheck source=tests/lib/daemons.bash
 source "$vocabulary_dir/daemons.bash"
 

@@ -201,28 +201,142 @@ TEST("exactly high bytes behind is not more than high")
     body_release(&body);
 }
 
-TEST("the slowest reader sets the pace, and its leaving is room")
+TEST("of a body that does not keep the slowest reader sets the pace, and its leaving is room")
 {
-    for (int keep = 0; keep < 2; keep++) {
-        struct body_reader fast, slow;
-        struct body body;
+    struct body_reader fast, slow;
+    struct body body;
 
-        start(&body, keep, 100, 40);
-        body_join(&body, &fast, on_notify);
-        body_join(&body, &slow, on_notify);
-        CHECK(!append_at(&body, 0, 150));
-        CHECK_INT(take_some(&fast, 150), 150);
-        CHECK_INT(had_room, 0);
-        CHECK_INT(body_unread(&body), 150);
-        body_leave(&slow); /* in mid-stream, with nothing read */
-        CHECK_INT(had_room, 1);
-        CHECK_INT(body_unread(&body), 0);
-        CHECK(append_at(&body, 150, 10));
-        CHECK_INT(take_some(&fast, 100), 10);
-        body_leave(&fast);
-        CHECK_INT(body_unread(&body), 0);
-        body_release(&body);
+    start(&body, false, 100, 40);
+    body_join(&body, &fast, on_notify);
+    body_join(&body, &slow, on_notify);
+    CHECK(!append_at(&body, 0, 150));
+    CHECK_INT(take_some(&fast, 150), 150);
+    CHECK_INT(had_room, 0);
+    CHECK_INT(body_unread(&body), 150);
+    body_leave(&slow); /* in mid-stream, with nothing read */
+    CHECK_INT(had_room, 1);
+    CHECK_INT(body_unread(&body), 0);
+    CHECK(append_at(&body, 150, 10));
+    CHECK_INT(take_some(&fast, 100), 10);
+    body_leave(&fast);
+    CHECK_INT(body_unread(&body), 0);
+    body_release(&body);
+}
+
+TEST("of a body that keeps the fastest reader sets the pace: a slow one holds up nobody")
+{
+    struct body_reader fast, slow, late;
+    struct body body;
+
+    start(&body, true, 100, 40);
+    body_join(&body, &fast, on_notify);
+    body_join(&body, &slow, on_notify);
+    CHECK(!append_at(&body, 0, 150));
+    CHECK_INT(take_some(&slow, 100), 100); /* 50 behind is not within low */
+    CHECK_INT(had_room, 0);
+    CHECK_INT(take_some(&fast, 150), 150); /* it is the fastest now */
+    CHECK_INT(had_room, 1);
+    CHECK_INT(body_unread(&body), 0);
+    CHECK(append_at(&body, 150, 90)); /* the slow one is 140 behind */
+    CHECK(body_join(&body, &late, on_notify));
+    CHECK_INT(body_unread(&body), 90);
+    CHECK_INT(take_some(&late, 1000), 240); /* and misses nothing */
+    CHECK_INT(take_some(&slow, 1000), 140);
+    body_leave(&late);
+    body_leave(&fast);
+    body_leave(&slow);
+    body_release(&body);
+}
+
+TEST("when the fastest reader leaves, the next one sets the pace, and nothing stands still")
+{
+    struct body_reader fast, slow;
+    struct body body;
+
+    start(&body, true, 100, 40);
+    body_join(&body, &fast, on_notify);
+    body_join(&body, &slow, on_notify);
+    append_at(&body, 0, 90);
+    take_some(&fast, 90);
+    CHECK(append_at(&body, 90, 90)); /* the slow one is 180 behind */
+    body_leave(&fast);
+    CHECK_INT(body_unread(&body), 180);
+    CHECK(!append_at(&body, 180, 1));
+    CHECK_INT(take_some(&slow, 140), 140);
+    CHECK_INT(had_room, 0);
+    CHECK_INT(take_some(&slow, 1), 1); /* 40 */
+    CHECK_INT(had_room, 1);
+    body_leave(&slow);
+    body_release(&body);
+}
+
+TEST("a body that stops keeping lets go of what all have read, and waits for the slowest again")
+{
+    struct body_reader fast, slow, late;
+    struct body body;
+
+    start(&body, true, 100, 40);
+    body_join(&body, &fast, on_notify);
+    body_join(&body, &slow, on_notify);
+    append_at(&body, 0, 60);
+    append_at(&body, 60, 2000); /* a piece of its own */
+    take_some(&fast, 2060);
+    take_some(&slow, 100);
+    CHECK_INT(held(&body), 2060);
+    CHECK_INT(had_room, 1);
+    body_stop_keeping(&body);
+    CHECK(held(&body) <= 2000);
+    CHECK_INT(body_unread(&body), 1960);
+    CHECK(!body_join(&body, &late, on_notify));
+    CHECK(!append_at(&body, 2060, 1));
+    CHECK_INT(take_some(&slow, 1920), 1920);
+    CHECK_INT(had_room, 1);
+    CHECK_INT(take_some(&slow, 1), 1); /* 40 */
+    CHECK_INT(had_room, 2);
+    body_leave(&slow);
+    body_leave(&fast);
+    body_release(&body);
+}
+
+TEST("a body that stops keeping may have no reader at all")
+{
+    struct body body;
+
+    start(&body, true, 100, 40);
+    append_at(&body, 0, 500);
+    body_stop_keeping(&body);
+    CHECK_INT(held(&body), 0);
+    append_at(&body, 500, 500);
+    CHECK_INT(held(&body), 0);
+    CHECK_INT(body_size(&body), 1000);
+    body_release(&body);
+}
+
+TEST("a copy is all of the body, however many pieces it has, or nothing")
+{
+    unsigned char out[5000];
+    struct body_reader r;
+    struct body body;
+    size_t len = 0;
+
+    start(&body, true, 100000, 500);
+    CHECK(body_copy(&body, out)); /* of nothing */
+    for (unsigned i = 1; i < 90; i++) {
+        append_at(&body, len, i);
+        len += i;
     }
+    CHECK(body.first_ != body.last_);
+    CHECK_INT(body_size(&body), len);
+    CHECK(body_copy(&body, out));
+    for (size_t i = 0; i < len; i++)
+        if (!CHECK_INT(out[i], byte_at(i)))
+            break;
+    body_join(&body, &r, on_notify);
+    take_some(&r, sizeof(out));
+    body_stop_keeping(&body);
+    CHECK(!body_copy(&body, out)); /* its first bytes are gone */
+    body_leave(&r);
+    body_release(&body);
 }
 
 TEST("the last reader's leaving is room too, and once only")

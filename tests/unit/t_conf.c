@@ -120,7 +120,10 @@ static const char *sample(enum conf_type type, unsigned place)
     static const char *const list[] = {"a", "b", "c", "d"}, *const port[] = {"1", "2", "3", "4"},
                              *const onoff[] = {"off", "on", "no", "yes"},
                              *const url[] = {"http://a", "http://b", "http://c", "http://d"},
-                             *const duration[] = {"1s", "2s", "3s", "4s"};
+                             *const duration[] = {"1s", "2s", "3s", "4s"},
+                             *const ttl[] = {"0", "90s", "7d", "forever"},
+                             *const size[] = {"0", "100", "64M", "1.5G"},
+                             *const disconnect[] = {"cancel", "finish", "cancel", "finish"};
 
     switch (type) {
     case CONF_LIST:
@@ -136,6 +139,12 @@ static const char *sample(enum conf_type type, unsigned place)
         return url[place];
     case CONF_DURATION:
         return duration[place];
+    case CONF_TTL:
+        return ttl[place];
+    case CONF_SIZE:
+        return size[place];
+    case CONF_DISCONNECT:
+        return disconnect[place];
     default:
         return NULL;
     }
@@ -221,6 +230,14 @@ TEST("without any setting the promised defaults hold")
     CHECK_INT(conf_number(&w.conf, OPT_TOTAL_TIMEOUT), 0);
     CHECK_INT(conf_number(&w.conf, OPT_FORWARDED), 0);
     CHECK_INT(conf_number(&w.conf, OPT_ALLOW_REMOTE), 0);
+    CHECK_INT(conf_number(&w.conf, OPT_CACHE_TTL), 300000);
+    CHECK_INT(conf_number(&w.conf, OPT_MAX_CACHE_SIZE), INT64_C(100) << 20);
+    CHECK_INT(conf_number(&w.conf, OPT_MEMORY_CACHE), INT64_C(64) << 20);
+    CHECK_INT(conf_number(&w.conf, OPT_MAX_BODY), INT64_C(32) << 20);
+    CHECK_STR(conf_text(&w.conf, OPT_CACHE_DIR), "");
+    CHECK_INT(conf_number(&w.conf, OPT_SHARE_CACHE), 0);
+    CHECK_STR(conf_text(&w.conf, OPT_KEY_IGNORE), "");
+    CHECK_INT(conf_number(&w.conf, OPT_ON_DISCONNECT), 0);
     for (int i = 0; i < OPT_COUNT; i++)
         CHECK(!conf_is_set(&w.conf, (enum conf_option)i));
     END_WORLD(w, kept);
@@ -414,6 +431,52 @@ TEST("the file stands where the XDG specification says")
     unsetenv("XDG_CONFIG_HOME");
 }
 
+/* The folder of the cache for these; NULL: not set. */
+static void check_cache_folder(const char *given, const char *xdg, const char *home,
+                               const char *expected)
+{
+    mem_auto char *folder = NULL;
+    WITH_WORLD(w);
+
+    if (given)
+        setenv("GOPROXYAI_CACHE_DIR", given, 1);
+    if (xdg)
+        setenv("XDG_CACHE_HOME", xdg, 1);
+    else
+        unsetenv("XDG_CACHE_HOME");
+    if (home)
+        setenv("HOME", home, 1);
+    else
+        unsetenv("HOME");
+    KEEP_ARGV(w, kept);
+    if (CHECK_INT(world_load(&w, CONF_SERVE, NULL), 0)) {
+        folder = conf_cache_folder(&w.conf);
+        CHECK_STR(folder, expected);
+    }
+    END_WORLD(w, kept);
+}
+
+TEST("answers are kept where --cache-dir says, else where the XDG specification does")
+{
+    mem_auto char *home = getenv("HOME") ? mem_strdup(getenv("HOME")) : NULL;
+    mem_auto char *xdg = getenv("XDG_CACHE_HOME") ? mem_strdup(getenv("XDG_CACHE_HOME")) : NULL;
+
+    check_cache_folder("/c", "/x", "/h", "/c"); /* the folder itself: nothing is added */
+    check_cache_folder("c", "/x", "/h", "c");
+    check_cache_folder(NULL, "/x", "/h", "/x/goproxyai");
+    check_cache_folder(NULL, NULL, "/h", "/h/.cache/goproxyai");
+    check_cache_folder(NULL, "", "/h", "/h/.cache/goproxyai");
+    check_cache_folder(NULL, "relative", "/h", "/h/.cache/goproxyai");
+    check_cache_folder(NULL, NULL, NULL, NULL);
+    check_cache_folder("/c", NULL, NULL, "/c");
+    if (home)
+        setenv("HOME", home, 1);
+    if (xdg)
+        setenv("XDG_CACHE_HOME", xdg, 1);
+    else
+        unsetenv("XDG_CACHE_HOME");
+}
+
 /* ---- flags ---- */
 
 TEST("a flag takes its value from after '=' or from the next word")
@@ -498,7 +561,7 @@ TEST("words that are no flags come to the front in order, and all after -- are w
 {
     WITH_WORLD(w);
     bool json = false;
-    const struct conf_switch own[] = {{"json", &json}, {NULL, NULL}};
+    const struct conf_switch own[] = {{"json", &json, NULL}, {NULL, NULL, NULL}};
 
     world_flag(&w, "first");
     world_flag(&w, "--port");
@@ -524,7 +587,7 @@ TEST("a command knows its own flags and those in its scope, and no others")
 {
     WITH_WORLD(w);
     bool json = false;
-    const struct conf_switch own[] = {{"json", &json}, {NULL, NULL}};
+    const struct conf_switch own[] = {{"json", &json, NULL}, {NULL, NULL, NULL}};
 
     world_file(&w, "upstream = http://other\n"); /* the file speaks for all commands */
     world_flag(&w, "--json");
@@ -546,7 +609,8 @@ TEST("a command knows its own flags and those in its scope, and no others")
 TEST("a command's own flag is the whole word, and set only if it was given")
 {
     bool json = false, watch = false;
-    const struct conf_switch own[] = {{"json", &json}, {"watch", &watch}, {NULL, NULL}};
+    const struct conf_switch own[] = {
+        {"json", &json, NULL}, {"watch", &watch, NULL}, {NULL, NULL, NULL}};
     WITH_WORLD(w);
 
     world_flag(&w, "--watch");
@@ -824,6 +888,82 @@ TEST("ports, counts and switches take what they say and nothing else")
     check_type(CONF_PATH, "/x y", 0);
     check_type(CONF_DURATION, "2s", 2000);
     check_type(CONF_DURATION, "x", -1);
+}
+
+TEST("a size is a number of MB, or of what its unit says; 1024 each")
+{
+    static const struct {
+        const char *text;
+        int64_t bytes;
+    } cases[] = {
+        {"0", 0},
+        {"100", INT64_C(100) << 20},
+        {"1.5", 3 << 19},
+        {"512k", 512 << 10},
+        {"512K", 512 << 10},
+        {"64M", 64 << 20},
+        {"64m", 64 << 20},
+        {"2G", INT64_C(2) << 30},
+        {"1.5G", INT64_C(3) << 29},
+        {"1T", INT64_C(1) << 40},
+        {"1MB", 1 << 20},
+        {"1MiB", 1 << 20},
+        {"1mib", 1 << 20},
+        {"0k", 0},
+        {"0.0001k", 1}, /* what was meant as a size does not become "none" */
+        {"1024T", INT64_C(1) << 50},
+        {"1025T", -1},
+        {"99999999999999999999", -1},
+        {"", -1},
+        {"M", -1},
+        {"-1", -1},
+        {"+1", -1},
+        {" 1", -1},
+        {"1 ", -1},
+        {"1 M", -1},
+        {"1b", -1},
+        {"1P", -1},
+        {"1Mi", -1},
+        {"1MM", -1},
+        {"1M2k", -1},
+        {"1,5", -1},
+        {"0x10", -1},
+        {"1e3", -1},
+        {"inf", -1},
+        {"nan", -1},
+        {"off", -1},
+    };
+
+    for (size_t i = 0; i < countof(cases); i++) {
+        unit_row(cases[i].text);
+        CHECK_INT(conf_size_bytes(cases[i].text), cases[i].bytes);
+        unit_row(NULL);
+        check_type(CONF_SIZE, cases[i].text, cases[i].bytes);
+    }
+}
+
+TEST("the time for which an answer is good is a duration, or forever")
+{
+    check_type(CONF_TTL, "5m", 300000);
+    check_type(CONF_TTL, "7d", 604800000);
+    check_type(CONF_TTL, "90", 90000);
+    check_type(CONF_TTL, "0", 0);
+    check_type(CONF_TTL, "off", 0);
+    check_type(CONF_TTL, "forever", INT64_MAX);
+    check_type(CONF_TTL, "Forever", -1);
+    check_type(CONF_TTL, "forever1", -1);
+    check_type(CONF_TTL, "-1s", -1);
+    check_type(CONF_TTL, "", -1);
+    check_type(CONF_DURATION, "forever", -1); /* a time limit is not */
+}
+
+TEST("what becomes of a call that nobody waits for is cancel or finish")
+{
+    check_type(CONF_DISCONNECT, "cancel", 0);
+    check_type(CONF_DISCONNECT, "finish", 1);
+    check_type(CONF_DISCONNECT, "Finish", -1);
+    check_type(CONF_DISCONNECT, "on", -1);
+    check_type(CONF_DISCONNECT, "", -1);
 }
 
 TEST("an upstream is http or https without a user; a proxy may be socks and have one")

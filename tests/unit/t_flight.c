@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "cache/index.h"
 #include "unit.h"
 
 static unsigned notified, had_room, abandoned;
@@ -272,16 +271,280 @@ TEST("a flight lives until its last reference is given back")
     flight_unref(NULL);
 }
 
-TEST("what has no key passes, with a flight of its own")
-{
-    struct flight *a, *b;
+/* ---- a flight that others may join ---- */
 
-    CHECK_INT(index_lookup(&a, 100, 50), INDEX_PASS);
-    CHECK_INT(index_lookup(&b, 100, 50), INDEX_PASS);
-    CHECK(a != b);
-    CHECK_INT(a->state, FLIGHT_WAITING);
-    flight_unref(a);
-    flight_unref(b);
+struct test_keeper {
+    struct flight_keeper keeper;
+    bool share, keep, whole; /* what it answers */
+    unsigned heads, ends, looks, withdrawn, freed;
+    bool head_was_hidden;
+};
+
+static bool on_may_share(struct flight_keeper *keeper, struct flight *flight)
+{
+    struct test_keeper *k = container_of(keeper, struct test_keeper, keeper);
+
+    k->heads++;
+    k->head_was_hidden = flight->state == FLIGHT_WAITING && flight->head.status == 200;
+    return k->share;
+}
+
+static bool on_keep(struct flight_keeper *keeper, struct flight *flight)
+{
+    struct test_keeper *k = container_of(keeper, struct test_keeper, keeper);
+
+    k->ends++;
+    CHECK_INT(body_state(&flight->body), BODY_OPEN); /* before anybody else knows */
+    return k->keep;
+}
+
+static bool on_is_whole(struct flight_keeper *keeper, struct flight *flight)
+{
+    struct test_keeper *k = container_of(keeper, struct test_keeper, keeper);
+
+    (void)flight;
+    k->looks++;
+    return k->whole;
+}
+
+static void on_withdraw(struct flight_keeper *keeper, struct flight *flight)
+{
+    (void)flight;
+    container_of(keeper, struct test_keeper, keeper)->withdrawn++;
+}
+
+static void on_free(struct flight_keeper *keeper)
+{
+    container_of(keeper, struct test_keeper, keeper)->freed++;
+}
+
+static struct flight *start_kept(struct test_keeper *k, bool share, uint64_t keep_max)
+{
+    struct flight *flight = start(true);
+
+    *k = (struct test_keeper){.keeper = {.may_share = on_may_share,
+                                         .complete = on_keep,
+                                         .is_whole = on_is_whole,
+                                         .withdraw = on_withdraw,
+                                         .free = on_free},
+                              .share = share,
+                              .keep = true};
+    flight_entrust(flight, &k->keeper, keep_max);
+    CHECK(flight_is_kept(flight));
+    return flight;
+}
+
+TEST("a keeper sees head and end before any reader does, and goes with the flight")
+{
+    struct body_reader a, b, late;
+    struct test_keeper k;
+    struct flight *flight = start_kept(&k, true, 100);
+
+    CHECK(!flight_is_read(flight));
+    flight_join(flight, &a, on_notify);
+    flight_join(flight, &b, on_notify);
+    CHECK(flight_is_read(flight));
+    set_head(flight, 200);
+    CHECK_INT(k.heads, 1);
+    CHECK(k.head_was_hidden);
+    CHECK_INT(flight_look(flight, &a), FLIGHT_GROWING);
+    CHECK_INT(flight_look(flight, &b), FLIGHT_GROWING);
+    flight_append(flight, "abc", 3);
+    CHECK(flight_join(flight, &late, on_notify));
+    flight_complete(flight);
+    CHECK_INT(k.ends, 1);
+    CHECK_INT(k.withdrawn, 0);
+    CHECK(flight_is_kept(flight));
+    flight_leave(flight, &a);
+    flight_leave(flight, &b);
+    flight_leave(flight, &late);
+    CHECK_INT(k.freed, 0);
+    flight_unref(flight);
+    CHECK_INT(k.freed, 1);
+}
+
+TEST("an answer that may not be shared is the first reader's alone, and nobody joins any more")
+{
+    struct body_reader a, b, late;
+    struct test_keeper k;
+    struct flight *flight = start_kept(&k, false, 100);
+
+    flight_join(flight, &a, on_notify);
+    flight_join(flight, &b, on_notify);
+    CHECK_INT(flight_look(flight, &b), FLIGHT_WAITING);
+    set_head(flight, 200);
+    CHECK_INT(notified, 1); /* the other one is told, too: it has to go on by itself */
+    CHECK_INT(k.withdrawn, 1);
+    CHECK_INT(k.freed, 1);
+    CHECK(!flight_is_kept(flight));
+    CHECK_INT(flight_look(flight, &b), FLIGHT_NOT_YOURS);
+    CHECK_INT(flight_look(flight, &a), FLIGHT_GROWING);
+    CHECK(!flight_join(flight, &late, on_notify));
+    flight_leave(flight, &b);
+    flight_append(flight, "abc", 3);
+    CHECK_INT(look(&a), BODY_READ_BYTES);
+    flight_complete(flight);
+    CHECK_INT(k.ends, 0);
+    CHECK_INT(look(&a), BODY_READ_END);
+    flight_leave(flight, &a);
+    CHECK_INT(abandoned, 0);
+    flight_unref(flight);
+}
+
+TEST("when the one whose alone it is leaves before it saw the head, the next one has it")
+{
+    struct body_reader a, b, c;
+    struct test_keeper k;
+    struct flight *flight = start_kept(&k, false, 100);
+
+    flight_join(flight, &a, on_notify);
+    flight_join(flight, &b, on_notify);
+    flight_join(flight, &c, on_notify);
+    flight_leave(flight, &a); /* before the head */
+    set_head(flight, 500);
+    CHECK_INT(flight_look(flight, &c), FLIGHT_NOT_YOURS);
+    CHECK_INT(flight_look(flight, &b), FLIGHT_GROWING);
+    flight_leave(flight, &b); /* after it: what b may have passed on is not for c as well */
+    CHECK_INT(abandoned, 0);
+    CHECK_INT(flight_look(flight, &c), FLIGHT_NOT_YOURS);
+    flight_leave(flight, &c);
+    CHECK_INT(abandoned, 1);
+    flight_unref(flight);
+}
+
+TEST("a body that grows beyond what is kept is withdrawn, and who reads it reads on")
+{
+    struct body_reader r, late;
+    struct test_keeper k;
+    struct flight *flight = start_kept(&k, true, 10);
+
+    flight_join(flight, &r, on_notify);
+    set_head(flight, 200);
+    flight_append(flight, "0123456789", 10);
+    CHECK_INT(k.withdrawn, 0);
+    CHECK_INT(look(&r), BODY_READ_BYTES);
+    flight_append(flight, "x", 1);
+    CHECK_INT(k.withdrawn, 1);
+    CHECK_INT(k.freed, 1);
+    CHECK(!flight_is_kept(flight));
+    CHECK_INT(look(&r), BODY_READ_BYTES);
+    CHECK(!flight_join(flight, &late, on_notify)); /* it lets go of its bytes now */
+    CHECK_INT(flight_look(flight, &r), FLIGHT_GROWING);
+    flight_complete(flight);
+    CHECK_INT(k.ends, 0);
+    CHECK_INT(look(&r), BODY_READ_END);
+    flight_leave(flight, &r);
+    flight_unref(flight);
+}
+
+TEST("what its keeper will not keep in the end is complete for its readers all the same")
+{
+    struct body_reader r;
+    struct test_keeper k;
+    struct flight *flight = start_kept(&k, true, 100);
+
+    k.keep = false;
+    flight_join(flight, &r, on_notify);
+    set_head(flight, 200);
+    flight_append(flight, "abc", 3);
+    flight_complete(flight);
+    CHECK_INT(k.ends, 1);
+    CHECK_INT(k.freed, 1);
+    CHECK(!flight_is_kept(flight));
+    CHECK_INT(look(&r), BODY_READ_BYTES);
+    CHECK_INT(look(&r), BODY_READ_END);
+    flight_leave(flight, &r);
+    flight_unref(flight);
+}
+
+TEST("a flight that fails or breaks is withdrawn, and nobody joins it any more")
+{
+    struct err err;
+
+    err_set(&err, ERR_UP_BROKEN, "cut");
+    for (int after_head = 0; after_head < 2; after_head++) {
+        struct body_reader r, late;
+        struct test_keeper k;
+        struct flight *flight = start_kept(&k, true, 100);
+
+        flight_join(flight, &r, on_notify);
+        if (after_head) {
+            set_head(flight, 200);
+            flight_break(flight, &err);
+        } else {
+            flight_fail(flight, &err);
+        }
+        CHECK_INT(k.withdrawn, 1);
+        CHECK_INT(k.freed, 1);
+        CHECK_INT(k.ends, 0);
+        CHECK(!flight_join(flight, &late, on_notify));
+        flight_leave(flight, &r);
+        flight_unref(flight);
+    }
+}
+
+TEST("a filler that would give up goes on if somebody joined meanwhile")
+{
+    struct body_reader r, new;
+    struct test_keeper k;
+    struct flight *flight = start_kept(&k, true, 100);
+    bool whole = true;
+
+    flight_join(flight, &r, on_notify);
+    set_head(flight, 200);
+    flight_leave(flight, &r);
+    CHECK_INT(abandoned, 1);
+    CHECK(flight_join(flight, &new, on_notify));
+    CHECK(!flight_give_up(flight, &whole));
+    CHECK(!whole);
+    CHECK_INT(k.looks, 0);
+    flight_append(flight, "abc", 3);
+    CHECK_INT(look(&new), BODY_READ_BYTES);
+    flight_leave(flight, &new);
+    CHECK_INT(abandoned, 2);
+    flight_unref(flight);
+}
+
+TEST("a flight that is given up is closed, and whole if its keeper says that nothing is missing")
+{
+    for (int is_whole = 0; is_whole < 2; is_whole++) {
+        struct body_reader r, late;
+        struct test_keeper k;
+        struct flight *flight = start_kept(&k, true, 100);
+        bool whole;
+
+        k.whole = is_whole;
+        flight_join(flight, &r, on_notify);
+        set_head(flight, 200);
+        flight_append(flight, "abc", 3);
+        flight_leave(flight, &r);
+        CHECK(flight_give_up(flight, &whole));
+        CHECK(whole == is_whole);
+        CHECK_INT(k.looks, 1);
+        CHECK(!flight_join(flight, &late, on_notify));
+        if (whole)
+            flight_complete(flight);
+        CHECK_INT(k.ends, is_whole);
+        flight_unref(flight);
+        CHECK_INT(k.freed, 1);
+    }
+}
+
+TEST("nothing is whole before its head, or without a keeper")
+{
+    struct flight *alone = start(false);
+    struct test_keeper k;
+    bool whole = true;
+
+    CHECK(flight_give_up(alone, &whole));
+    CHECK(!whole);
+    flight_unref(alone);
+    alone = start_kept(&k, true, 100);
+    whole = k.whole = true;
+    CHECK(flight_give_up(alone, &whole));
+    CHECK(!whole);
+    CHECK_INT(k.looks, 0);
+    flight_unref(alone);
 }
 
 /* ---- threads: a filler and readers that come and go ---- */
@@ -433,4 +696,44 @@ TEST("when the last two readers leave at the same moment, the filler is told")
         flight_unref(flight);
     }
     pthread_barrier_destroy(&both);
+}
+
+static bool no_sharing(struct flight_keeper *keeper, struct flight *flight)
+{
+    (void)keeper;
+    (void)flight;
+    return false;
+}
+
+static void nothing(struct flight_keeper *keeper, struct flight *flight)
+{
+    (void)keeper;
+    (void)flight;
+}
+
+static void nothing_to_free(struct flight_keeper *keeper)
+{
+    (void)keeper;
+}
+
+TEST("what may not be shared has one reader: nobody inherits what was seen")
+{
+    for (int seen = 0; seen < 2; seen++) {
+        struct flight_keeper keeper = {
+            .may_share = no_sharing, .withdraw = nothing, .free = nothing_to_free};
+        struct flight *flight = start(true);
+        struct body_reader first, second;
+
+        flight_entrust(flight, &keeper, 1000);
+        CHECK(flight_join(flight, &first, on_notify));
+        CHECK(flight_join(flight, &second, on_notify));
+        set_head(flight, 500);
+        if (seen)
+            CHECK_INT(flight_look(flight, &first), FLIGHT_GROWING);
+        flight_leave(flight, &first);
+        CHECK_INT(flight_look(flight, &second), seen ? FLIGHT_NOT_YOURS : FLIGHT_GROWING);
+        flight_leave(flight, &second);
+        flight_complete(flight);
+        flight_unref(flight);
+    }
 }

@@ -160,3 +160,57 @@ TEST("an Upgrade that no Connection field names asks for nothing (RFC 9110 secti
     CHECK(!wants("websocket", NULL));
     CHECK(!wants("websocket", "close"));
 }
+
+TEST("gzip is taken where Accept-Encoding says so, by name or by *, with a weight above 0")
+{
+    static const struct {
+        const char *first, *second;
+        bool taken;
+    } rows[] = {
+        {NULL, NULL, false}, /* RFC 9110 section 12.5.3 would let us, no client expects it */
+        {"", NULL, false},
+        {"gzip", NULL, true},
+        {"GZIP", NULL, true},
+        {"x-gzip", NULL, true},
+        {"gzip, deflate, br", NULL, true},
+        {"deflate,br,gzip", NULL, true},
+        {"br;q=1.0, gzip;q=0.8, *;q=0.1", NULL, true},
+        {"gzip;q=0", NULL, false},
+        {"gzip;q=0.0", NULL, false},
+        {"gzip;q=0.000", NULL, false},
+        {"gzip;q=0.001", NULL, true},
+        {"gzip; q=0", NULL, false},
+        {"gzip ; q = 1", NULL, true},
+        {"gzip;q=0, *", NULL, false},
+        {"*, gzip;q=0", NULL, false},
+        {"*", NULL, true},
+        {"*;q=0", NULL, false},
+        {"*;q=0.5", NULL, true},
+        {"*;q=0, gzip", NULL, true},
+        {"identity", NULL, false},
+        {"identity;q=0", NULL, false},
+        {"identity, *;q=0", NULL, false},
+        {"deflate, br, zstd", NULL, false},
+        {"gzipped", NULL, false},
+        {"x-gzipx", NULL, false},
+        {"bgzip", NULL, false},
+        {"br", "gzip", true},
+        {"gzip;q=0", "br", false},
+        {" , ,gzip", NULL, true},
+    };
+
+    for (size_t i = 0; i < countof(rows); i++) {
+        struct fields f;
+
+        unit_row(rows[i].first ? rows[i].first : "(none)");
+        fields_init(&f);
+        fields_adds(&f, "Accept", "gzip"); /* another field */
+        if (rows[i].first)
+            fields_adds(&f, "accept-encoding", rows[i].first);
+        if (rows[i].second)
+            fields_adds(&f, "Accept-Encoding", rows[i].second);
+        CHECK(header_accepts_gzip(&f) == rows[i].taken);
+        fields_release(&f);
+    }
+    unit_row(NULL);
+}

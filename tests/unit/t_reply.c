@@ -28,6 +28,14 @@ static struct flight *land(unsigned status, int64_t length, const char *const *p
     return flight;
 }
 
+static const struct reply_cache bypass = {.kind = STATS_BYPASS, .status = "fwd=bypass"};
+
+static void from_flight(struct reply *reply, struct flight *flight, bool head_only,
+                        const char *request_id)
+{
+    reply_from_flight(reply, flight, head_only, false, &bypass, request_id);
+}
+
 #define FIELDS(...)                                                                                \
     (const char *const[])                                                                          \
     {                                                                                              \
@@ -41,7 +49,7 @@ TEST("a short answer that is complete goes down in one piece, byte for byte")
 
     flight_complete(flight);
     reply_init(&reply);
-    reply_from_flight(&reply, flight, false, "req-1");
+    from_flight(&reply, flight, false, "req-1");
     CHECK_INT(reply.status, 201);
     CHECK_INT(reply.kind, REPLY_WHOLE);
     CHECK(reply.len == 5 && memcmp(reply.bytes, "hello", 5) == 0);
@@ -66,7 +74,7 @@ TEST("an answer that still grows, broke, or is HEAD's or a 304 is read as it com
         if (rows[i].complete)
             flight_complete(flight);
         reply_init(&reply);
-        reply_from_flight(&reply, flight, rows[i].head_only, "r");
+        from_flight(&reply, flight, rows[i].head_only, "r");
         CHECK_INT(reply.kind, REPLY_GROWING);
         CHECK_INT(reply.length, 1234); /* of a body that does not come, for HEAD and 304 */
         reply_release(&reply);
@@ -78,7 +86,7 @@ TEST("an answer that still grows, broke, or is HEAD's or a 304 is read as it com
 
     flight_break(broken, &err);
     reply_init(&reply);
-    reply_from_flight(&reply, broken, false, "r");
+    from_flight(&reply, broken, false, "r");
     CHECK_INT(reply.kind, REPLY_GROWING);
     reply_release(&reply);
     flight_unref(broken);
@@ -99,12 +107,12 @@ TEST("an answer whose end is its connection's stays one, but not for HEAD")
     flight_append(flight, "x", 1);
     flight_complete(flight);
     reply_init(&reply);
-    reply_from_flight(&reply, flight, false, "r");
+    from_flight(&reply, flight, false, "r");
     CHECK(reply.until_close);
     CHECK_INT(reply.kind, REPLY_GROWING); /* the client, too, must not take it for whole */
     reply_release(&reply);
     reply_init(&reply);
-    reply_from_flight(&reply, flight, true, "r");
+    from_flight(&reply, flight, true, "r");
     CHECK(!reply.until_close);
     reply_release(&reply);
     flight_leave(flight, &r);
@@ -118,12 +126,12 @@ TEST("the upstream's x-request-id stays, and ours stands in where there is none"
     struct reply reply;
 
     reply_init(&reply);
-    reply_from_flight(&reply, with, false, "ours");
+    from_flight(&reply, with, false, "ours");
     CHECK(fields_get(&reply.own, "x-request-id") == NULL);
     CHECK_STR(fields_get(reply.upstream, "x-request-id"), "theirs");
     reply_release(&reply);
     reply_init(&reply);
-    reply_from_flight(&reply, without, false, "ours");
+    from_flight(&reply, without, false, "ours");
     CHECK_STR(fields_get(&reply.own, "x-request-id"), "ours");
     reply_release(&reply);
     flight_unref(with);
@@ -136,7 +144,7 @@ TEST("every answer says which proxy it came through, and an upstream's how it fa
     struct reply reply;
 
     reply_init(&reply);
-    reply_from_flight(&reply, flight, false, "r");
+    from_flight(&reply, flight, false, "r");
     CHECK_HAS(fields_get(&reply.own, "x-proxy"), "goproxyai/");
     CHECK_INT(fields_count(&reply.own, "x-proxy"), 1);
     CHECK_INT(fields_count(&reply.own, "x-cache"), 1);
@@ -155,7 +163,7 @@ static void fail(struct reply *reply, bool under_api)
     fields_adds(&reply->own, "Allow", "GET, HEAD");
     str_adds(&reply->text, "left over");
     err_set(&err, ERR_UP_SILENT, "Silent.");
-    reply_from_err(reply, &err, under_api, "req-9");
+    reply_from_err(reply, &err, under_api ? &bypass : NULL, "req-9");
 }
 
 TEST("our own error has its status, OpenAI's shape, and our name")
@@ -206,8 +214,10 @@ TEST("our own JSON goes out as it stands in the reply's text")
 static bool passes(const char *name)
 {
     struct field h = {.name = name, .value = "v", .name_len = strlen(name)};
+    struct reply reply;
 
-    return reply_passes(&h);
+    reply_init(&reply);
+    return reply_passes(&reply, &h);
 }
 
 TEST("an upstream's field reaches the client, but what we say ourselves and CORS")
@@ -242,6 +252,127 @@ TEST("an upstream's field reaches the client, but what we say ourselves and CORS
     unit_row(NULL);
 }
 
+TEST("Content-Encoding reaches the client, but where the body goes down unpacked")
+{
+    struct field h = {.name = "content-encoding", .value = "gzip", .name_len = 16};
+    struct reply reply;
+
+    reply_init(&reply);
+    CHECK(reply_passes(&reply, &h));
+    reply.unpacked = true;
+    CHECK(!reply_passes(&reply, &h));
+    h.name_len = 7; /* "content" */
+    CHECK(reply_passes(&reply, &h));
+}
+
+TEST("what is unpacked on its way down has no length that is known, and is read as it comes")
+{
+    struct flight *flight = land(200, 5, FIELDS("Content-Encoding", "gzip"), "abcde");
+    struct object *object = object_new(&(struct key){{0}});
+    struct reply reply;
+
+    flight_complete(flight);
+    reply_init(&reply);
+    reply_from_flight(&reply, flight, false, true, &bypass, "r");
+    CHECK(reply.unpacked);
+    CHECK_INT(reply.kind, REPLY_GROWING);
+    CHECK_INT(reply.length, -1);
+    reply_release(&reply);
+    reply_init(&reply);
+    reply_from_object(&reply, object, true, &bypass);
+    CHECK(reply.unpacked);
+    CHECK_INT(reply.kind, REPLY_GROWING);
+    CHECK_INT(reply.length, -1);
+    reply_release(&reply);
+    object_unref(object);
+    flight_unref(flight);
+}
+
+/* ---- the story of the cache ---- */
+
+TEST("each way that a request went has its word, and its line of Cache-Status")
+{
+    static const struct {
+        enum stats_cache kind;
+        const char *status;
+        int64_t ttl_ms;
+        const char *word, *line, *age;
+    } rows[] = {
+        {STATS_OWN, "fwd=bypass", -1, "BYPASS", "goproxyai; fwd=bypass", NULL},
+        {STATS_BYPASS, "fwd=bypass", -1, "BYPASS", "goproxyai; fwd=bypass", NULL},
+        {STATS_MISS, "fwd=miss; stored", -1, "MISS", "goproxyai; fwd=miss; stored", NULL},
+        {STATS_HIT, "hit", 212999, "HIT", "goproxyai; hit; ttl=212", "87"},
+        {STATS_HIT, "hit", 0, "HIT", "goproxyai; hit; ttl=0", "87"},
+        {STATS_HIT, "hit", -1, "HIT", "goproxyai; hit", "87"},
+        {STATS_JOIN, "fwd=miss; collapsed", -1, "HIT", "goproxyai; fwd=miss; collapsed", "87"},
+    };
+    struct flight *flight = land(200, 0, NULL, "");
+
+    for (size_t i = 0; i < countof(rows); i++) {
+        struct reply_cache cache = {.kind = rows[i].kind,
+                                    .status = rows[i].status,
+                                    .now_ms = 1500000087999,
+                                    .stored_ms = 1500000000000,
+                                    .ttl_ms = rows[i].ttl_ms};
+        struct reply reply;
+
+        unit_row(rows[i].line);
+        reply_init(&reply);
+        reply_from_flight(&reply, flight, false, false, &cache, "r");
+        CHECK_STR(fields_get(&reply.own, "x-cache"), rows[i].word);
+        CHECK_STR(fields_get(&reply.own, "cache-status"), rows[i].line);
+        CHECK_STR(fields_get(&reply.own, "age"), rows[i].age);
+        CHECK_STR(fields_get(&reply.own, "x-cache-timestamp"),
+                  rows[i].age ? "2017-07-14T02:40:00Z" : NULL);
+        reply_release(&reply);
+    }
+    unit_row(NULL);
+    flight_unref(flight);
+}
+
+TEST("an answer from a moment that is still to come has the age 0")
+{
+    struct reply_cache cache = {
+        .kind = STATS_HIT, .status = "hit", .now_ms = 1000, .stored_ms = 2500, .ttl_ms = -1};
+    struct object *object = object_new(&(struct key){{0}});
+    struct reply reply;
+
+    reply_init(&reply);
+    reply_from_object(&reply, object, false, &cache);
+    reply_finish_object(&reply, "r");
+    CHECK_STR(fields_get(&reply.own, "age"), "0");
+    reply_release(&reply);
+    object_unref(object);
+}
+
+TEST("a replay is the object's status, fields and bytes, in one piece")
+{
+    struct reply_cache cache = {.kind = STATS_HIT, .status = "hit", .ttl_ms = -1};
+    struct object *object = object_new(&(struct key){{0}});
+    struct reply reply;
+
+    object->status = 201;
+    object->body = (unsigned char *)mem_strdup("abc");
+    object->body_len = 3;
+    fields_adds(&object->fields, "X-Request-Id", "theirs");
+    object_seal(object);
+    CHECK(object->has_id && !object->gzip);
+    reply_init(&reply);
+    reply_from_object(&reply, object, false, &cache);
+    CHECK_INT(reply.own.count, 0); /* they are not there yet */
+    CHECK(reply.object == object);
+    CHECK_INT(reply.status, 201);
+    CHECK_INT(reply.kind, REPLY_WHOLE);
+    CHECK(reply.len == 3 && reply.bytes == object->body);
+    reply_finish_object(&reply, "ours");
+    CHECK_STR(fields_get(&reply.own, "x-cache"), "HIT");
+    CHECK(fields_get(&reply.own, "x-request-id") == NULL); /* the upstream's stays */
+    CHECK_STR(fields_get(reply.upstream, "x-request-id"), "theirs");
+    CHECK_HAS(fields_get(&reply.own, "x-proxy"), "goproxyai/");
+    reply_release(&reply);
+    object_unref(object);
+}
+
 static size_t on_the_wire(const struct fields *f)
 {
     size_t n = 0;
@@ -258,7 +389,7 @@ TEST("a head is never larger on the wire than it was said to be")
 
     reply_init(&reply);
     CHECK(reply_head_size(&reply) >= 64); /* a status line, and what libmicrohttpd adds */
-    reply_from_flight(&reply, flight, false, "req-1");
+    from_flight(&reply, flight, false, "req-1");
     CHECK(reply_head_size(&reply) >= on_the_wire(reply.upstream) + on_the_wire(&reply.own) + 64);
     reply_release(&reply);
     flight_unref(flight);

@@ -8,7 +8,8 @@
 #include "unit.h"
 
 /* The lines that are written for these fields (names and values in turn), one "\n" after each. */
-static char *lines_for(const char *const *pairs, int64_t length, const struct up_forwarded *fwd)
+static char *lines_with(const char *const *pairs, int64_t length, const char *encodings,
+                        const struct up_forwarded *fwd)
 {
     struct str lines = STR_INIT;
     struct fields f;
@@ -16,7 +17,7 @@ static char *lines_for(const char *const *pairs, int64_t length, const struct up
     fields_init(&f);
     for (; pairs[0]; pairs += 2)
         CHECK(fields_adds(&f, pairs[0], pairs[1]));
-    up_head_write(&lines, &f, length, fwd);
+    up_head_write(&lines, &f, length, encodings, fwd);
     for (size_t i = 0; i < lines.len; i++) {
         CHECK(lines.text[i] != '\n' && lines.text[i] != '\r');
         if (lines.text[i] == '\0')
@@ -26,6 +27,11 @@ static char *lines_for(const char *const *pairs, int64_t length, const struct up
     char *text = mem_strndup(lines.text, lines.len);
     str_release(&lines);
     return text;
+}
+
+static char *lines_for(const char *const *pairs, int64_t length, const struct up_forwarded *fwd)
+{
+    return lines_with(pairs, length, NULL, fwd);
 }
 
 static void check_lines(const char *const *pairs, int64_t length, const char *expected)
@@ -119,6 +125,28 @@ TEST("X-Forwarded-For and X-Request-ID go upstream only if asked for, or as the 
                 UP_LENGTH_NONE, "Accept: a\nX-Forwarded-For: 1.1.1.1\nX-Request-ID: own\n");
 }
 
+TEST("what is offered in the place of Accept-Encoding stands there once, and only if there was one")
+{
+    const struct {
+        const char *const *pairs;
+        const char *expected;
+    } rows[] = {
+        {FIELDS("accept-encoding", "gzip, deflate, br", "Accept", "a"),
+         "accept-encoding: gzip\nAccept: a\n"},
+        {FIELDS("Accept", "a", "Accept-Encoding", "br", "ACCEPT-ENCODING", "gzip"),
+         "Accept: a\nAccept-Encoding: gzip\n"},
+        {FIELDS("Accept", "a", "Accept-Encoding", ""), "Accept: a\nAccept-Encoding: gzip\n"},
+        {FIELDS("Accept", "a"), "Accept: a\n"},
+        {FIELDS("Accept", "a", "Accept-Encodings", "br"), "Accept: a\nAccept-Encodings: br\n"},
+    };
+
+    for (size_t i = 0; i < countof(rows); i++) {
+        mem_auto char *lines = lines_with(rows[i].pairs, UP_LENGTH_NONE, "gzip", NULL);
+
+        CHECK_STR(lines, rows[i].expected);
+    }
+}
+
 TEST("the lines are a string like every other: NUL-terminated at text[len]")
 {
     for (int empty = 0; empty < 2; empty++) {
@@ -130,7 +158,7 @@ TEST("the lines are a string like every other: NUL-terminated at text[len]")
         fields_init(&f);
         fields_adds(&f, "Accept", "a");
         fields_adds(&f, "X-Last", empty ? "" : "value");
-        up_head_write(&lines, &f, UP_LENGTH_NONE, NULL);
+        up_head_write(&lines, &f, UP_LENGTH_NONE, NULL, NULL);
         CHECK_INT(lines.text[lines.len], '\0');
         str_release(&lines);
         fields_release(&f);
@@ -145,7 +173,7 @@ TEST("lines are appended to what is there, each with its NUL")
     fields_init(&f);
     fields_adds(&f, "Accept", "a");
     str_add(&lines, "before", 7);
-    up_head_write(&lines, &f, UP_LENGTH_NONE, NULL);
+    up_head_write(&lines, &f, UP_LENGTH_NONE, NULL, NULL);
     CHECK_INT(lines.len, 7 + 10);
     CHECK(memcmp(lines.text, "before\0Accept: a", 17) == 0);
     str_release(&lines);

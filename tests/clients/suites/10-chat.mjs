@@ -325,7 +325,7 @@ scenario(
         return {
             plain: await embeddings.create({ model, input: 'one' }),
             floats: await embeddings.create({ model, input: 'one', encoding_format: 'float' }),
-            text: await embeddings.create({ model, input: 'one', encoding_format: 'base64' }),
+            text: await embeddings.create({ model, input: 'two', encoding_format: 'base64' }),
             many: await embeddings.create({ model, input: ['a', 'b', 'c'], dimensions: 1536 }),
             tokens: await embeddings.create({ model, input: [1, 2, 3] }),
         };

@@ -1,0 +1,97 @@
+#include "cache/object.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/slab.h"
+
+#define ALLOC_OVERHEAD 16 /* the allocator's own, a block, roughly */
+
+static struct slab slab = SLAB_INIT;
+
+static struct object *make(const struct key *key, size_t size)
+{
+    struct object *object = slab_alloc(&slab, size);
+
+    memset(object, 0, sizeof(*object));
+    object->size_ = size;
+    atomic_init(&object->refs, 1);
+    object->key = *key;
+    fields_init(&object->fields);
+    list_init(&object->lru);
+    pthread_mutex_init(&object->ready_lock, NULL);
+    return object;
+}
+
+struct object *object_new(const struct key *key)
+{
+    return make(key, sizeof(struct object));
+}
+
+struct object *object_new_whole(const struct key *key, size_t body_len, const char *label,
+                                size_t label_len, const struct fields *fields)
+{
+    size_t fields_len = fields ? fields->bytes.len : 0;
+    size_t size = sizeof(struct object) + body_len + label_len + fields_len + 3;
+    struct object *object = make(key, size);
+    unsigned char *at = object->inside;
+
+    object->body = at;
+    object->body_len = body_len;
+    at += body_len;
+    *at++ = '\0'; /* it is no text, but may be looked at as one */
+    if (label) {
+        object->label = memcpy(at, label, label_len);
+        at[label_len] = '\0';
+        at += label_len + 1;
+    }
+    if (fields) {
+        object->fields.bytes = (struct str){.text = memcpy(at, fields->bytes.text, fields_len),
+                                            .len = fields_len}; /* cap 0: not to be freed */
+        at[fields_len] = '\0';
+        object->fields.count = fields->count;
+    }
+    return object;
+}
+
+void object_seal(struct object *object)
+{
+    const char *encoding;
+
+    if (object->sealed)
+        return;
+    object->sealed = true;
+    encoding = fields_get(&object->fields, "content-encoding");
+    object->gzip = encoding && !str_is_nocase(encoding, "identity");
+    object->has_id = fields_get(&object->fields, "x-request-id") != NULL;
+    fields_fit(&object->fields);
+}
+
+struct object *object_ref(struct object *object)
+{
+    atomic_fetch_add_explicit(&object->refs, 1, memory_order_relaxed);
+    return object;
+}
+
+void object_unref(struct object *object)
+{
+    if (!object || atomic_fetch_sub_explicit(&object->refs, 1, memory_order_acq_rel) != 1)
+        return;
+    if (object->ready)
+        object->free_ready(object->ready);
+    pthread_mutex_destroy(&object->ready_lock);
+    fields_release(&object->fields);
+    if (object->body != object->inside) {
+        free(object->label);
+        free(object->body);
+    }
+    slab_free(&slab, object, object->size_);
+}
+
+size_t object_weight(const struct object *object)
+{
+    return sizeof(*object) + object->fields.bytes.len + object->body_len +
+           (object->label ? strlen(object->label) + 1 : 0) + SLAB_STEP / 2 +
+           (size_t)2 * ALLOC_OVERHEAD;
+}

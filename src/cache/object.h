@@ -1,0 +1,74 @@
+/* An object: an answer that is complete, and does not change any more.
+ *
+ *      flight ──sealed──► object ──► the index's memory tier
+ *                            └─────► the writer thread ──► store ──► (later) a new object
+ *
+ * Reference-counted; all that a reader looks at is immutable, so any thread may hold one.
+ */
+#ifndef CACHE_OBJECT_H
+#define CACHE_OBJECT_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "api/key.h"
+#include "base/fields.h"
+#include "base/list.h"
+
+#define OBJECT_MODEL_SIZE 64
+
+struct object {
+    atomic_uint refs;
+    struct key key;
+    int64_t stored_ms; /* Unix time at which it was complete */
+    unsigned status;
+    uint64_t collection;  /* of a GET (policy_collection_of()), else 0 */
+    struct fields fields; /* those that are kept */
+    bool gzip;            /* the body is gzip-encoded, as its Content-Encoding says */
+    bool sealed;
+    bool has_id; /* the upstream gave it an x-request-id */
+    char *label; /* "POST /v1/chat/completions": method and path, without the query */
+    char model[OBJECT_MODEL_SIZE];
+    unsigned char *body;
+    size_t body_len;
+
+    _Atomic int64_t touched_ms; /* when the store was last told that it is in use; 0: never */
+
+    /* the index's, under its shard's lock */
+    struct list lru;
+    bool in_tier;
+    size_t charged; /* bytes besides object_weight(): index_charge() */
+
+    /* It was found in the tier: worth a ready-made answer, which most are never asked for. */
+    atomic_bool warm;
+    /* The proxy's ready-made answer, under ready_lock; free_ready() when the object goes. */
+    pthread_mutex_t ready_lock;
+    void *ready;
+    int64_t ready_second;
+    void (*free_ready)(void *ready);
+
+    size_t size_;           /* of its memory */
+    unsigned char inside[]; /* object_new_whole(): body, label, fields */
+};
+
+/* With one reference, empty; the caller fills in what is above before anybody else sees it. */
+struct object *object_new(const struct key *key);
+/* The same in one piece of memory, with room for a body of that length, which the caller fills, and
+ * with copies of a label (NULL: none) and of fields (NULL: none), to which nothing may be added.
+ * Objects live long and among short-lived things: few pieces of few sizes keep the allocator quick.
+ */
+struct object *object_new_whole(const struct key *key, size_t body_len, const char *label,
+                                size_t label_len, const struct fields *fields);
+/* After that: works out what the fields say, and gives back memory that is not used. Once: one that
+ * is sealed already, and that others may be looking at, stays as it is. */
+void object_seal(struct object *object);
+struct object *object_ref(struct object *object);
+void object_unref(struct object *object); /* NULL is nothing */
+
+/* Bytes of memory that it takes, itself included. */
+size_t object_weight(const struct object *object);
+
+#endif

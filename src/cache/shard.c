@@ -1,0 +1,162 @@
+#include "cache/shard.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+
+#define BUCKETS_FIRST 64U
+#define SLOT_WEIGHT (sizeof(struct slot) + 32)
+
+void shard_init(struct shard *shard, size_t budget)
+{
+    *shard = (struct shard){.budget = budget, .bucket_count = BUCKETS_FIRST};
+    pthread_mutex_init(&shard->lock, NULL);
+    list_init(&shard->claims);
+    list_init(&shard->lru);
+    shard->buckets = mem_zero(shard->bucket_count * sizeof(struct slot *));
+}
+
+void shard_release(struct shard *shard)
+{
+    assert(list_empty(&shard->claims));
+    for (size_t i = 0; i < shard->bucket_count; i++) {
+        while (shard->buckets[i]) {
+            struct slot *slot = shard->buckets[i];
+
+            shard->buckets[i] = slot->next;
+            object_unref(slot->object);
+            free(slot);
+        }
+    }
+    free(shard->buckets);
+    pthread_mutex_destroy(&shard->lock);
+}
+
+/* --- the table ------------------------------------------------------------------------ */
+
+static size_t bucket_of(const struct shard *shard, const struct key *key)
+{
+    uint64_t number;
+
+    memcpy(&number, key->bytes, sizeof(number));
+    return number & (shard->bucket_count - 1);
+}
+
+static void grow(struct shard *shard)
+{
+    size_t old_count = shard->bucket_count;
+    struct slot **old = shard->buckets;
+
+    shard->bucket_count *= 2;
+    shard->buckets = mem_zero(shard->bucket_count * sizeof(struct slot *));
+    for (size_t i = 0; i < old_count; i++) {
+        while (old[i]) {
+            struct slot *slot = old[i];
+            size_t at = bucket_of(shard, &slot->key);
+
+            old[i] = slot->next;
+            slot->next = shard->buckets[at];
+            shard->buckets[at] = slot;
+        }
+    }
+    free(old);
+}
+
+struct slot *shard_find(struct shard *shard, const struct key *key)
+{
+    struct slot *slot = shard->buckets[bucket_of(shard, key)];
+
+    while (slot && memcmp(&slot->key, key, sizeof(*key)) != 0)
+        slot = slot->next;
+    return slot;
+}
+
+struct slot *shard_find_or_add(struct shard *shard, const struct key *key)
+{
+    struct slot *slot = shard_find(shard, key);
+    size_t at;
+
+    if (slot)
+        return slot;
+    if (shard->slot_count >= shard->bucket_count)
+        grow(shard);
+    at = bucket_of(shard, key);
+    slot = mem_zero(sizeof(*slot));
+    slot->key = *key;
+    slot->next = shard->buckets[at];
+    shard->buckets[at] = slot;
+    shard->slot_count++;
+    return slot;
+}
+
+void shard_tidy(struct shard *shard, struct slot *slot)
+{
+    struct slot **at = &shard->buckets[bucket_of(shard, &slot->key)];
+
+    if (slot->object || slot->claim)
+        return;
+    while (*at != slot)
+        at = &(*at)->next;
+    *at = slot->next;
+    shard->slot_count--;
+    free(slot);
+}
+
+/* --- the memory tier ------------------------------------------------------------------ */
+
+static size_t weight_of(const struct object *object)
+{
+    return object_weight(object) + object->charged + SLOT_WEIGHT;
+}
+
+void shard_unset_object(struct shard *shard, struct slot *slot)
+{
+    struct object *object = take(slot->object);
+
+    if (!object)
+        return;
+    list_remove(&object->lru);
+    object->in_tier = false;
+    shard->bytes -= weight_of(object);
+    shard->items--;
+    if (object->collection)
+        shard->gets--;
+    object_unref(object);
+}
+
+void shard_set_object(struct shard *shard, struct slot *slot, struct object *object,
+                      uint64_t ticket)
+{
+    shard_unset_object(shard, slot);
+    if (weight_of(object) > shard->budget / 2)
+        return;
+    slot->object = object_ref(object);
+    slot->ticket = ticket;
+    object->in_tier = true;
+    list_append(&shard->lru, &object->lru);
+    shard->bytes += weight_of(object);
+    shard->items++;
+    if (object->collection)
+        shard->gets++;
+}
+
+void shard_use(struct shard *shard, struct object *object)
+{
+    atomic_store_explicit(&object->warm, true, memory_order_relaxed);
+    list_remove(&object->lru);
+    list_append(&shard->lru, &object->lru);
+}
+
+void shard_shrink(struct shard *shard)
+{
+    while (shard->bytes > shard->budget) {
+        struct object *object = container_of(shard->lru.next, struct object, lru);
+        struct slot *slot = shard_find(shard, &object->key);
+
+        shard_unset_object(shard, slot);
+        shard_tidy(shard, slot);
+        shard->evictions++;
+    }
+}

@@ -1,0 +1,71 @@
+/* A part of the index: a table of keys, and a part of the memory tier. Used by index.c only.
+ *
+ * A slot is what is known of one key: the object in the tier, the flight that others may join, or
+ * both (the object is too old then, or is being refreshed). A slot with neither is removed. A claim
+ * is what the index knows of a flight that it keeps, joinable or not. All with the lock held.
+ */
+#ifndef CACHE_SHARD_H
+#define CACHE_SHARD_H
+
+#include <pthread.h>
+
+#include "api/key.h"
+#include "api/policy.h"
+#include "base/list.h"
+#include "cache/flight.h"
+#include "cache/object.h"
+
+struct index;
+
+struct claim {
+    struct flight_keeper keeper;
+    struct index *index;
+    struct shard *shard;
+    struct list node; /* of shard->claims */
+    struct flight *flight;
+    struct key key;
+    uint64_t ticket; /* of two answers the one that was asked for later is the newer one */
+    enum policy_api api;
+    uint64_t collection;
+    char model[OBJECT_MODEL_SIZE];
+    bool dropped;  /* what it brings is out of date already: do not keep it */
+    bool unframed; /* its end was not HTTP's end */
+    char label[];  /* method and path */
+};
+
+struct slot {
+    struct slot *next;
+    struct key key;
+    struct object *object; /* a reference */
+    uint64_t ticket;       /* object's */
+    struct claim *claim;
+};
+
+struct shard {
+    pthread_mutex_t lock;
+    struct slot **buckets;
+    size_t bucket_count, slot_count;
+    struct list claims;
+    struct list lru; /* objects, the least recently used first */
+    size_t bytes, budget;
+    uint64_t items, evictions;
+    uint64_t gets; /* objects and claims that belong to a collection */
+};
+
+void shard_init(struct shard *shard, size_t budget);
+void shard_release(struct shard *shard);
+
+struct slot *shard_find(struct shard *shard, const struct key *key);
+struct slot *shard_find_or_add(struct shard *shard, const struct key *key);
+void shard_tidy(struct shard *shard, struct slot *slot); /* removes it if it is empty */
+
+/* Puts the object (a reference is added) in the slot, in the place of what was there. A large
+ * one is left out. */
+void shard_set_object(struct shard *shard, struct slot *slot, struct object *object,
+                      uint64_t ticket);
+void shard_unset_object(struct shard *shard, struct slot *slot);
+void shard_use(struct shard *shard, struct object *object); /* it was just used */
+/* Lets go of the least recently used until the budget holds. */
+void shard_shrink(struct shard *shard);
+
+#endif

@@ -1,0 +1,179 @@
+#include "cache/store.h"
+
+#include <errno.h>
+#include <fnmatch.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "cache/store_own.h"
+
+#define TELL_EVERY_MS 60000
+#define ENTRY_MAX ((size_t)64 << 20)
+
+void store_tell(struct store *s, enum store_trouble kind, const char *format, ...)
+{
+    uint64_t now = clock_mono_ms() + 1, said = atomic_load(&s->said_ms[kind]);
+    struct str text = STR_INIT;
+    va_list args;
+
+    if (!s->rules.log || (said && now - said < TELL_EVERY_MS) ||
+        !atomic_compare_exchange_strong(&s->said_ms[kind], &said, now))
+        return;
+    va_start(args, format);
+    str_vaddf(&text, format, args);
+    va_end(args);
+    log_event(s->rules.log, true, "%s", text.text);
+    str_release(&text);
+}
+
+static void on_anew(void *arg, const char *why)
+{
+    struct store *s = arg;
+
+    store_tell(s, TROUBLE_FILE, "the cache file %s was begun anew: %s", s->file.path, why);
+}
+
+static void free_store(struct store *s)
+{
+    store_file_close(&s->link);
+    store_file_release(&s->file);
+    queue_release(&s->queue);
+    filter_release(&s->filter);
+    peers_close(s->peers_fd);
+    packer_free(s->packer);
+    free(s);
+}
+
+int store_open(struct store **made, const struct store_rules *rules, struct err *err)
+{
+    struct store *s = mem_zero(sizeof(*s));
+
+    s->rules = *rules;
+    store_file_init(&s->file, rules->folder);
+    s->rules.folder = s->file.folder;
+    s->file.look_only = rules->look_only;
+    s->file.on_anew = on_anew;
+    s->file.arg = s;
+    queue_init(&s->queue);
+    filter_init(&s->filter);
+    s->peers_fd = -1;
+    list_init(&s->late);
+    s->packer = packer_new();
+    if (getrandom(&s->origin, sizeof(s->origin), 0) != (ssize_t)sizeof(s->origin))
+        s->origin = (int64_t)clock_mono_us();
+    if (store_file_open(&s->file, &s->link, err) < 0) {
+        free_store(s);
+        return -1;
+    }
+    store_opened(s);
+    errno = pthread_create(&s->thread, NULL, store_write, s);
+    if (errno) {
+        err_sys(err, "cannot start the store's thread");
+        free_store(s);
+        return -1;
+    }
+    *made = s;
+    return 0;
+}
+
+void store_close(struct store *s)
+{
+    if (!s)
+        return;
+    queue_close(&s->queue);
+    pthread_join(s->thread, NULL);
+    free_store(s);
+}
+
+int store_clear_folder(const char *folder, int64_t *count, struct err *err)
+{
+    struct store_file file;
+    int result;
+
+    store_file_init(&file, folder);
+    result = store_file_clear(&file, count, err);
+    store_file_release(&file);
+    return result;
+}
+
+void store_put(struct store *s, struct object *object)
+{
+    bool fits = object->body_len <= ENTRY_MAX &&
+                object->body_len <= (uint64_t)s->rules.max_bytes / 4;
+
+    if (fits && queue_put(&s->queue, object, !object->in_tier))
+        return;
+    atomic_fetch_add_explicit(&s->dropped, 1, memory_order_relaxed);
+    if (fits)
+        store_tell(s, TROUBLE_FULL,
+                   "the disk of %s cannot keep up: %" PRIu64 " answers were not stored",
+                   s->file.folder, (uint64_t)atomic_load(&s->dropped));
+}
+
+bool store_may_have(struct store *s, const struct key *key)
+{
+    struct object *held;
+
+    if (atomic_load_explicit(&s->has_peers, memory_order_relaxed) ||
+        filter_has(&s->filter, db_id(key)))
+        return true;
+    held = queue_find(&s->queue, key);
+    object_unref(held);
+    return held != NULL;
+}
+
+void store_touch(struct store *s, const struct key *key, int64_t now_ms)
+{
+    queue_touch(&s->queue, key, now_ms);
+}
+
+void store_drop(struct store *s, const struct store_gone *gone)
+{
+    queue_drop(&s->queue, gone, NULL);
+}
+
+int store_drop_now(struct store *s, const struct store_gone *gone, uint64_t *count, struct err *err)
+{
+    struct store_waiter waiter = {.done = false};
+
+    queue_drop(&s->queue, gone, &waiter);
+    queue_wait(&s->queue, &waiter);
+    if (waiter.result < 0)
+        *err = waiter.err;
+    else
+        *count = waiter.count;
+    return waiter.result;
+}
+
+bool store_gone_covers(const struct store_gone *gone, const struct key *key, uint64_t collection,
+                       int64_t stored_ms, const char *model)
+{
+    if (gone->one)
+        return memcmp(gone->key.bytes, key->bytes, KEY_BYTES) == 0;
+    return (!gone->collection || gone->collection == collection) &&
+           (!gone->stored_before_ms || stored_ms < gone->stored_before_ms) &&
+           (!gone->model || fnmatch(gone->model, model ? model : "", 0) == 0);
+}
+
+static uint64_t read_figure(const atomic_uint_least64_t *figure)
+{
+    return atomic_load_explicit(figure, memory_order_relaxed);
+}
+
+void store_figures(struct store *s, struct store_figures *figures)
+{
+    *figures = (struct store_figures){
+        .items = read_figure(&s->items),
+        .bytes = read_figure(&s->bytes),
+        .evictions = read_figure(&s->evictions),
+        .dropped = read_figure(&s->dropped),
+        .damaged = read_figure(&s->damaged),
+        .errors = read_figure(&s->errors),
+    };
+}

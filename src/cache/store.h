@@ -1,0 +1,116 @@
+/* The store: objects on disk. The seam behind which a shared store for a fleet will come as well.
+ *
+ * Writing never waits: store_put() and its like append to a bounded queue, which a thread of the
+ * store's own writes in batches; where the queue is full what comes is dropped and counted. A get
+ * is answered at once, on the caller's thread, by a reader of its own. Disk trouble is never an
+ * answer's trouble: it is logged (once per kind and minute) and counted, and a get finds nothing.
+ *
+ * Several processes may use one folder at once. What one clears or drops, the others are told
+ * within a second (on_gone), so that they empty their memory tiers accordingly.
+ */
+#ifndef CACHE_STORE_H
+#define CACHE_STORE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/log.h"
+#include "cache/object.h"
+
+struct store;
+struct store_reader;
+
+/* What is gone; a zero or NULL member does not narrow. All zero: everything. */
+struct store_gone {
+    bool one; /* `key` alone */
+    struct key key;
+    uint64_t collection;      /* GETs of this collection */
+    int64_t stored_before_ms; /* stored before this Unix time */
+    const char *model;        /* a glob (fnmatch) on the model */
+};
+
+struct store_rules {
+    const char *folder; /* the cache folder; made (0700) where missing */
+    int64_t max_bytes;  /* of the file */
+    bool look_only;     /* a file that would be begun anew makes trouble instead, and stays */
+    struct log *log;    /* NULL: silent */
+    /* Called on the store's thread, without a lock, for what another process, or a command, took
+     * away; it must not wait for the store (store_drop_now). What this store is told to drop is not
+     * repeated here. NULL: nobody cares. */
+    void (*on_gone)(void *arg, const struct store_gone *gone);
+    void *arg;
+};
+
+/* A folder or file that cannot be used safely (of another owner, writable by others, a symbolic
+ * link, no SQLite, an unknown version that is newer) fails with a text that says what to do; the
+ * caller goes on without a store. A damaged file, or one of an older version, is set aside
+ * (removed) and begun anew, with a line in the log. */
+int store_open(struct store **store, const struct store_rules *rules, struct err *err);
+/* Writes what is queued (for at most a few seconds), ends the thread, frees. NULL is nothing. */
+void store_close(struct store *store);
+
+/* For commands: everything goes, by removing the file, which needs no room on the disk, as opening
+ * a store does. Running stores find it gone, as if another one had dropped everything. *count: the
+ * entries that were there; -1: that could not be read. It refuses what store_open() refuses, but
+ * the lack of room. */
+int store_clear_folder(const char *folder, int64_t *count, struct err *err);
+
+/* Any thread. put takes a reference of its own, with the lock held that guards object->in_tier; an
+ * object of more than a quarter of max_bytes, or 64 MiB, is not stored (and counted as dropped).
+ * From the moment that drop returns no get finds what was put before, wherever that stands: in the
+ * queue, on disk, or on a disk that cannot be written to. A get that runs at that moment may still
+ * return it. */
+void store_put(struct store *store, struct object *object);
+void store_touch(struct store *store, const struct key *key, int64_t now_ms);
+void store_drop(struct store *store, const struct store_gone *gone);
+/* The same, and waits until it is done and the file has shrunk (for commands and DELETE /cache).
+ * *count: entries on disk. */
+int store_drop_now(struct store *store, const struct store_gone *gone, uint64_t *count,
+                   struct err *err);
+
+/* Is an object with these among what is gone? For memory tiers. */
+bool store_gone_covers(const struct store_gone *gone, const struct key *key, uint64_t collection,
+                       int64_t stored_ms, const char *model);
+
+/* May it be there? Cheap, and false for nearly all that is not; with other processes on the folder
+ * it is always true. */
+bool store_may_have(struct store *store, const struct key *key);
+
+/* A reader is one thread's, freed before the store is closed. Never NULL: it opens the file at the
+ * first get, and where that fails tries again later. */
+struct store_reader *store_reader_new(struct store *store);
+void store_reader_free(struct store_reader *reader);
+/* The object, with one reference, or NULL. Key and checksum were verified; an entry that is
+ * damaged is dropped and counted. touched_ms: when the store last heard of a use. What is put is
+ * found once it is written, within 50 ms or so; at once if no memory tier had it when it was put
+ * (then it is that very object, and sealed or not as it was). */
+struct object *store_get(struct store_reader *reader, const struct key *key);
+
+struct store_figures {
+    uint64_t items, bytes;                        /* on disk; bytes: of the file in use */
+    uint64_t evictions, dropped, damaged, errors; /* since the store was opened */
+};
+void store_figures(struct store *store, struct store_figures *figures); /* any thread, no I/O */
+
+/* For commands, with or without a running server: one entry as it stands, without its body. */
+struct store_row {
+    struct key key;
+    int64_t stored_ms, used_ms;
+    unsigned status;
+    uint64_t body_bytes, disk_bytes; /* as the client gets it; as it is kept */
+    const char *label, *model;
+};
+/* Newest first. each() returns false to stop. */
+int store_each(struct store *store, bool (*each)(void *arg, const struct store_row *row), void *arg,
+               struct err *err);
+/* Looks for a key by its beginning (key_from_hex()). The number found, at most 2; -1: trouble. */
+int store_find(struct store *store, const struct key *begin, unsigned bits, struct key *key,
+               struct err *err);
+/* Checks every entry's checksum, and removes those that are damaged; look_only or not.
+ * each_damaged may be NULL; what it is told is the key as it stands there. */
+int store_verify(struct store *store, uint64_t *good, uint64_t *damaged,
+                 void (*each_damaged)(void *arg, const struct key *key), void *arg,
+                 struct err *err);
+
+#endif

@@ -1,0 +1,73 @@
+/* The store's inside: private to the files store and store_write. */
+#ifndef CACHE_STORE_OWN_H
+#define CACHE_STORE_OWN_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/list.h"
+#include "cache/store.h"
+#include "cache/store_file.h"
+#include "cache/store_filter.h"
+#include "cache/store_peers.h"
+#include "cache/store_queue.h"
+
+enum store_trouble {
+    TROUBLE_FILE,
+    TROUBLE_WRITE,
+    TROUBLE_READ,
+    TROUBLE_ENTRY,
+    TROUBLE_FULL,
+    TROUBLES
+};
+
+/* What another process took away, as long as a batch is written. */
+struct store_heard {
+    struct store_gone gone;
+    char *model;
+    int64_t at_ms;
+};
+
+struct store {
+    struct store_rules rules;
+    struct store_file file;
+    struct store_queue queue;
+    struct store_filter filter;
+    int peers_fd;          /* the writer's, once it runs */
+    atomic_bool has_peers; /* then the filter alone does not know what is there */
+    pthread_t thread;
+    /* Which file readers should have open; grows when it is another one. */
+    atomic_uint generation;
+    atomic_uint damaged_generation; /* the one that a reader found to be broken; 0: none */
+    atomic_uint_least64_t items, bytes, evictions, dropped, damaged, errors;
+    atomic_uint_least64_t said_ms[TROUBLES]; /* when a kind of trouble was last logged */
+
+    /* the writer's */
+    struct store_link link;
+    struct packer *packer;
+    int64_t origin;      /* who we are to other processes */
+    int64_t last_seq;    /* of what they said */
+    int64_t filtered_ms; /* the filter knows what was put until then; 0: nothing */
+    struct list late;    /* drops that could not be written */
+    struct store_heard *heard;
+    size_t heard_count;
+    uint64_t free_bytes;
+    uint64_t reopen_ms, retry_ms; /* not before that */
+    uint64_t written_ms;          /* the last change that is still in the log; 0: none */
+    bool tidying;
+};
+
+/* Logs, at most once a minute for each kind. */
+void store_tell(struct store *store, enum store_trouble kind, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* What the row of that entry holds; NULL: it is damaged. */
+struct object *store_unpack(struct packer *packer, const struct entry *entry);
+
+/* After the file was opened: what the writer and the figures know of it. */
+void store_opened(struct store *store);
+void *store_write(void *store); /* the thread */
+
+#endif

@@ -1,0 +1,458 @@
+#include "cache/store_queue.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+
+#define OPS_MAX 4096
+#define BYTES_MAX ((size_t)64 << 20)
+#define DROPS_MAX 4096
+/* A transaction costs as much as many entries, and nobody waits for this one. */
+#define TOUCH_WAIT_MS 2000U
+#define TOUCHES_IDLE 1024U /* taken while there is room */
+#define GATHER_MS 50
+#define MERGE_LOOK 8 /* pending drops that a new one is compared with */
+
+void queue_init(struct store_queue *q)
+{
+    pthread_condattr_t monotonic;
+
+    memset(q, 0, sizeof(*q));
+    pthread_mutex_init(&q->lock, NULL);
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&q->filled, &monotonic);
+    pthread_cond_init(&q->answered, NULL);
+    pthread_condattr_destroy(&monotonic);
+    list_init(&q->drops);
+    atomic_init(&q->drop_count, 0);
+    atomic_init(&q->held_count, 0);
+}
+
+static void free_drop(struct store_drop *drop)
+{
+    free(drop->model);
+    free(drop);
+}
+
+void queue_release(struct store_queue *q)
+{
+    batch_clear(q, &q->waiting);
+    free(q->waiting.ops);
+    while (!list_empty(&q->drops))
+        free_drop(container_of(list_pop(&q->drops), struct store_drop, node));
+    pthread_cond_destroy(&q->filled);
+    pthread_cond_destroy(&q->answered);
+    pthread_mutex_destroy(&q->lock);
+}
+
+/* ---- any thread ---- */
+
+static struct store_op *add(struct store_queue *q, enum store_op_kind kind)
+{
+    struct store_batch *w = &q->waiting;
+
+    if (w->count == w->cap) {
+        w->cap = w->cap ? w->cap * 2 : 64;
+        w->ops = mem_grow(w->ops, w->cap * sizeof(w->ops[0]));
+    }
+    w->ops[w->count] = (struct store_op){.kind = kind};
+    return &w->ops[w->count++];
+}
+
+/* Is there something that should be written now? The lock is held. */
+static bool is_urgent(const struct store_queue *q)
+{
+    const struct store_batch *w = &q->waiting;
+
+    if (w->count > q->touches || (q->nearly_full && w->count >= BATCH_OPS))
+        return true;
+    return q->nearly_full && w->count > 0 && clock_mono_ms() - q->touched_ms >= TOUCH_WAIT_MS;
+}
+
+/* Wakes the writer where it waits for just this; the lock is held. */
+static bool is_to_wake(struct store_queue *q)
+{
+    const struct store_batch *w = &q->waiting;
+    bool full = w->count >= BATCH_OPS || w->bytes >= BATCH_BYTES;
+    bool wake = (q->idle && (is_urgent(q) || q->hurry || q->closing)) ||
+                (q->gathering && (full || q->hurry || q->closing));
+
+    if (wake)
+        q->idle = q->gathering = false;
+    return wake;
+}
+
+static void unlock_and_wake(struct store_queue *q)
+{
+    bool wake = is_to_wake(q);
+
+    pthread_mutex_unlock(&q->lock);
+    if (wake)
+        pthread_cond_signal(&q->filled);
+}
+
+/* Keys are digests: any bits of theirs are as good as a hash. */
+static struct store_held **bucket_of(struct store_queue *q, const struct key *key)
+{
+    return &q->held[(key->bytes[0] ^ key->bytes[KEY_BYTES - 1]) % HELD_BUCKETS];
+}
+
+static void hold(struct store_queue *q, struct object *object)
+{
+    struct store_held **bucket = bucket_of(q, &object->key), *held = mem_alloc(sizeof(*held));
+
+    *held = (struct store_held){.next = *bucket, .object = object};
+    *bucket = held;
+    atomic_fetch_add(&q->held_count, 1);
+}
+
+static void let_go(struct store_queue *q, struct store_held **at)
+{
+    struct store_held *held = *at;
+
+    *at = held->next;
+    free(held);
+    atomic_fetch_sub(&q->held_count, 1);
+}
+
+static void let_go_of(struct store_queue *q, const struct object *object)
+{
+    struct store_held **at = bucket_of(q, &object->key);
+
+    while (*at && (*at)->object != object)
+        at = &(*at)->next;
+    if (*at) /* else a drop came by */
+        let_go(q, at);
+}
+
+static void let_go_of_gone(struct store_queue *q, const struct store_gone *gone)
+{
+    for (size_t i = 0; i < HELD_BUCKETS && atomic_load(&q->held_count); i++) {
+        struct store_held **at = &q->held[i];
+
+        while (*at) {
+            const struct object *o = (*at)->object;
+
+            if (store_gone_covers(gone, &o->key, o->collection, o->stored_ms, o->model))
+                let_go(q, at);
+            else
+                at = &(*at)->next;
+        }
+    }
+}
+
+struct object *queue_find(struct store_queue *q, const struct key *key)
+{
+    struct store_held *held;
+    struct object *object;
+
+    if (atomic_load(&q->held_count) == 0)
+        return NULL;
+    pthread_mutex_lock(&q->lock);
+    held = *bucket_of(q, key);
+    while (held && memcmp(held->object->key.bytes, key->bytes, KEY_BYTES) != 0)
+        held = held->next;
+    object = held ? object_ref(held->object) : NULL;
+    pthread_mutex_unlock(&q->lock);
+    return object;
+}
+
+bool queue_put(struct store_queue *q, struct object *object, bool hold_it)
+{
+    struct store_op *op;
+    bool fits;
+
+    pthread_mutex_lock(&q->lock);
+    fits = q->waiting.count < OPS_MAX &&
+           q->waiting.bytes + q->in_hand + object->body_len <= BYTES_MAX && !q->closing;
+    if (fits) {
+        op = add(q, OP_PUT);
+        op->object = object_ref(object);
+        op->held = hold_it;
+        if (hold_it)
+            hold(q, object);
+        q->waiting.bytes += object->body_len;
+        q->last_put = q->taken + q->waiting.count;
+        if (object->collection)
+            q->last_get = q->last_put;
+    }
+    unlock_and_wake(q);
+    return fits;
+}
+
+bool queue_touch(struct store_queue *q, const struct key *key, int64_t now_ms)
+{
+    bool fits;
+
+    pthread_mutex_lock(&q->lock);
+    fits = q->waiting.count < OPS_MAX && !q->closing &&
+           (q->nearly_full || q->touches < TOUCHES_IDLE);
+    if (fits) {
+        struct store_op *op = add(q, OP_TOUCH);
+
+        op->key = *key;
+        op->ms = now_ms;
+        if (q->touches++ == 0)
+            q->touched_ms = clock_mono_ms();
+    }
+    unlock_and_wake(q);
+    return fits;
+}
+
+static bool is_same(const struct store_gone *a, const struct store_gone *b)
+{
+    return a->one == b->one && a->collection == b->collection &&
+           a->stored_before_ms == b->stored_before_ms &&
+           (!a->one || memcmp(a->key.bytes, b->key.bytes, KEY_BYTES) == 0) &&
+           strcmp(a->model ? a->model : "", b->model ? b->model : "") == 0;
+}
+
+/* Is there an equal one that is not yet taken, and no put after it that it would have to cover? */
+static struct store_drop *find_same(struct store_queue *q, const struct store_gone *gone)
+{
+    uint64_t after = gone->collection ? q->last_get : q->last_put;
+    unsigned looked = 0;
+
+    for (struct list *node = q->drops.prev; node != &q->drops && looked < MERGE_LOOK;
+         node = node->prev, looked++) {
+        struct store_drop *drop = container_of(node, struct store_drop, node);
+
+        if (drop->place < q->taken || drop->place < after)
+            return NULL;
+        if (is_same(&drop->gone, gone))
+            return drop;
+    }
+    return NULL;
+}
+
+static void add_drop(struct store_queue *q, const struct store_gone *gone,
+                     struct store_waiter *waiter)
+{
+    static const struct store_gone everything = {.one = false};
+    struct store_drop *drop;
+    struct store_op *op;
+
+    if (!waiter && atomic_load(&q->drop_count) >= DROPS_MAX)
+        gone = &everything;
+    drop = waiter ? NULL : find_same(q, gone);
+    if (drop) {
+        atomic_store(&drop->at_ms, clock_unix_ms());
+        return;
+    }
+    drop = mem_zero(sizeof(*drop));
+    drop->gone = *gone;
+    drop->model = gone->model ? mem_strdup(gone->model) : NULL;
+    drop->gone.model = drop->model;
+    atomic_init(&drop->at_ms, clock_unix_ms());
+    drop->place = q->taken + q->waiting.count;
+    list_init(&drop->late);
+    list_append(&q->drops, &drop->node);
+    atomic_fetch_add(&q->drop_count, 1);
+    op = add(q, OP_DROP);
+    op->drop = drop;
+    op->waiter = waiter;
+}
+
+void queue_drop(struct store_queue *q, const struct store_gone *gone, struct store_waiter *waiter)
+{
+    pthread_mutex_lock(&q->lock);
+    add_drop(q, gone, waiter);
+    let_go_of_gone(q, gone);
+    if (waiter)
+        q->hurry = true;
+    unlock_and_wake(q);
+}
+
+/* Of an operation in hand the kind and the id are read only, which nobody changes. */
+static bool discards(const struct store_batch *batch, int64_t id)
+{
+    for (size_t i = 0; batch && i < batch->count; i++)
+        if (batch->ops[i].kind == OP_DISCARD && batch->ops[i].id == id)
+            return true;
+    return false;
+}
+
+bool queue_discard(struct store_queue *q, int64_t id, struct store_waiter *waiter)
+{
+    bool fits;
+
+    pthread_mutex_lock(&q->lock);
+    fits = waiter ||
+           (q->waiting.count < OPS_MAX && !discards(&q->waiting, id) && !discards(q->hand, id));
+    if (fits) {
+        struct store_op *op = add(q, OP_DISCARD);
+
+        op->id = id;
+        op->waiter = waiter;
+        q->hurry = q->hurry || waiter;
+    }
+    unlock_and_wake(q);
+    return fits;
+}
+
+void queue_wait(struct store_queue *q, struct store_waiter *waiter)
+{
+    pthread_mutex_lock(&q->lock);
+    while (!waiter->done)
+        pthread_cond_wait(&q->answered, &q->lock);
+    pthread_mutex_unlock(&q->lock);
+}
+
+bool queue_hides(struct store_queue *q, const struct object *object)
+{
+    bool hides = false;
+
+    if (atomic_load(&q->drop_count) == 0)
+        return false;
+    pthread_mutex_lock(&q->lock);
+    list_each(node, &q->drops) {
+        struct store_drop *drop = container_of(node, struct store_drop, node);
+
+        hides = hides || (object->stored_ms <= atomic_load(&drop->at_ms) &&
+                          store_gone_covers(&drop->gone, &object->key, object->collection,
+                                            object->stored_ms, object->model));
+    }
+    pthread_mutex_unlock(&q->lock);
+    return hides;
+}
+
+void queue_set_full(struct store_queue *q, bool nearly_full)
+{
+    pthread_mutex_lock(&q->lock);
+    q->nearly_full = nearly_full;
+    pthread_mutex_unlock(&q->lock);
+}
+
+void queue_hurry(struct store_queue *q)
+{
+    pthread_mutex_lock(&q->lock);
+    q->hurry = true;
+    unlock_and_wake(q);
+}
+
+void queue_close(struct store_queue *q)
+{
+    pthread_mutex_lock(&q->lock);
+    q->closing = true;
+    unlock_and_wake(q);
+}
+
+/* ---- the writer ---- */
+
+static struct timespec in_ms(unsigned ms)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    t.tv_sec += ms / 1000;
+    t.tv_nsec += (long)(ms % 1000) * 1000000L;
+    if (t.tv_nsec >= 1000000000L) {
+        t.tv_nsec -= 1000000000L;
+        t.tv_sec++;
+    }
+    return t;
+}
+
+static bool is_quiet(const struct store_queue *q)
+{
+    return !q->hurry && !q->closing;
+}
+
+static void gather(struct store_queue *q, unsigned wait_ms)
+{
+    struct timespec until = in_ms(wait_ms);
+    int code = 0;
+
+    while (!is_urgent(q) && is_quiet(q) && code != ETIMEDOUT) {
+        q->idle = true;
+        code = pthread_cond_timedwait(&q->filled, &q->lock, &until);
+    }
+    q->idle = false;
+    until = in_ms(GATHER_MS);
+    code = is_urgent(q) ? 0 : ETIMEDOUT;
+    while (q->waiting.count < BATCH_OPS && q->waiting.bytes < BATCH_BYTES && is_quiet(q) &&
+           code != ETIMEDOUT) {
+        q->gathering = true;
+        code = pthread_cond_timedwait(&q->filled, &q->lock, &until);
+    }
+    q->gathering = false;
+}
+
+bool queue_take(struct store_queue *q, struct store_batch *batch, unsigned wait_ms)
+{
+    struct store_batch empty = *batch;
+    bool more;
+
+    pthread_mutex_lock(&q->lock);
+    gather(q, wait_ms);
+    more = q->waiting.count > 0 || !q->closing;
+    if (is_urgent(q) || !is_quiet(q)) {
+        *batch = q->waiting;
+        q->waiting = empty;
+        q->touches = 0;
+        q->hand = batch;
+        q->in_hand = batch->bytes;
+        q->taken += batch->count;
+    }
+    q->hurry = false;
+    pthread_mutex_unlock(&q->lock);
+    return more;
+}
+
+void queue_answer(struct store_queue *q, struct store_waiter *waiter, int result, uint64_t count,
+                  const struct err *err)
+{
+    if (!waiter)
+        return;
+    pthread_mutex_lock(&q->lock);
+    waiter->result = result;
+    waiter->count = count;
+    if (result < 0)
+        waiter->err = *err;
+    waiter->done = true;
+    pthread_cond_broadcast(&q->answered);
+    pthread_mutex_unlock(&q->lock);
+}
+
+void queue_settle(struct store_queue *q, struct store_drop *drop)
+{
+    pthread_mutex_lock(&q->lock);
+    list_remove(&drop->node);
+    atomic_fetch_sub(&q->drop_count, 1);
+    pthread_mutex_unlock(&q->lock);
+    list_remove(&drop->late);
+    free_drop(drop);
+}
+
+static void let_go_of_ops(struct store_queue *q, struct store_op *ops, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (ops[i].held) {
+            let_go_of(q, ops[i].object);
+            ops[i].held = false;
+        }
+}
+
+void queue_let_go(struct store_queue *q, struct store_op *ops, size_t count)
+{
+    pthread_mutex_lock(&q->lock);
+    let_go_of_ops(q, ops, count);
+    pthread_mutex_unlock(&q->lock);
+}
+
+void batch_clear(struct store_queue *q, struct store_batch *batch)
+{
+    pthread_mutex_lock(&q->lock);
+    let_go_of_ops(q, batch->ops, batch->count);
+    q->hand = NULL;
+    q->in_hand = 0;
+    pthread_mutex_unlock(&q->lock);
+    for (size_t i = 0; i < batch->count; i++)
+        object_unref(batch->ops[i].object);
+    batch->count = batch->bytes = 0;
+}

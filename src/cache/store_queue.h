@@ -1,0 +1,126 @@
+/* What is to be written, in order, on its way from any thread to the writer.
+ *
+ * Bounded: at most 4096 operations wait, with 64 MiB of bodies (those that are being written
+ * count); beyond that puts and touches are refused. A drop is never refused, because what it takes
+ * away must not be served again: equal ones are merged, and if thousands differ they become one
+ * that takes away everything.
+ *
+ * Touches alone wait for company, and as long as there is plenty of room (queue_set_full()) only so
+ * many are taken at all: who was used last matters where something has to go, and each write makes
+ * readers look at the file anew.
+ *
+ * A put that no memory tier has is *held*: queue_find() finds it until it is written, so that the
+ * same answer is not asked and paid for once more. A drop ends that at once.
+ *
+ * A drop is *pending* from the moment it is queued until it is on disk, even where that takes long
+ * because the disk cannot be written to. Readers ask queue_hides().
+ */
+#ifndef CACHE_STORE_QUEUE_H
+#define CACHE_STORE_QUEUE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/list.h"
+#include "cache/object.h"
+#include "cache/store.h"
+
+#define BATCH_OPS 512
+#define BATCH_BYTES ((size_t)8 << 20)
+
+/* Who waits for a drop or discard; guarded by the queue's lock. */
+struct store_waiter {
+    bool done;
+    int result;
+    uint64_t count;
+    struct err err;
+};
+
+struct store_drop {
+    struct list node; /* of the pending ones, under the queue's lock */
+    struct list late; /* the writer's: it could not be written and is to be tried again */
+    struct store_gone gone;
+    char *model; /* gone.model, which is ours */
+    _Atomic int64_t at_ms;
+    uint64_t place; /* among all operations ever queued */
+};
+
+struct store_held {
+    struct store_held *next; /* of its bucket; the newest first */
+    struct object *object;   /* the op's reference */
+};
+
+#define HELD_BUCKETS 256
+
+struct store_op {
+    enum store_op_kind { OP_PUT, OP_TOUCH, OP_DROP, OP_DISCARD } kind;
+    struct object *object; /* a reference */
+    bool held;
+    struct key key;
+    int64_t ms;
+    int64_t id;     /* of the row that is to be discarded, if it is damaged indeed */
+    uint64_t count; /* of entries that went */
+    struct store_drop *drop;
+    struct store_waiter *waiter;
+};
+
+struct store_batch {
+    struct store_op *ops;
+    size_t count, cap;
+    size_t bytes; /* of bodies */
+};
+
+struct store_queue {
+    pthread_mutex_t lock;
+    pthread_cond_t filled, answered;
+    struct store_batch waiting;
+    struct store_batch *hand; /* the batch that was taken last, until it is written */
+    size_t in_hand;           /* its bytes */
+    bool nearly_full;         /* the file is: touches count */
+    size_t touches;           /* of those that wait */
+    uint64_t touched_ms;      /* when the first of them came */
+    uint64_t taken;           /* operations ever taken */
+    uint64_t last_put;        /* the place after the last put; and after the last one of a GET */
+    uint64_t last_get;
+    bool idle, gathering; /* the writer waits: for anything, for more */
+    bool hurry, closing;
+    struct list drops;
+    atomic_uint drop_count;
+    struct store_held *held[HELD_BUCKETS];
+    atomic_uint held_count;
+};
+
+void queue_init(struct store_queue *queue);
+void queue_release(struct store_queue *queue);
+
+/* Any thread. False: refused. hold: nobody else has it. */
+bool queue_put(struct store_queue *queue, struct object *object, bool hold);
+/* What is held with that key, with one more reference, or NULL; mostly without taking the lock. */
+struct object *queue_find(struct store_queue *queue, const struct key *key);
+bool queue_touch(struct store_queue *queue, const struct key *key, int64_t now_ms);
+void queue_drop(struct store_queue *queue, const struct store_gone *gone,
+                struct store_waiter *waiter);
+/* False as well: that row is to be discarded already. With a waiter it is always true. */
+bool queue_discard(struct store_queue *queue, int64_t id, struct store_waiter *waiter);
+/* Waits for the answer to the drop or discard that was queued with it. */
+void queue_wait(struct store_queue *queue, struct store_waiter *waiter);
+/* Does a drop that is pending cover this? */
+bool queue_hides(struct store_queue *queue, const struct object *object);
+void queue_set_full(struct store_queue *queue, bool nearly_full);
+void queue_hurry(struct store_queue *queue); /* the writer is to look after things now */
+void queue_close(struct store_queue *queue);
+
+/* Writer. Takes all that waits, after having gathered some, into *batch, which is empty; waits for
+ * at most wait_ms. False: closed, and there is nothing left. */
+bool queue_take(struct store_queue *queue, struct store_batch *batch, unsigned wait_ms);
+void queue_answer(struct store_queue *queue, struct store_waiter *waiter, int result,
+                  uint64_t count, const struct err *err);
+void queue_settle(struct store_queue *queue, struct store_drop *drop); /* it is on disk: freed */
+/* They are written, or never will be: what is held of them is let go of. */
+void queue_let_go(struct store_queue *queue, struct store_op *ops, size_t count);
+void batch_clear(struct store_queue *queue, struct store_batch *batch);
+
+#endif

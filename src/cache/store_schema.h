@@ -1,0 +1,54 @@
+/* The tables of cache.db (described in store_sql.h) and all that is ever asked of them: private to
+ * the files store_schema, store_sql and store_look.
+ */
+#ifndef CACHE_STORE_SCHEMA_H
+#define CACHE_STORE_SCHEMA_H
+
+#include "base/sql.h"
+#include "cache/store_sql.h"
+
+/* A name in _BODIES stands right before its own. */
+enum statement {
+    BEGIN,
+    COMMIT,
+    GET,
+    CHECK,
+    LIST,
+    FIND,
+    IDS,
+    HAS,
+    CUT,
+    PUT_BODY,
+    PUT,
+    TOUCH,
+    DROP_ONE_BODIES,
+    DROP_ONE,
+    DROP_COLLECTION_BODIES,
+    DROP_COLLECTION,
+    DROP_SOME_BODIES,
+    DROP_SOME,
+    DISCARD_BODIES,
+    DISCARD,
+    WEIGH,
+    EVICT_BODIES,
+    EVICT,
+    COUNT,
+    ITEMS,
+    SAY,
+    FORGET,
+    HEAR,
+    LAST_SAID,
+    DATA_VERSION,
+    PAGES,
+    FREE_PAGES,
+    SHRINK,
+    STATEMENTS
+};
+
+struct db {
+    struct sql *sql;
+    int64_t added; /* entries, since the transaction began */
+    int64_t data_version;
+};
+
+#endif

@@ -1,0 +1,257 @@
+#include "cache/store_sql.h"
+
+#include <string.h>
+
+#include "cache/store_schema.h"
+
+#define EVICT_STEP 512
+#define ROW_BYTES                                                                                  \
+    512U /* what an entry takes besides its disk_bytes: rather too much than too little */
+
+static void bind_key(struct sql_query *q, int at, const struct key *key)
+{
+    sql_bind_blob(q, at, key->bytes, KEY_BYTES);
+}
+
+static void bind_text(struct sql_query *q, int at, const struct entry_bytes *text)
+{
+    if (text->len)
+        sql_bind_text(q, at, text->at, text->len);
+    else
+        sql_bind_null(q, at);
+}
+
+static void bind_number(struct sql_query *q, int at, int64_t number) /* 0: NULL */
+{
+    if (number)
+        sql_bind_int(q, at, number);
+    else
+        sql_bind_null(q, at);
+}
+
+enum sql_result db_begin(struct db *db)
+{
+    db->added = 0;
+    return sql_run(db->sql, BEGIN);
+}
+
+enum sql_result db_commit(struct db *db)
+{
+    struct sql_query *q;
+    enum sql_result result = SQL_OK;
+
+    if (db->added) {
+        result = sql_query(db->sql, COUNT, &q);
+        if (result != SQL_OK)
+            return result;
+        sql_bind_int(q, 1, db->added);
+        result = sql_finish(db->sql, q);
+    }
+    return result == SQL_OK ? sql_run(db->sql, COMMIT) : result;
+}
+
+void db_undo(struct db *db)
+{
+    sql_undo(db->sql);
+}
+
+/* The body of an entry that the new one replaces goes with it. */
+static enum sql_result cut_old(struct db *db, int64_t id)
+{
+    enum sql_result result;
+    struct sql_query *q;
+    int64_t body = 0;
+
+    if ((result = sql_query(db->sql, HAS, &q)) != SQL_OK)
+        return result;
+    sql_bind_int(q, 1, id);
+    result = sql_step(db->sql, q);
+    if (result == SQL_OK)
+        body = sql_int(q, 0);
+    sql_end(q);
+    if (result == SQL_NONE) {
+        db->added++;
+        return SQL_OK;
+    }
+    if (result != SQL_OK || (result = sql_query(db->sql, CUT, &q)) != SQL_OK)
+        return result;
+    sql_bind_int(q, 1, body);
+    return sql_finish(db->sql, q);
+}
+
+static enum sql_result put_body(struct db *db, const struct entry *e)
+{
+    struct sql_query *q;
+    enum sql_result result = sql_query(db->sql, PUT_BODY, &q);
+
+    if (result != SQL_OK)
+        return result;
+    sql_bind_blob(q, 1, e->head.at, e->head.len);
+    sql_bind_blob(q, 2, e->body.at, e->body.len);
+    return sql_finish(db->sql, q);
+}
+
+enum sql_result db_put(struct db *db, const struct entry *e, int64_t used_ms)
+{
+    int64_t id = db_id(&e->key);
+    enum sql_result result;
+    struct sql_query *q;
+
+    if ((result = cut_old(db, id)) != SQL_OK || (result = put_body(db, e)) != SQL_OK ||
+        (result = sql_query(db->sql, PUT, &q)) != SQL_OK)
+        return result;
+    sql_bind_int(q, 1, id);
+    bind_key(q, 2, &e->key);
+    sql_bind_int(q, 3, e->stored_ms);
+    sql_bind_int(q, 4, used_ms);
+    bind_number(q, 5, (int64_t)e->collection);
+    sql_bind_int(q, 6, e->status);
+    sql_bind_int(q, 7, e->flags);
+    sql_bind_int(q, 8, (int64_t)e->body_bytes);
+    sql_bind_int(q, 9, (int64_t)(e->head.len + e->body.len));
+    bind_text(q, 10, &e->label);
+    bind_text(q, 11, &e->model);
+    sql_bind_blob(q, 12, e->sum, ENTRY_SUM_BYTES);
+    sql_bind_int(q, 13, sql_last_id(db->sql));
+    return sql_finish(db->sql, q);
+}
+
+enum sql_result db_touch(struct db *db, const struct key *key, int64_t now_ms)
+{
+    struct sql_query *q;
+    enum sql_result result = sql_query(db->sql, TOUCH, &q);
+
+    if (result != SQL_OK)
+        return result;
+    sql_bind_int(q, 1, db_id(key));
+    sql_bind_int(q, 2, now_ms);
+    return sql_finish(db->sql, q);
+}
+
+static void bind_gone(struct sql_query *q, enum statement which, const struct store_gone *gone,
+                      int64_t until_ms)
+{
+    const struct entry_bytes model = {gone->model, gone->model ? strlen(gone->model) : 0};
+
+    if (which == DROP_ONE) {
+        sql_bind_int(q, 1, db_id(&gone->key));
+        bind_key(q, 2, &gone->key);
+        sql_bind_int(q, 3, until_ms);
+        return;
+    }
+    bind_number(q, 1, (int64_t)gone->collection);
+    sql_bind_int(q, 2, until_ms);
+    if (which == DROP_COLLECTION)
+        return;
+    bind_number(q, 3, gone->stored_before_ms);
+    bind_text(q, 4, &model);
+}
+
+enum sql_result db_drop(struct db *db, const struct store_gone *gone, int64_t until_ms,
+                        uint64_t *count)
+{
+    enum statement which = DROP_SOME;
+    enum sql_result result;
+    struct sql_query *bodies, *entries;
+    int64_t n;
+
+    if (gone->one)
+        which = DROP_ONE;
+    else if (gone->collection && !gone->stored_before_ms && !gone->model)
+        which = DROP_COLLECTION; /* by its index */
+    if ((result = sql_query(db->sql, which - 1, &bodies)) != SQL_OK ||
+        (result = sql_query(db->sql, which, &entries)) != SQL_OK)
+        return result;
+    bind_gone(bodies, which, gone, until_ms);
+    if ((result = sql_finish(db->sql, bodies)) != SQL_OK)
+        return result;
+    bind_gone(entries, which, gone, until_ms);
+    result = sql_finish(db->sql, entries);
+    n = result == SQL_OK ? sql_changes(db->sql) : 0;
+    db->added -= n;
+    *count += (uint64_t)n;
+    return result;
+}
+
+enum sql_result db_discard(struct db *db, int64_t id, uint64_t *count)
+{
+    enum sql_result result;
+    struct sql_query *q;
+    int64_t n;
+
+    for (enum statement which = DISCARD_BODIES; which <= DISCARD; which++) {
+        if ((result = sql_query(db->sql, which, &q)) != SQL_OK)
+            return result;
+        sql_bind_int(q, 1, id);
+        if ((result = sql_finish(db->sql, q)) != SQL_OK)
+            return result;
+    }
+    n = sql_changes(db->sql);
+    db->added -= n;
+    *count += (uint64_t)n;
+    return SQL_OK;
+}
+
+/* How many of those that were used least recently have that many bytes. */
+static enum sql_result weigh(struct db *db, uint64_t bytes, int64_t *count)
+{
+    uint64_t weight = 0;
+    struct sql_query *q;
+    enum sql_result result = sql_query(db->sql, WEIGH, &q);
+
+    *count = 0;
+    if (result != SQL_OK)
+        return result;
+    sql_bind_int(q, 1, EVICT_STEP);
+    while (weight < bytes && (result = sql_step(db->sql, q)) == SQL_OK) {
+        int64_t size = sql_int(q, 0);
+
+        weight += ROW_BYTES + (size > 0 ? (uint64_t)size : 0);
+        ++*count;
+    }
+    sql_end(q);
+    return *count && result == SQL_NONE ? SQL_OK : result;
+}
+
+enum sql_result db_evict(struct db *db, uint64_t bytes, uint64_t *count)
+{
+    enum sql_result result;
+    struct sql_query *q;
+    int64_t max, n;
+
+    if ((result = weigh(db, bytes, &max)) != SQL_OK)
+        return result;
+
+    for (enum statement which = EVICT_BODIES; which <= EVICT; which++) {
+        if ((result = sql_query(db->sql, which, &q)) != SQL_OK)
+            return result;
+        sql_bind_int(q, 1, max);
+        if ((result = sql_finish(db->sql, q)) != SQL_OK)
+            return result;
+    }
+    n = sql_changes(db->sql);
+    db->added -= n;
+    *count += (uint64_t)n;
+    return n ? SQL_OK : SQL_NONE;
+}
+
+enum sql_result db_say(struct db *db, int64_t origin, int64_t at_ms, const struct store_gone *gone)
+{
+    const struct entry_bytes model = {gone->model, gone->model ? strlen(gone->model) : 0};
+    struct sql_query *q;
+    enum sql_result result = sql_query(db->sql, SAY, &q);
+
+    if (result != SQL_OK)
+        return result;
+    sql_bind_int(q, 1, at_ms);
+    sql_bind_int(q, 2, origin);
+    if (gone->one)
+        bind_key(q, 3, &gone->key);
+    else
+        sql_bind_null(q, 3);
+    bind_number(q, 4, (int64_t)gone->collection);
+    bind_number(q, 5, gone->stored_before_ms);
+    bind_text(q, 6, &model);
+    result = sql_finish(db->sql, q);
+    return result == SQL_OK ? sql_run(db->sql, FORGET) : result;
+}

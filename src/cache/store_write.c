@@ -1,0 +1,474 @@
+/* The store's thread: it alone changes the file.
+ *
+ * A round: take what is queued; see whether the file is still the one that is open; in a
+ * transaction hear what other processes took away, and write; keep the file within its bound; when
+ * nothing is to be done, tidy up. What fails is logged and counted; puts are lost then, but drops
+ * are kept and tried again until they are on disk.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "cache/store_own.h"
+
+#define POLL_MS 250 /* how soon we hear of what another process took away */
+#define RETRY_MS 1000
+#define QUIET_MS 2000  /* without a change, before the log is emptied */
+#define EVICT_MAX 2048 /* entries a transaction: other processes want to write too */
+#define SHRINK_FROM ((uint64_t)1 << 20)
+#define LEARN_OVERLAP_MS 10000 /* a transaction may take that long after its time was read */
+#define FORGET_FROM 4096U      /* ids that are gone, before they are forgotten */
+
+static const struct store_gone everything = {.one = false};
+
+static bool is_everything(const struct store_gone *gone)
+{
+    return !gone->one && !gone->collection && !gone->stored_before_ms && !gone->model;
+}
+
+static void add(atomic_uint_least64_t *figure, uint64_t n)
+{
+    atomic_fetch_add_explicit(figure, n, memory_order_relaxed);
+}
+
+/* ---- the file ---- */
+
+static bool take_sizes(struct store *s)
+{
+    struct db_sizes sizes;
+
+    if (db_sizes(s->link.db, &sizes) != SQL_OK)
+        return false;
+    atomic_store_explicit(&s->items, sizes.items, memory_order_relaxed);
+    atomic_store_explicit(&s->bytes, sizes.used_bytes, memory_order_relaxed);
+    s->free_bytes = sizes.free_bytes;
+    queue_set_full(&s->queue, sizes.used_bytes > (uint64_t)s->rules.max_bytes / 4 * 3);
+    return true;
+}
+
+static void on_id(void *arg, int64_t id)
+{
+    filter_add(arg, id);
+}
+
+/* Learns what is there, from the time on that is given; 0: forgets what is not. */
+static void learn_ids(struct store *s, int64_t since_ms)
+{
+    int64_t now = clock_unix_ms();
+
+    if (since_ms == 0)
+        filter_begin(&s->filter);
+    if (db_ids(s->link.db, since_ms, on_id, &s->filter) == SQL_OK)
+        s->filtered_ms = now;
+    else
+        add(&s->errors, 1); /* what is not known is missed, and fetched anew */
+    if (since_ms == 0)
+        filter_end(&s->filter);
+}
+
+/* After others wrote. A clock that was set back leaves no time to begin from. */
+static void learn_new_ids(struct store *s)
+{
+    bool set_back = clock_unix_ms() < s->filtered_ms;
+
+    learn_ids(s, s->filtered_ms && !set_back ? s->filtered_ms - LEARN_OVERLAP_MS : 0);
+}
+
+static void look_for_peers(struct store *s)
+{
+    atomic_store(&s->has_peers, peers_are_there(s->peers_fd));
+}
+
+void store_opened(struct store *s)
+{
+    s->last_seq = 0;
+    s->written_ms = clock_mono_ms(); /* another's log may be there: empty it in time */
+    db_last_said(s->link.db, &s->last_seq);
+    take_sizes(s);
+    peers_close(s->peers_fd);
+    s->peers_fd = peers_open(s->file.folder);
+    look_for_peers(s);
+    learn_ids(s, 0);
+    atomic_fetch_add(&s->generation, 1);
+}
+
+static void tell_gone(struct store *s, const struct store_gone *gone)
+{
+    if (s->rules.on_gone)
+        s->rules.on_gone(s->rules.arg, gone);
+}
+
+static int begin_anew(struct store *s, const char *why, struct err *err)
+{
+    if (s->rules.look_only && why) {
+        store_file_close(&s->link);
+        s->reopen_ms = clock_mono_ms() + RETRY_MS;
+        return store_file_leave(&s->file, why, err);
+    }
+    if (store_file_anew(&s->file, &s->link, why, err) < 0) {
+        add(&s->errors, 1);
+        store_tell(s, TROUBLE_FILE, "%s", err->text);
+        return -1;
+    }
+    store_opened(s);
+    return 0;
+}
+
+/* Another file stands at the path: nobody knows what was taken away in between. */
+static void follow_file(struct store *s)
+{
+    struct err err;
+
+    s->reopen_ms = clock_mono_ms() + RETRY_MS;
+    store_file_close(&s->link);
+    if (store_file_open(&s->file, &s->link, &err) < 0) {
+        add(&s->errors, 1);
+        store_tell(s, TROUBLE_FILE, "%s; answers are not stored now", err.text);
+        atomic_fetch_add(&s->generation, 1); /* readers are not to stay in the old one either */
+        return;
+    }
+    store_opened(s);
+    tell_gone(s, &everything);
+}
+
+static void watch_file(struct store *s)
+{
+    struct err err;
+    unsigned damaged = atomic_exchange(&s->damaged_generation, 0);
+
+    if (s->link.db && damaged && damaged == atomic_load(&s->generation))
+        (void)begin_anew(s, "it was damaged", &err);
+    if (s->link.db && !store_file_is(&s->file, &s->link))
+        follow_file(s);
+    else if (!s->link.db && clock_mono_ms() >= s->reopen_ms)
+        follow_file(s);
+}
+
+/* What to do about a statement that failed. The transaction is undone. */
+static void trouble(struct store *s, enum sql_result result, struct err *err)
+{
+    err_set(err, ERR_SYSTEM, "cannot write %s: %s", s->file.path, db_error(s->link.db));
+    db_undo(s->link.db);
+    add(&s->errors, 1);
+    if (result == SQL_DAMAGED) {
+        (void)begin_anew(s, "it was damaged", &(struct err){.code = ERR_NONE});
+        return;
+    }
+    s->retry_ms = clock_mono_ms() + RETRY_MS;
+    store_tell(s, TROUBLE_WRITE, "%s; answers are not stored now", err->text);
+}
+
+/* ---- other processes ---- */
+
+static void on_heard(void *arg, int64_t at_ms, const struct store_gone *gone)
+{
+    struct store *s = arg;
+    struct store_heard *heard;
+
+    s->heard = mem_grow(s->heard, (s->heard_count + 1) * sizeof(s->heard[0]));
+    heard = &s->heard[s->heard_count++];
+    *heard = (struct store_heard){.gone = *gone, .at_ms = at_ms};
+    heard->model = gone->model ? mem_strdup(gone->model) : NULL;
+    heard->gone.model = heard->model;
+}
+
+static enum sql_result hear(struct store *s)
+{
+    bool missed;
+    enum sql_result result = db_hear(s->link.db, s->origin, &s->last_seq, &missed, on_heard, s);
+
+    if (missed)
+        on_heard(s, clock_unix_ms(), &everything);
+    return result;
+}
+
+static void pass_on(struct store *s)
+{
+    for (size_t i = 0; i < s->heard_count; i++) {
+        tell_gone(s, &s->heard[i].gone);
+        free(s->heard[i].model);
+    }
+    free(take(s->heard));
+    s->heard_count = 0;
+}
+
+static void listen_to_others(struct store *s)
+{
+    if (!db_changed(s->link.db))
+        return;
+    if (hear(s) == SQL_DAMAGED)
+        atomic_store(&s->damaged_generation, atomic_load(&s->generation));
+    pass_on(s);
+    take_sizes(s);
+    learn_new_ids(s);
+}
+
+/* Was it taken away by another process while it was in our queue? */
+static bool is_stale(const struct store *s, const struct object *o)
+{
+    for (size_t i = 0; i < s->heard_count; i++)
+        if (o->stored_ms <= s->heard[i].at_ms &&
+            store_gone_covers(&s->heard[i].gone, &o->key, o->collection, o->stored_ms, o->model))
+            return true;
+    return false;
+}
+
+/* ---- writing ---- */
+
+static enum sql_result write_drop(struct store *s, struct store_drop *drop, int64_t until_ms,
+                                  uint64_t *count)
+{
+    enum sql_result result = db_drop(s->link.db, &drop->gone, until_ms, count);
+
+    if (result != SQL_OK)
+        return result;
+    return db_say(s->link.db, s->origin, atomic_load(&drop->at_ms), &drop->gone);
+}
+
+/* A row that was found to be damaged. What stands there by now may be a fresh answer. */
+static enum sql_result discard(struct store *s, int64_t id, uint64_t *count)
+{
+    struct entry entry;
+    struct object *sound = NULL;
+    enum sql_result result = db_get(s->link.db, id, &entry);
+
+    if (result == SQL_OK)
+        sound = store_unpack(s->packer, &entry);
+    db_release(s->link.db);
+    object_unref(sound);
+    if (result == SQL_OK && !sound)
+        return db_discard(s->link.db, id, count);
+    return result == SQL_NONE ? SQL_OK : result;
+}
+
+static enum sql_result write_op(struct store *s, struct store_op *op)
+{
+    struct entry entry;
+
+    switch (op->kind) {
+    case OP_PUT:
+        if (is_stale(s, op->object))
+            return SQL_OK;
+        entry_pack(s->packer, op->object, &entry);
+        filter_add(&s->filter, db_id(&entry.key));
+        /* In use when it came, not when it is written: touches have waited as long. */
+        return db_put(s->link.db, &entry, op->object->stored_ms);
+    case OP_TOUCH:
+        return db_touch(s->link.db, &op->key, op->ms);
+    case OP_DROP:
+        /* All that was put before it, and nothing else, is there now: by order, not by time. */
+        op->count = 0;
+        return write_drop(s, op->drop, INT64_MAX, &op->count);
+    case OP_DISCARD:
+        op->count = 0;
+        return discard(s, op->id, &op->count);
+    }
+    return SQL_OK;
+}
+
+static enum sql_result write_late(struct store *s)
+{
+    enum sql_result result = SQL_OK;
+    uint64_t count = 0;
+
+    list_each(node, &s->late) {
+        struct store_drop *drop = container_of(node, struct store_drop, late);
+
+        if (result == SQL_OK) /* newer entries were put since: by time */
+            result = write_drop(s, drop, atomic_load(&drop->at_ms), &count);
+    }
+    return result;
+}
+
+static void settle_late(struct store *s)
+{
+    while (!list_empty(&s->late))
+        queue_settle(&s->queue, container_of(list_pop(&s->late), struct store_drop, late));
+}
+
+static bool begins_anew(const struct store_op *op)
+{
+    return op->kind == OP_DROP && is_everything(&op->drop->gone);
+}
+
+/* One transaction: ops from `at` on, until it is large enough. Returns where it ended. */
+static size_t write_some(struct store *s, struct store_batch *batch, size_t at,
+                         enum sql_result *result)
+{
+    size_t end = at, bytes = 0;
+
+    *result = db_begin(s->link.db);
+    if (*result == SQL_OK)
+        *result = hear(s);
+    if (*result == SQL_OK)
+        *result = write_late(s);
+    while (*result == SQL_OK && end < batch->count && end - at < BATCH_OPS && bytes < BATCH_BYTES &&
+           !begins_anew(&batch->ops[end])) {
+        struct store_op *op = &batch->ops[end++];
+
+        bytes += op->object ? op->object->body_len : 0;
+        *result = write_op(s, op);
+    }
+    if (*result == SQL_OK)
+        *result = db_commit(s->link.db);
+    return end;
+}
+
+static void finish_ops(struct store *s, struct store_op *ops, size_t count)
+{
+    queue_let_go(&s->queue, ops, count);
+    for (size_t i = 0; i < count; i++) {
+        if (ops[i].kind == OP_DROP)
+            queue_settle(&s->queue, take(ops[i].drop));
+        queue_answer(&s->queue, ops[i].waiter, 0, ops[i].count, NULL);
+    }
+}
+
+static void fail_ops(struct store *s, struct store_op *ops, size_t count, const struct err *err)
+{
+    for (size_t i = 0; i < count; i++) {
+        add(&s->dropped, ops[i].kind == OP_PUT);
+        if (ops[i].kind == OP_DROP)
+            list_append(&s->late, &ops[i].drop->late);
+        queue_answer(&s->queue, ops[i].waiter, -1, 0, err);
+    }
+}
+
+/* Everything is gone by taking another file: at once, whatever the size, and the space is free. */
+static int drop_everything(struct store *s, struct store_op *op, struct err *err)
+{
+    struct db_sizes sizes = {.items = 0};
+
+    db_sizes(s->link.db, &sizes);
+    if (begin_anew(s, NULL, err) < 0)
+        return -1;
+    op->count = sizes.items;
+    settle_late(s);
+    finish_ops(s, op, 1);
+    return 0;
+}
+
+/* To 5 % less than the bound, so that not each put has to, and no further: what goes is missed.
+ * What a page holds goes when the last of it does, so it takes some looks. */
+static void keep_bound(struct store *s)
+{
+    uint64_t bound = (uint64_t)s->rules.max_bytes, aim = bound - bound / 20, count = 0;
+    enum sql_result result = SQL_OK;
+    struct err err;
+
+    while (result == SQL_OK && take_sizes(s) && atomic_load(&s->bytes) > bound) {
+        count = 0;
+        result = db_begin(s->link.db);
+        while (result == SQL_OK && count < EVICT_MAX && take_sizes(s) &&
+               atomic_load(&s->bytes) > aim)
+            result = db_evict(s->link.db, atomic_load(&s->bytes) - aim, &count);
+        if (result == SQL_OK || (result == SQL_NONE && count))
+            result = db_commit(s->link.db);
+        if (result == SQL_OK)
+            add(&s->evictions, count);
+    }
+    if (result == SQL_NONE)
+        db_undo(s->link.db); /* it is empty: the bound is below what the tables themselves take */
+    else if (result != SQL_OK)
+        trouble(s, result, &err);
+}
+
+static void shrink_now(struct store *s)
+{
+    while (s->link.db && take_sizes(s) && s->free_bytes && db_shrink(s->link.db) == SQL_OK)
+        ;
+    if (s->link.db)
+        db_checkpoint(s->link.db, true);
+}
+
+static bool write_chunk(struct store *s, struct store_batch *batch, size_t *at, struct err *err)
+{
+    enum sql_result result = SQL_OK;
+    size_t begin = *at;
+
+    if (!s->link.db) {
+        err_set(err, ERR_SYSTEM, "%s cannot be opened", s->file.path);
+        return false;
+    }
+    if (begin < batch->count && begins_anew(&batch->ops[begin])) {
+        if (drop_everything(s, &batch->ops[begin], err) < 0)
+            return false;
+        ++*at;
+        return true;
+    }
+    *at = write_some(s, batch, begin, &result);
+    if (result != SQL_OK) {
+        trouble(s, result, err);
+        *at = begin;
+    }
+    pass_on(s);
+    if (result != SQL_OK)
+        return false;
+    s->written_ms = clock_mono_ms();
+    settle_late(s);
+    keep_bound(s);
+    for (size_t i = begin; i < *at; i++)
+        if (batch->ops[i].waiter) {
+            shrink_now(s);
+            break;
+        }
+    finish_ops(s, batch->ops + begin, *at - begin);
+    return true;
+}
+
+static void write_batch(struct store *s, struct store_batch *batch)
+{
+    struct err err = {.code = ERR_NONE};
+    bool fine = true;
+    size_t at = 0;
+
+    do
+        fine = write_chunk(s, batch, &at, &err);
+    while (fine && at < batch->count);
+    if (!fine)
+        fail_ops(s, batch->ops + at, batch->count - at, &err);
+    batch_clear(&s->queue, batch);
+}
+
+/* ---- the thread ---- */
+
+static void tidy(struct store *s)
+{
+    uint64_t now = clock_mono_ms(), used = atomic_load(&s->bytes);
+
+    if (filter_count(&s->filter) > 2 * atomic_load(&s->items) + FORGET_FROM)
+        learn_ids(s, 0);
+    if (!s->tidying)
+        s->tidying = s->free_bytes > SHRINK_FROM && s->free_bytes > used / 8;
+    if (s->tidying) {
+        s->tidying = db_shrink(s->link.db) == SQL_OK && take_sizes(s) && s->free_bytes;
+        s->written_ms = now;
+    } else if (s->written_ms && now - s->written_ms >= QUIET_MS) {
+        s->written_ms = 0;
+        db_checkpoint(s->link.db, true);
+    }
+}
+
+void *store_write(void *arg)
+{
+    struct store *s = arg;
+    struct store_batch batch = {.ops = NULL};
+
+    while (queue_take(&s->queue, &batch, s->tidying ? 1 : POLL_MS)) {
+        bool late = !list_empty(&s->late) && clock_mono_ms() >= s->retry_ms;
+
+        watch_file(s);
+        look_for_peers(s);
+        if (batch.count || (late && s->link.db))
+            write_batch(s, &batch);
+        if (s->link.db)
+            listen_to_others(s);
+        if (s->link.db)
+            tidy(s);
+    }
+    if (s->link.db)
+        db_checkpoint(s->link.db, true);
+    free(batch.ops);
+    return NULL;
+}

@@ -1,0 +1,16 @@
+/* The figures of GET /stats; their names are an interface, which the man page documents. */
+#ifndef PROXY_ADMIN_STATS_H
+#define PROXY_ADMIN_STATS_H
+
+#include "base/json.h"
+#include "base/str.h"
+#include "cache/store.h"
+
+struct server;
+
+/* Appends them as JSON. Any thread. */
+void admin_stats(const struct server *server, struct str *out);
+/* The part that there is without a running server, too: what is on disk. */
+void admin_stats_disk(struct json *cache, const struct store_figures *figures, int64_t max_bytes);
+
+#endif

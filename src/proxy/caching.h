@@ -1,0 +1,48 @@
+/* What the server keeps: the index, the memory of seen bodies, the store, and their settings.
+ * Made once; any thread may use it.
+ */
+#ifndef PROXY_CACHING_H
+#define PROXY_CACHING_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "api/key.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "cache/index.h"
+#include "cache/memo.h"
+#include "cache/store.h"
+#include "conf/conf.h"
+
+struct caching {
+    bool on;
+    int64_t ttl_ms; /* INDEX_FOREVER: for ever */
+    int64_t max_body;
+    int64_t max_bytes; /* on disk */
+    size_t memory_bytes;
+    bool finish; /* --on-disconnect finish */
+    struct key_rules rules;
+    char **ignored_;
+    unsigned ignored_count_;
+    char *folder; /* NULL: none could be named */
+    struct index *index;
+    struct memo *memo;
+    struct store *store; /* NULL: memory only */
+};
+
+/* upstream: see key_rules; it must outlive this. Disk trouble is logged, and fails nothing. */
+void caching_open(struct caching *caching, const struct conf *conf, const char *upstream,
+                  struct log *log);
+void caching_close(struct caching *caching); /* after the workers */
+
+/* A request that changes things was passed on: stored GETs of its collection are out of date. */
+void caching_wrote(struct caching *caching, const char *target);
+/* Empties memory at once, and the disk soon; nobody is answered from it any more. */
+void caching_clear(struct caching *caching);
+/* From the disk, if it may answer the query; with a reference, and kept in memory from now on.
+ * *stale: it is there, but may not. */
+struct object *caching_load(struct caching *caching, struct store_reader *reader,
+                            const struct index_query *query, bool *stale);
+
+#endif

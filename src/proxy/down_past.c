@@ -1,0 +1,83 @@
+#include "proxy/down_past.h"
+
+#include <sys/socket.h>
+
+#include "base/mem.h"
+#include "base/str.h"
+#include "proxy/conn.h"
+#include "proxy/down.h"
+#include "proxy/req.h"
+#include "proxy/worker.h"
+
+#define FIELD_RECORD_BYTES 80 /* libmicrohttpd's record of a field, from above */
+
+/* The answer's head has to fit beside the request's, or the connection would be closed without
+ * a word. */
+bool down_past_fits(const struct req *req, size_t head_size)
+{
+    return req->head_size + req->fields.count * FIELD_RECORD_BYTES + head_size <= DOWN_POOL_BYTES;
+}
+
+void down_past_fit(struct req *req)
+{
+    const struct reply_cache cache = req->reply.cache;
+    struct err err;
+
+    if (!req->reply.upstream || down_past_fits(req, reply_head_size(&req->reply)))
+        return;
+    err_set(&err, ERR_UP_ANSWER,
+            "The upstream's answer has %zu bytes of header fields: too many to pass on.",
+            reply_head_size(&req->reply));
+    fields_clear(&req->reply.own);
+    req->reply.object = NULL;
+    reply_from_err(&req->reply, &err, &cache, req->id);
+}
+
+/* libmicrohttpd takes no answer in the middle of a body, and has no room for one beside a head
+ * that fills the connection's pool. Nothing was sent for this request yet, so we can write the
+ * answer ourselves, and close. */
+void down_past_answer(struct conn *conn)
+{
+    struct req *req = conn->req;
+    struct reply *reply = &req->reply;
+    struct str text = STR_INIT;
+    char block[4096];
+    ssize_t n;
+
+    reply_write_head(reply, down_reason(reply->status), &text);
+    if (reply->kind == REPLY_WHOLE)
+        str_add(&text, reply->bytes, reply->len);
+    else
+        while ((n = req_read(req, block, sizeof(block))) > 0)
+            str_add(&text, block, (size_t)n);
+    /* A socket's buffer takes so little whole; if not, the client sees that it was cut. */
+    req->replied = send(conn->fd, text.text, text.len, MSG_NOSIGNAL | MSG_DONTWAIT) ==
+                   (ssize_t)text.len;
+    str_release(&text);
+    conn->linger = true;
+}
+
+void down_answer_early(struct conn *conn)
+{
+    struct down *down = &conn->lane->down;
+
+    if (!list_empty(&conn->early))
+        return;
+    list_append(&down->early, &conn->early);
+    down_mark_due(down);
+}
+
+void down_past_answer_early(struct down *down)
+{
+    struct list *node;
+
+    while ((node = list_pop(&down->early))) {
+        struct conn *conn = container_of(node, struct conn, early);
+
+        if (!conn->req || conn->req->received || req_run(conn->req) != REQ_REPLY)
+            continue;
+        down_past_answer(conn);
+        /* It goes on reading (and swallowing) the body: some clients are taken aback by a
+         * connection that ends while they write. At the body's end step "done" closes it. */
+    }
+}

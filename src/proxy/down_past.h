@@ -1,0 +1,23 @@
+/* Answers that libmicrohttpd would not send. The worker's thread. */
+#ifndef PROXY_DOWN_PAST_H
+#define PROXY_DOWN_PAST_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct conn;
+struct down;
+struct req;
+
+/* An answer whose head does not fit beside the request's in the connection's pool becomes an
+ * error that does: libmicrohttpd would close the connection without a word. */
+void down_past_fit(struct req *req);
+bool down_past_fits(const struct req *req, size_t head_size); /* of the answer, in bytes */
+/* Writes the request's answer past libmicrohttpd, which takes none in the middle of a body, and has
+ * no room for one beside a head that fills the pool. Nothing was sent for this request yet; the
+ * connection ends after it. */
+void down_past_answer(struct conn *conn);
+/* The answers that down_answer_early() announced. */
+void down_past_answer_early(struct down *down);
+
+#endif

@@ -1,0 +1,216 @@
+/* The steps of a request that have to do with the cache: its key, the verdict of the index, and a
+ * look on disk. */
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "cache/memo.h"
+#include "proxy/conn.h"
+#include "proxy/down.h"
+#include "proxy/req.h"
+#include "proxy/server.h"
+#include "proxy/worker.h"
+
+/* --- the key -------------------------------------------------------------------------- */
+
+static struct key_request key_request_of(const struct req *req)
+{
+    return (struct key_request){.method = req->method,
+                                .target = req->target.text,
+                                .fields = &req->fields,
+                                .body = req->length > 0 ? req->whole.text : NULL,
+                                .body_len = req->whole.len};
+}
+
+static bool look_at_body(struct req *req)
+{
+    return policy_body_is_cacheable(req->api, req->whole.text, req->whole.len, req->model,
+                                    sizeof(req->model));
+}
+
+enum req_next req_step_key(struct req *req)
+{
+    struct caching *caching = &req->worker->server->caching;
+    struct keyer *keyer = req->worker->keyer;
+    struct key_request request;
+    struct key_tag tag;
+
+    req->cache = STATS_BYPASS;
+    if (req->asks.no_store)
+        req->api = POLICY_NONE;
+    if (req->api != POLICY_NONE) {
+        request = key_request_of(req);
+        keyer_tag(keyer, &request, &tag);
+        if (memo_find(caching->memo, &tag, &req->key))
+            return req_goto(req, STEP_LOOKUP);
+        if (look_at_body(req)) {
+            keyer_key(keyer, &request, &req->key);
+            memo_add(caching->memo, &tag, &req->key);
+            return req_goto(req, STEP_LOOKUP);
+        }
+        req->api = POLICY_NONE;
+    }
+    return req_goto(req, STEP_LOOKUP);
+}
+
+/* --- the verdict ---------------------------------------------------------------------- */
+
+static void on_flight_news(struct body_reader *reader)
+{
+    struct req *req = container_of(reader, struct req, reader);
+
+    /* Under the flight's lock, on its filler's thread, which may be another one. */
+    if (worker_is_here(req->worker))
+        req_on_news(&req->news);
+    else
+        mailbox_post(&req->worker->mailbox, &req->news);
+}
+
+void req_on_news(struct letter *news)
+{
+    struct req *req = container_of(news, struct req, news);
+
+    if (req->received)
+        down_wake(req->conn);
+    else
+        down_answer_early(req->conn);
+}
+
+static struct index_query query_of(const struct req *req)
+{
+    return (struct index_query){.key = &req->key,
+                                .now_ms = clock_unix_ms(),
+                                .asks = req->asks,
+                                .alone = req->alone,
+                                .api = req->api,
+                                .method = req->method,
+                                .target = req->target.text,
+                                .model = req->model,
+                                .high = REQ_AHEAD_HIGH,
+                                .low = REQ_AHEAD_LOW};
+}
+
+static enum req_next refuse_uncached(struct req *req)
+{
+    return req_refuse(req, ERR_NOT_CACHED, false,
+                      "The request says only-if-cached, and the answer is not in the cache.");
+}
+
+static bool may_be_on_disk(const struct req *req)
+{
+    struct store *store = req->worker->server->caching.store;
+
+    return store && !req->loaded && !req->alone && !req->asks.no_cache &&
+           store_may_have(store, &req->key);
+}
+
+static enum req_next hit(struct req *req, struct object *object)
+{
+    req->object = object;
+    req->cache = STATS_HIT;
+    return req_goto(req, STEP_SEND);
+}
+
+enum req_next req_step_lookup(struct req *req)
+{
+    struct index_answer answer;
+    struct index_query query;
+    bool on_disk;
+
+    if (req->api == POLICY_NONE) {
+        if (req->asks.only_if_cached)
+            return refuse_uncached(req);
+        req->flight = index_pass(REQ_AHEAD_HIGH, REQ_AHEAD_LOW, &req->reader, on_flight_news);
+        return req_goto(req, STEP_FETCH);
+    }
+    req->cache = STATS_MISS;
+    query = query_of(req);
+    on_disk = may_be_on_disk(req);
+    query.peek = on_disk || req->asks.only_if_cached;
+    switch (index_lookup(req->worker->server->caching.index, &query, &req->reader, on_flight_news,
+                         &answer)) {
+    case INDEX_HIT:
+        return hit(req, answer.object);
+    case INDEX_JOIN:
+        req->flight = answer.flight;
+        req->cache = STATS_JOIN;
+        return req_goto(req, STEP_WAIT);
+    case INDEX_MISS:
+        req->flight = answer.flight;
+        if (req->asks.no_cache)
+            req->fwd = FWD_REQUEST;
+        else if (answer.stale)
+            req->fwd = FWD_STALE;
+        return req_goto(req, STEP_FETCH);
+    case INDEX_NONE:
+        return on_disk ? req_goto(req, STEP_LOAD) : refuse_uncached(req);
+    }
+    abort();
+}
+
+/* --- on disk -------------------------------------------------------------------------- */
+
+enum req_next req_step_load(struct req *req)
+{
+    struct worker *worker = req->worker;
+    struct caching *caching = &worker->server->caching;
+    struct index_query query = query_of(req);
+    struct object *object;
+    bool stale;
+
+    req->loaded = true;
+    if (!worker->store_reader)
+        worker->store_reader = store_reader_new(caching->store);
+    object = caching_load(caching, worker->store_reader, &query, &stale);
+    if (object)
+        return hit(req, object);
+    if (stale)
+        req->fwd = FWD_STALE;
+    return req_goto(req, STEP_LOOKUP); /* somebody may have begun to fetch it meanwhile */
+}
+
+/* --- what is told --------------------------------------------------------------------- */
+
+void req_note_write(struct req *req, unsigned status)
+{
+    /* A clear no (4xx) changed nothing; silence may have. */
+    if (req->wrote || req->cache == STATS_JOIN || status / 100 == 4 ||
+        !policy_is_write(req->method))
+        return;
+    req->wrote = true;
+    caching_wrote(&req->worker->server->caching, req->target.text);
+}
+
+/* RFC 9211 section 2, after our name. */
+static const char *cache_status_of(const struct req *req)
+{
+    static const char *const misses[][2] = {[FWD_MISS] = {"fwd=miss", "fwd=miss; stored"},
+                                            [FWD_STALE] = {"fwd=stale", "fwd=stale; stored"},
+                                            [FWD_REQUEST] = {"fwd=request", "fwd=request; stored"}};
+
+    switch (req->cache) {
+    case STATS_OWN:
+    case STATS_BYPASS:
+        break;
+    case STATS_MISS:
+        return misses[req->fwd][req->flight && flight_is_kept(req->flight)];
+    case STATS_HIT:
+        return "hit";
+    case STATS_JOIN:
+        return "fwd=miss; collapsed";
+    }
+    return "fwd=bypass";
+}
+
+void req_tell_cache(const struct req *req, struct reply_cache *cache)
+{
+    const struct caching *caching = &req->worker->server->caching;
+
+    *cache = (struct reply_cache){.kind = req->cache ? req->cache : STATS_BYPASS,
+                                  .status = cache_status_of(req),
+                                  .now_ms = clock_unix_ms(),
+                                  .ttl_ms = -1};
+    cache->stored_ms = req->object ? req->object->stored_ms : cache->now_ms;
+    if (req->object && caching->ttl_ms != INDEX_FOREVER)
+        cache->ttl_ms = cache->stored_ms + caching->ttl_ms - cache->now_ms;
+}

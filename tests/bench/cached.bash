@@ -1,0 +1,271 @@
+# shellcheck shell=bash
+# tests/bench/cached.bash: the sections about what is kept: hit disk store entries. Sourced by
+# tests/bench/run, whose words it uses; README.md in this folder says what is measured and how.
+# shellcheck disable=SC2154,SC2034 # variables that run sets, or reads
+
+kept_keys=64       # so that not one object alone is hot
+disk_keys=20000    # fewer than the memory tier could hold; each one is asked for once
+entry_keys=100000
+fresh_key=1000000000 # where the keys that are asked for once begin; every use moves it on
+if [[ $quick ]]; then
+	disk_keys=4000 entry_keys=20000
+fi
+
+# keys NAME BODY CONNECTIONS [OPTION...]: benchkeys against NAME. Sets requests, per_second, hits,
+# stored, p99_us, cpu_us, busy (percent of a core), worker_us (CPU of the busiest thread) and
+# asked_upstream. 1 unless every answer was a 200.
+keys() {
+	local name=$1 body=$2 conns=$3 out us errors before threads cpu started_at
+	shift 3
+	upstream_answers && before=$REPLY
+	threads_ns "${pid[$name]}" && threads=$REPLY
+	if ! cpu_ns "${pid[$name]}"; then
+		note "$name is gone"
+		return 1
+	fi
+	cpu=$REPLY
+	started_at=$(date +%s%N)
+	out=$(timeout 120 taskset -c "$load_core" "$tools/benchkeys" -p "${port[$name]}" -b "$body" \
+		-c "$conns" "$@" 2>&1)
+	started_at=$(($(date +%s%N) - started_at))
+	[[ $name == goproxyai ]] && written_behind
+	if ! cpu_ns "${pid[$name]}"; then
+		note "$name is gone: $(tail -n 2 "$scratch/$name.err" 2>/dev/null)"
+		return 1
+	fi
+	cpu=$((REPLY - cpu))
+	threads_ns "${pid[$name]}"
+	busiest_ns "$threads" "$REPLY"
+	worker_us=$REPLY
+	: >"$scratch/goproxyai.err"
+	field requests "$out" && requests=$REPLY && field us "$out" && us=$REPLY &&
+		field errors "$out" && errors=$REPLY && field hits "$out" && hits=$REPLY &&
+		field stored "$out" && stored=$REPLY && field p99_us "$out" && p99_us=$REPLY ||
+		errors=unknown
+	if [[ $errors != 0 || $requests == 0 ]]; then
+		note "$name: ${out//$'\n'/; }"
+		return 1
+	fi
+	upstream_answers && asked_upstream=$((REPLY - before))
+	calc '%.0f' "$requests * 1000000 / $us" && per_second=$REPLY
+	calc '%.2f' "$cpu / $requests / 1000" && cpu_us=$REPLY
+	calc '%.2f' "$worker_us / $requests / 1000" && worker_us=$REPLY
+	calc '%.0f' "$cpu * 100 / $started_at" && busy=$REPLY
+}
+
+# threads_ns PID: sets REPLY to "TID=NS" of every thread
+threads_ns() {
+	REPLY=$(awk '{ split(FILENAME, part, "/"); printf "%s=%s ", part[5], $1 }' \
+		"/proc/$1/task/"*/schedstat 2>/dev/null)
+}
+
+# busiest_ns BEFORE AFTER: what the thread that did most has done in between. Threads have no
+# names: the one that serves is the busiest here.
+busiest_ns() {
+	local -A at=()
+	local pair most=0
+	for pair in $1; do
+		at[${pair%=*}]=${pair#*=}
+	done
+	for pair in $2; do
+		local done_ns=$((${pair#*=} - ${at[${pair%=*}]:-0}))
+		((done_ns > most)) && most=$done_ns
+	done
+	REPLY=$most
+}
+
+# What is written behind the answers' backs belongs to them: waits (5 s at most) until goproxyai
+# has used less than 1 ms of CPU within 0.2 s.
+written_behind() {
+	local before i
+	cpu_ns "${pid[goproxyai]}" || return 1
+	for ((i = 0; i < 25; i++)); do
+		before=$REPLY
+		sleep 0.2
+		cpu_ns "${pid[goproxyai]}" || return 1
+		((REPLY - before < 1000000)) && return 0
+	done
+}
+
+# fill COUNT: so many new entries of goproxyai, in portions, so that no queue overflows
+fill() {
+	local left=$1 some
+	while ((left > 0)); do
+		some=$((left < 1000 ? left : 1000))
+		keys goproxyai 1024 16 -f "$fresh_key" -n "$some" || return 1
+		if ((stored != some || asked_upstream != some)); then
+			note "of $some new keys $stored were stored, $asked_upstream fetched"
+			return 1
+		fi
+		fresh_key=$((fresh_key + some)) left=$((left - some))
+	done
+}
+
+# hits_only NAME: whether the last keys() was answered from the cache, all of it
+hits_only() {
+	((asked_upstream == 0)) && [[ $1 != goproxyai || $hits == "$requests" ]] && return 0
+	note "$1: of $requests requests the upstream answered $asked_upstream; $hits say X-Cache: HIT"
+	return 1
+}
+
+# compare_hits KEY BODY CONNECTIONS ROUND
+compare_hits() {
+	local key=$1 body=$2 conns=$3 round=$4 name
+	local -A rate=() p99=() row=()
+	in_turn "$round" nginx goproxyai
+	for name in "${order[@]}"; do
+		keys "$name" "$body" "$conns" -k "$kept_keys" -d "$wrk_seconds" || continue
+		hits_only "$name" || continue
+		rate[$name]=$per_second p99[$name]=$p99_us row[$name]="$cpu_us $p99_us $busy"
+	done
+	[[ ${rate[nginx]:-} && ${rate[goproxyai]:-} ]] || return 1
+	for name in nginx goproxyai; do
+		calc '%.3f' "${rate[$name]} / ${rate[nginx]}"
+		# shellcheck disable=SC2086 # three columns
+		printf '%5s %5s %7s  %-10s %10s %8s %9s %8s %6s\n' "$round" "$conns" "$body" "$name" \
+			"${rate[$name]}" "$REPLY" ${row[$name]}
+	done
+	value "$key" "$REPLY"
+	calc '%.3f' "${p99[goproxyai]} / ${p99[nginx]}"
+	value "$key-p99" "$REPLY"
+}
+
+hit_title() {
+	printf '%5s %5s %7s  %-10s %10s %8s %9s %8s %6s\n' round conns body proxy req/s ratio 'CPU us' \
+		'p99 us' 'busy %'
+}
+
+# The same body twice: the second answer is the first one, and the upstream has seen one request.
+warm_hits() { # BODY
+	local name
+	for name in nginx goproxyai; do
+		keys "$name" "$1" 1 -k "$kept_keys" -n "$kept_keys" &&
+			keys "$name" "$1" 16 -k "$kept_keys" -n 20000 && hits_only "$name" || return 1
+	done
+}
+
+section_hit() {
+	local round conns
+	heading "hit: POST of 1 KB, a 1.2 KB answer from the cache, $kept_keys keys"
+	nginx_keeps=4k
+	if start_both "$load_core" && warm_hits 1024; then
+		hit_title
+		for ((round = 1; round <= rounds; round++)); do
+			for conns in 16 64 256; do
+				compare_hits "hit$conns" 1024 "$conns" "$round"
+			done
+		done
+	fi
+	for conns in 16 64 256; do
+		bar "hit$conns" '>=' 2.0 %.3f "$rounds" "hits at $conns connections, times nginx,"
+		bar "hit$conns-p99" '<=' 1 %.3f "$rounds" "a hit's p99 at $conns connections, times nginx's,"
+	done
+}
+
+section_hit100k() {
+	local round
+	heading "hit100k: POST of 100 KB, a 1.2 KB answer from the cache, $kept_keys keys"
+	nginx_keeps=128k
+	if start_both "$load_core" && warm_hits 102400; then
+		hit_title
+		for ((round = 1; round <= rounds; round++)); do
+			compare_hits hit100k 102400 16 "$round"
+		done
+	fi
+	bar hit100k '>=' 4 %.2f "$rounds" "hits with a body of 100 KB at 16 connections, times nginx,"
+}
+
+section_disk() {
+	local round first warm found
+	heading "disk: the first hit after a restart, $disk_keys keys, each asked for once (16 connections)"
+	fresh_home
+	keep_home=$REPLY serve_options=(--max-cache-size 1G)
+	start_upstream "$load_core"
+	if start_goproxyai && same_answer goproxyai && first=$fresh_key && fill "$disk_keys"; then
+		printf '%5s %12s %10s %10s %10s %10s   (CPU us)\n' round 'disk req/s' 'warm req/s' ratio disk warm
+		for ((round = 1; round <= rounds; round++)); do
+			end "${top[goproxyai]}"
+			start_goproxyai || break
+			keys goproxyai 1024 16 -f $((fresh_key + disk_keys)) -k "$kept_keys" -n 5000 || break
+			keys goproxyai 1024 16 -f "$first" -n "$disk_keys" || break
+			if ! hits_only goproxyai; then
+				((hits == 0)) && note "nothing was found on disk: does this program keep answers there?"
+				break
+			fi
+			found=$cpu_us warm=$per_second
+			keys goproxyai 1024 16 -f $((fresh_key + disk_keys)) -k "$kept_keys" -n "$disk_keys" || break
+			hits_only goproxyai || break
+			calc '%.3f' "$warm / $per_second"
+			printf '%5s %12s %10s %10s %10s %10s\n' "$round" "$warm" "$per_second" "$REPLY" "$found" "$cpu_us"
+			value disk "$REPLY"
+		done
+	fi
+	keep_home='' serve_options=()
+	fresh_key=$((fresh_key + 2 * disk_keys))
+	bar disk '>=' 0.5 %.3f "$rounds" "first hits after a restart, times warm hits,"
+}
+
+# unique NAME HOW: for a time, nothing but new keys. HOW: stored, or not
+unique() {
+	local name=$1 how=$2 options=()
+	[[ $how == not ]] && options=(-H "$no_store")
+	keys "$name" 1024 16 -f "$fresh_key" -d "$wrk_seconds" "${options[@]}" || return 1
+	fresh_key=$((fresh_key + requests))
+	if ((asked_upstream < requests)) ||
+		[[ $name == goproxyai && $stored != "$([[ $how == not ]] && echo 0 || echo "$requests")" ]]; then
+		note "$name: of $requests requests the upstream answered $asked_upstream; $stored say that they are stored"
+		return 1
+	fi
+}
+
+section_store() {
+	local round case name
+	local -A cpu=() worker=()
+	heading "store: CPU of a miss that is stored, POST of 1 KB, every key new (16 connections)"
+	nginx_keeps=4k
+	serve_options=(--max-cache-size 4G)
+	if start_both "$load_core" && same_answer nginx && same_answer goproxyai &&
+		unique nginx stored && unique goproxyai stored && unique goproxyai not; then
+		printf '%5s  %-10s %-8s %10s %12s %12s %6s   (CPU us)\n' round proxy answers req/s worker 'all threads' 'busy %'
+		for ((round = 1; round <= rounds; round++)); do
+			cpu=() worker=()
+			in_turn "$round" nginx,stored goproxyai,stored goproxyai,not
+			for case in "${order[@]}"; do
+				name=${case%,*}
+				unique "$name" "${case#*,}" || continue
+				cpu[$case]=$cpu_us worker[$case]=$worker_us
+				printf '%5s  %-10s %-8s %10s %12s %12s %6s\n' "$round" "$name" "${case#*,}" "$per_second" \
+					"$worker_us" "$cpu_us" "$busy"
+			done
+			((${#cpu[@]} == 3)) || continue
+			calc '%.3f' "${worker[goproxyai,stored]} / ${worker[goproxyai,not]}"
+			value store-worker "$REPLY"
+			calc '%.3f' "${cpu[goproxyai,stored]} / ${cpu[nginx,stored]}"
+			value store-all "$REPLY"
+		done
+	fi
+	serve_options=()
+	bar store-worker '<=' 1.25 %.3f "$rounds" "the worker's CPU for a miss that is stored, times one that is not,"
+	bar store-all '<=' 0.65 %.3f "$rounds" "CPU of all threads for a miss that is stored, times nginx's,"
+}
+
+section_entries() {
+	local round before after limit
+	heading "entries: resident memory that $entry_keys cached answers cost, in a fresh process"
+	calc '%.0f' "64 * 1024 + 100 * $entry_keys / 1024" && limit=$REPLY
+	printf '%5s %14s %14s %14s\n' round 'before KiB' 'after KiB' 'KiB for all'
+	serve_options=(--max-cache-size 1G)
+	for ((round = 1; round <= few_rounds && round <= 3; round++)); do
+		start_upstream "$load_core"
+		if start_goproxyai && same_answer goproxyai && warm_up goproxyai &&
+			settled_rss_kib "${pid[goproxyai]}" && before=$REPLY && fill "$entry_keys" &&
+			settled_rss_kib "${pid[goproxyai]}" && after=$REPLY; then
+			value entries $((after - before))
+			printf '%5s %14s %14s %14s\n' "$round" "$before" "$after" $((after - before))
+		fi
+		end_all
+	done
+	serve_options=()
+	bar entries '<=' "$limit" %.0f "$((few_rounds < 3 ? few_rounds : 3))" \
+		"KiB for $entry_keys entries (the tier's 64 MiB and 100 bytes each),"
+}

@@ -1,0 +1,168 @@
+#include "store_help.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "unit.h"
+
+struct key key_of(uint64_t group, uint64_t n)
+{
+    struct key key = {{0}};
+
+    for (unsigned i = 0; i < 8; i++) {
+        key.bytes[i] = (unsigned char)(group >> (56 - 8 * i));
+        key.bytes[KEY_BYTES - 1 - i] = (unsigned char)(n >> (8 * i));
+    }
+    return key;
+}
+
+static uint64_t seed_of(const struct key *key)
+{
+    uint64_t seed = 88172645463325252U;
+
+    for (unsigned i = 0; i < KEY_BYTES; i++)
+        seed = (seed ^ key->bytes[i]) * 1099511628211U;
+    return seed ? seed : 1;
+}
+
+/* Text that packs to about a half, with NULs in it. */
+static void fill(unsigned char *body, size_t size, uint64_t seed)
+{
+    for (size_t i = 0; i < size; i++)
+        body[i] = (unsigned char)(unit_random(&seed) % 11 ? 'a' + seed % 13 : 0);
+}
+
+struct object *object_of(const struct key *key, size_t size)
+{
+    struct object *o = object_new(key);
+
+    o->stored_ms = clock_unix_ms();
+    o->status = 200 + key->bytes[KEY_BYTES - 1];
+    fields_adds(&o->fields, "Content-Type", "application/json");
+    fields_adds(&o->fields, "X-Empty", "");
+    fields_adds(&o->fields, "X-Twice", "a: b, c");
+    fields_adds(&o->fields, "X-Twice", "d");
+    o->label = mem_strdup("POST /v1/chat/completions");
+    snprintf(o->model, sizeof(o->model), "gpt-%u", key->bytes[KEY_BYTES - 1]);
+    o->body = mem_alloc(size);
+    o->body_len = size;
+    fill(o->body, size, seed_of(key));
+    return o;
+}
+
+static bool is_same_head(const struct object *a, const struct object *b)
+{
+    return a->fields.count == b->fields.count && a->fields.bytes.len == b->fields.bytes.len &&
+           memcmp(a->fields.bytes.text, b->fields.bytes.text, a->fields.bytes.len) == 0;
+}
+
+bool is_object_of(const struct object *o, const struct key *key, size_t size)
+{
+    struct object *right = object_of(key, size);
+    bool same = memcmp(&o->key, key, sizeof(*key)) == 0 && o->body_len == size &&
+                memcmp(o->body, right->body, size) == 0 && o->status == right->status &&
+                is_same_head(o, right) && o->label && strcmp(o->label, right->label) == 0 &&
+                strcmp(o->model, right->model) == 0 && !o->gzip;
+
+    object_unref(right);
+    return same;
+}
+
+static void on_gone(void *arg, const struct store_gone *gone)
+{
+    struct rig *rig = arg;
+
+    rig->last = *gone;
+    rig->last.model = NULL;
+    atomic_fetch_add(&rig->told, 1);
+}
+
+static bool open_with(struct rig *rig, const char *folder, struct store_rules rules,
+                      struct err *err)
+{
+    memset(rig, 0, sizeof(*rig));
+    rig->folder = folder ? mem_strdup(folder) : unit_folder();
+    rules.folder = rig->folder;
+    rules.on_gone = on_gone;
+    rules.arg = rig;
+    if (store_open(&rig->store, &rules, err) < 0)
+        return false;
+    rig->reader = store_reader_new(rig->store);
+    return true;
+}
+
+bool rig_open(struct rig *rig, const char *folder, int64_t max_bytes, struct err *err)
+{
+    return open_with(rig, folder, (struct store_rules){.max_bytes = max_bytes}, err);
+}
+
+bool rig_look(struct rig *rig, const char *folder, struct err *err)
+{
+    return open_with(rig, folder, (struct store_rules){.max_bytes = INT64_MAX, .look_only = true},
+                     err);
+}
+
+void rig_close(struct rig *rig)
+{
+    store_reader_free(take(rig->reader));
+    store_close(take(rig->store));
+}
+
+void rig_free(struct rig *rig)
+{
+    rig_close(rig);
+    free(take(rig->folder));
+}
+
+void put(struct rig *rig, const struct key *key, size_t size)
+{
+    struct object *object = object_of(key, size);
+
+    store_put(rig->store, object);
+    object_unref(object);
+}
+
+void settle(struct rig *rig)
+{
+    /* A drop of what is not there, which waits: all before it is written then. */
+    struct store_gone nothing = {.one = true, .key = key_of(UINT64_MAX, UINT64_MAX)};
+    uint64_t count;
+    struct err err;
+
+    if (store_drop_now(rig->store, &nothing, &count, &err) < 0)
+        CHECK_STR(err.text, "");
+}
+
+bool has(struct rig *rig, const struct key *key, size_t size)
+{
+    struct object *object = store_get(rig->reader, key);
+    bool there = object != NULL;
+
+    CHECK(!there || is_object_of(object, key, size));
+    object_unref(object);
+    return there;
+}
+
+struct store_figures figures(struct rig *rig)
+{
+    struct store_figures f;
+
+    store_figures(rig->store, &f);
+    return f;
+}
+
+size_t file_size(const struct rig *rig, const char *name)
+{
+    struct str path = STR_INIT;
+    struct stat info = {.st_size = 0};
+
+    str_addf(&path, "%s/%s", rig->folder, name);
+    (void)stat(path.text, &info);
+    str_release(&path);
+    return (size_t)info.st_size;
+}

@@ -1,0 +1,970 @@
+#include "cache/index.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "unit.h"
+
+#define SHARDS 8U /* as in index.c */
+#define MB ((size_t)1024 * 1024)
+#define GOOD "{\"id\":1}"
+
+static const struct index_rules usual = {
+    .ttl_ms = 60000, .memory_bytes = 64 * MB, .object_bytes = MB};
+
+static void on_notify(struct body_reader *reader)
+{
+    (void)reader;
+}
+
+/* Keys whose last byte is the same share a shard. */
+static struct key key_of(unsigned number, unsigned shard)
+{
+    struct key key = {{0}};
+
+    memcpy(key.bytes, &number, sizeof(number));
+    key.bytes[KEY_BYTES - 1] = (unsigned char)shard;
+    return key;
+}
+
+/* One who asks, and what came of it. */
+struct asker {
+    struct key key;
+    struct index_query query;
+    struct body_reader reader;
+    struct index_answer answer;
+    enum index_verdict verdict;
+};
+
+static void prepare(struct asker *a, unsigned number)
+{
+    *a = (struct asker){.key = key_of(number, 3)};
+    a->query = (struct index_query){.now_ms = clock_unix_ms(),
+                                    .asks = {.max_age_s = -1},
+                                    .api = POLICY_CHAT,
+                                    .method = "POST",
+                                    .target = "/v1/chat/completions?a=b",
+                                    .model = "m-1",
+                                    .high = 1000,
+                                    .low = 100};
+}
+
+static enum index_verdict ask_now(struct index *index, struct asker *a)
+{
+    a->query.key = &a->key;
+    a->verdict = index_lookup(index, &a->query, &a->reader, on_notify, &a->answer);
+    CHECK((a->verdict == INDEX_HIT) == (a->answer.object != NULL));
+    CHECK((a->verdict == INDEX_JOIN || a->verdict == INDEX_MISS) == (a->answer.flight != NULL));
+    return a->verdict;
+}
+
+static enum index_verdict ask(struct index *index, struct asker *a, unsigned number)
+{
+    prepare(a, number);
+    return ask_now(index, a);
+}
+
+static void leave(struct asker *a)
+{
+    if (a->answer.flight)
+        flight_leave(a->answer.flight, &a->reader);
+    flight_unref(take(a->answer.flight));
+    object_unref(take(a->answer.object));
+}
+
+static void set_head(struct flight *flight, unsigned status, const char *name, const char *value)
+{
+    struct head head;
+
+    head_init(&head);
+    head.status = status;
+    fields_adds(&head.fields, "Content-Type", "application/json");
+    if (name)
+        fields_adds(&head.fields, name, value);
+    flight_set_head(flight, &head);
+}
+
+static void answer_with(struct flight *flight, const char *body)
+{
+    set_head(flight, 200, NULL, NULL);
+    flight_append(flight, body, strlen(body));
+    flight_complete(flight);
+}
+
+/* What is looked for, without leaving a trace; only fit for what is there, or nobody fetches. */
+static enum index_verdict verdict_on(struct index *index, unsigned number)
+{
+    struct asker a;
+    enum index_verdict verdict = ask(index, &a, number);
+
+    leave(&a);
+    return verdict;
+}
+
+/* Somebody asks and is answered. */
+static void store_answer(struct index *index, unsigned number, const char *body)
+{
+    struct asker a;
+
+    if (CHECK_INT(ask(index, &a, number), INDEX_MISS))
+        answer_with(a.answer.flight, body);
+    leave(&a);
+}
+
+/* The body that is found for it, or "". The caller frees. */
+static char *stored(struct index *index, unsigned number)
+{
+    char *text = mem_strdup("");
+    struct asker a;
+
+    if (ask(index, &a, number) == INDEX_HIT) {
+        free(text);
+        text = mem_strndup((const char *)a.answer.object->body, a.answer.object->body_len);
+    }
+    leave(&a);
+    return text;
+}
+
+static struct index_figures figures_of(struct index *index)
+{
+    struct index_figures figures;
+
+    index_figures(index, &figures);
+    return figures;
+}
+
+/* ---- the verdict ---- */
+
+TEST("the first one fetches, those who come meanwhile join, those who come later have a hit")
+{
+    struct index *index = index_new(&usual);
+    struct asker first, joined, other;
+    char buf[32];
+    size_t len = sizeof(buf);
+
+    CHECK_INT(ask(index, &first, 1), INDEX_MISS);
+    CHECK(!first.answer.stale);
+    CHECK_INT(ask(index, &joined, 1), INDEX_JOIN);
+    CHECK(joined.answer.flight == first.answer.flight);
+    CHECK_INT(ask(index, &other, 2), INDEX_MISS); /* another key is another matter */
+    CHECK(other.answer.flight != first.answer.flight);
+    answer_with(first.answer.flight, GOOD);
+    CHECK_INT(body_read(&joined.reader, buf, &len), BODY_READ_BYTES);
+    CHECK_INT(len, strlen(GOOD));
+    leave(&first);
+    leave(&joined);
+    CHECK_INT(ask(index, &first, 1), INDEX_HIT);
+    CHECK_INT(first.answer.object->status, 200);
+    CHECK_INT(first.answer.object->body_len, strlen(GOOD));
+    CHECK(memcmp(first.answer.object->body, GOOD, strlen(GOOD)) == 0);
+    CHECK_STR(first.answer.object->label, "POST /v1/chat/completions");
+    CHECK_STR(first.answer.object->model, "m-1");
+    CHECK_INT(first.answer.object->collection, 0);
+    CHECK_STR(fields_get(&first.answer.object->fields, "content-type"), "application/json");
+    leave(&first);
+    leave(&other);
+    index_free(index);
+    index_free(NULL);
+}
+
+TEST("what was found is good for as long as it is held, whatever becomes of the index")
+{
+    struct index *index = index_new(&usual);
+    struct asker a;
+
+    store_answer(index, 1, GOOD);
+    CHECK_INT(ask(index, &a, 1), INDEX_HIT);
+    index_free(index);
+    CHECK(memcmp(a.answer.object->body, GOOD, strlen(GOOD)) == 0);
+    leave(&a);
+}
+
+TEST("an answer can be found before the readers of its flight see its end")
+{
+    struct index *index = index_new(&usual);
+    struct asker a;
+
+    /* flight.c's complete() comes before the body's end; here: it is found while they still read */
+    ask(index, &a, 1);
+    answer_with(a.answer.flight, GOOD);
+    CHECK_INT(verdict_on(index, 1), INDEX_HIT);
+    leave(&a);
+    CHECK_INT(figures_of(index).items, 1);
+    index_free(index);
+}
+
+TEST("what has no key passes, with a flight of its own that nobody hears of")
+{
+    struct body_reader ra, rb;
+    struct flight *a = index_pass(100, 50, &ra, on_notify),
+                  *b = index_pass(100, 50, &rb, on_notify);
+
+    CHECK(a != b);
+    CHECK_INT(a->state, FLIGHT_WAITING);
+    CHECK(!flight_is_kept(a));
+    CHECK(flight_is_read(a));
+    flight_leave(a, &ra);
+    flight_leave(b, &rb);
+    flight_unref(a);
+    flight_unref(b);
+}
+
+TEST("one who must fetch alone has neither an object nor a flight of others, and others join it")
+{
+    struct index *index = index_new(&usual);
+    struct asker first, alone, refresh, joined;
+    mem_auto char *text = NULL;
+
+    ask(index, &first, 1);
+    prepare(&alone, 1);
+    alone.query.alone = true;
+    CHECK_INT(ask_now(index, &alone), INDEX_MISS);
+    CHECK(alone.answer.flight != first.answer.flight);
+    CHECK_INT(ask(index, &joined, 1), INDEX_JOIN);
+    CHECK(joined.answer.flight == alone.answer.flight); /* the newest */
+    answer_with(first.answer.flight, "[1]");
+    answer_with(alone.answer.flight, "[2]");
+    leave(&first);
+    leave(&alone);
+    leave(&joined);
+    prepare(&refresh, 1);
+    refresh.query.asks.no_cache = true;
+    CHECK_INT(ask_now(index, &refresh), INDEX_MISS);
+    CHECK(refresh.answer.stale);
+    CHECK_INT(verdict_on(index, 1), INDEX_HIT); /* who does not ask for it has the old one */
+    answer_with(refresh.answer.flight, "[3]");
+    leave(&refresh);
+    text = stored(index, 1);
+    CHECK_STR(text, "[3]");
+    index_free(index);
+}
+
+TEST("of two answers the one that was asked for later stays, in whatever order they come")
+{
+    for (int newer_first = 0; newer_first < 2; newer_first++) {
+        struct index *index = index_new(&usual);
+        struct asker old, new;
+        mem_auto char *text = NULL;
+
+        ask(index, &old, 1);
+        prepare(&new, 1);
+        new.query.asks.no_cache = true;
+        ask_now(index, &new);
+        if (newer_first) {
+            answer_with(new.answer.flight, "\"new\"");
+            answer_with(old.answer.flight, "\"old\"");
+        } else {
+            answer_with(old.answer.flight, "\"old\"");
+            answer_with(new.answer.flight, "\"new\"");
+        }
+        leave(&old);
+        leave(&new);
+        text = stored(index, 1);
+        CHECK_STR(text, "\"new\"");
+        CHECK_INT(figures_of(index).items, 1);
+        index_free(index);
+    }
+}
+
+TEST("nobody joins a flight that is given up: the next one fetches")
+{
+    struct index *index = index_new(&usual);
+    struct asker a, b;
+    bool whole;
+
+    ask(index, &a, 1);
+    flight_leave(a.answer.flight, &a.reader);
+    CHECK(flight_give_up(a.answer.flight, &whole));
+    CHECK(!whole);
+    CHECK_INT(ask(index, &b, 1), INDEX_MISS);
+    CHECK(b.answer.flight != a.answer.flight);
+    leave(&a); /* the old one's end does not take the new one's place away */
+    CHECK_INT(verdict_on(index, 1), INDEX_JOIN);
+    answer_with(b.answer.flight, GOOD);
+    leave(&b);
+    CHECK_INT(verdict_on(index, 1), INDEX_HIT);
+    index_free(index);
+}
+
+TEST("a flight that nobody fills, fails or breaks leaves nothing behind")
+{
+    struct err err;
+
+    err_set(&err, ERR_UP_BROKEN, "cut");
+    for (int how = 0; how < 3; how++) {
+        struct index *index = index_new(&usual);
+        struct asker a;
+
+        ask(index, &a, 1);
+        if (how == 1) {
+            flight_fail(a.answer.flight, &err);
+        } else if (how == 2) {
+            set_head(a.answer.flight, 200, NULL, NULL);
+            flight_append(a.answer.flight, GOOD, strlen(GOOD));
+            flight_break(a.answer.flight, &err);
+        }
+        if (how)
+            CHECK_INT(verdict_on(index, 1), INDEX_MISS); /* before the first has left */
+        leave(&a);
+        CHECK_INT(verdict_on(index, 1), INDEX_MISS);
+        CHECK_INT(figures_of(index).items, 0);
+        CHECK_INT(figures_of(index).bytes, 0);
+        index_free(index);
+    }
+}
+
+/* ---- what may be stored ---- */
+
+TEST("a head that may not be stored is the first one's alone, and the next one fetches")
+{
+    static const struct {
+        unsigned status;
+        const char *name, *value;
+    } rows[] = {{500, NULL, NULL},
+                {429, NULL, NULL},
+                {404, NULL, NULL},
+                {400, "x-should-retry", "true"},
+                {200, "Set-Cookie", "a=b"},
+                {200, "Cache-Control", "no-store"},
+                {200, "Content-Encoding", "br"}};
+
+    for (size_t i = 0; i < countof(rows); i++) {
+        struct index *index = index_new(&usual);
+        struct asker first, joined, next;
+
+        ask(index, &first, 1);
+        CHECK_INT(ask(index, &joined, 1), INDEX_JOIN);
+        set_head(first.answer.flight, rows[i].status, rows[i].name, rows[i].value);
+        CHECK(!flight_is_kept(first.answer.flight));
+        CHECK_INT(flight_look(first.answer.flight, &first.reader), FLIGHT_GROWING);
+        CHECK_INT(flight_look(joined.answer.flight, &joined.reader), FLIGHT_NOT_YOURS);
+        CHECK_INT(ask(index, &next, 1), INDEX_MISS);
+        flight_append(first.answer.flight, GOOD, strlen(GOOD));
+        flight_complete(first.answer.flight);
+        leave(&first);
+        leave(&joined);
+        leave(&next);
+        CHECK_INT(figures_of(index).items, 0);
+        index_free(index);
+    }
+}
+
+TEST("what turns out not to be whole is read to its end by those who have it, and not kept")
+{
+    struct index *index = index_new(&usual);
+    struct asker a, b;
+    char buf[32];
+    size_t len = sizeof(buf);
+
+    ask(index, &a, 1);
+    ask(index, &b, 1);
+    answer_with(a.answer.flight, "{\"id\":"); /* no JSON, although HTTP says that it ends here */
+    CHECK_INT(body_read(&b.reader, buf, &len), BODY_READ_BYTES);
+    CHECK_INT(body_read(&b.reader, buf, &len), BODY_READ_END);
+    leave(&a);
+    leave(&b);
+    CHECK_INT(verdict_on(index, 1), INDEX_MISS);
+    index_free(index);
+}
+
+TEST("a body that is too large, by its length or in the end, is not kept")
+{
+    struct index_rules rules = usual;
+    struct index *index;
+    struct asker a, b;
+    struct head head;
+
+    rules.object_bytes = 10;
+    index = index_new(&rules);
+    ask(index, &a, 1);
+    head_init(&head);
+    head.status = 200;
+    head.length = 11;
+    flight_set_head(a.answer.flight, &head);
+    CHECK(!flight_is_kept(a.answer.flight));
+    ask(index, &b, 2);
+    set_head(b.answer.flight, 200, NULL, NULL);
+    CHECK(flight_is_kept(b.answer.flight));
+    flight_append(b.answer.flight, "[0,1,2,3,", 9);
+    CHECK_INT(verdict_on(index, 2), INDEX_JOIN);
+    flight_append(b.answer.flight, "4]", 2);
+    CHECK_INT(verdict_on(index, 2), INDEX_MISS);
+    flight_complete(b.answer.flight);
+    leave(&a);
+    leave(&b);
+    CHECK_INT(verdict_on(index, 2), INDEX_MISS);
+    index_free(index);
+}
+
+TEST("of an answer's fields those are kept that will be true later")
+{
+    struct index *index = index_new(&usual);
+    struct asker a;
+
+    ask(index, &a, 1);
+    set_head(a.answer.flight, 201, "x-ratelimit-remaining-tokens", "7");
+    flight_append(a.answer.flight, GOOD, strlen(GOOD));
+    flight_complete(a.answer.flight);
+    leave(&a);
+    CHECK_INT(ask(index, &a, 1), INDEX_HIT);
+    CHECK_INT(a.answer.object->status, 201);
+    CHECK_INT(a.answer.object->fields.count, 1);
+    leave(&a);
+    index_free(index);
+}
+
+TEST("what came before everybody left is kept if it proves to be whole by itself")
+{
+    static const struct {
+        const char *body;
+        bool whole;
+    } rows[] = {{GOOD, true}, {"{\"id\":", false}, {"17", false}, {"", false}};
+
+    for (size_t i = 0; i < countof(rows); i++) {
+        struct index *index = index_new(&usual);
+        struct asker a;
+        bool whole;
+
+        unit_row(rows[i].body);
+        ask(index, &a, 1);
+        set_head(a.answer.flight, 200, NULL, NULL);
+        flight_append(a.answer.flight, rows[i].body, strlen(rows[i].body));
+        flight_leave(a.answer.flight, &a.reader);
+        CHECK(flight_give_up(a.answer.flight, &whole));
+        CHECK(whole == rows[i].whole);
+        if (whole)
+            flight_complete(a.answer.flight);
+        leave(&a);
+        CHECK_INT(verdict_on(index, 1), rows[i].whole ? INDEX_HIT : INDEX_MISS);
+        index_free(index);
+    }
+    unit_row(NULL);
+}
+
+/* ---- age ---- */
+
+TEST("an object is fresh by its age, and by what the request asks for")
+{
+    static const struct {
+        const char *name;
+        int64_t ttl_ms, age_ms, max_age_s, min_fresh_s;
+        bool fresh;
+    } rows[] = {
+        {"new", 60000, 0, -1, 0, true},
+        {"old enough", 60000, 59999, -1, 0, true},
+        {"too old", 60000, 60000, -1, 0, false},
+        {"for ever", INDEX_FOREVER, INT64_C(100) * 365 * 86400 * 1000, -1, 0, true},
+        {"a disciplined clock", 60000, -2000, -1, 0, true},
+        {"a clock that was set back", 60000, -2001, -1, 0, false},
+        {"that, for ever", INDEX_FOREVER, -2001, -1, 0, false},
+        {"max-age met", 60000, 5000, 5, 0, true},
+        {"max-age passed", 60000, 5001, 5, 0, false},
+        {"max-age=0, new", 60000, 0, 0, 0, true},
+        {"max-age=0", 60000, 1, 0, 0, false},
+        {"max-age beyond the TTL", 60000, 60000, 100, 0, false},
+        {"max-age without end", 60000, 10, INT64_MAX, 0, true},
+        {"max-age of what is for ever", INDEX_FOREVER, 5001, 5, 0, false},
+        {"min-fresh met", 60000, 50000, -1, 10, true},
+        {"min-fresh not met", 60000, 50001, -1, 10, false},
+        {"min-fresh of what is for ever", INDEX_FOREVER, 1, -1, 1000000, true},
+        {"min-fresh without end", 60000, 0, -1, INT64_MAX, false},
+    };
+
+    for (size_t i = 0; i < countof(rows); i++) {
+        struct index_rules rules = usual;
+        struct object *object = object_new(&(struct key){{0}});
+        struct index_query query = {
+            .now_ms = INT64_C(9000000000000),
+            .asks = {.max_age_s = rows[i].max_age_s, .min_fresh_s = rows[i].min_fresh_s}};
+        struct index *index;
+
+        unit_row(rows[i].name);
+        rules.ttl_ms = rows[i].ttl_ms;
+        index = index_new(&rules);
+        object->stored_ms = query.now_ms - rows[i].age_ms;
+        CHECK(index_is_fresh(index, object, &query) == rows[i].fresh);
+        object_unref(object);
+        index_free(index);
+    }
+    unit_row(NULL);
+}
+
+TEST("what is too old is fetched again, stays until it is replaced, and others join meanwhile")
+{
+    struct index *index = index_new(&usual);
+    struct asker a, b;
+    mem_auto char *text = NULL;
+
+    store_answer(index, 1, "\"old\"");
+    prepare(&a, 1);
+    a.query.now_ms += 61000;
+    CHECK_INT(ask_now(index, &a), INDEX_MISS);
+    CHECK(a.answer.stale);
+    CHECK_INT(figures_of(index).items, 1);
+    prepare(&b, 1);
+    b.query.now_ms += 61000;
+    CHECK_INT(ask_now(index, &b), INDEX_JOIN);
+    CHECK(b.answer.stale);
+    answer_with(a.answer.flight, "\"new\"");
+    leave(&a);
+    leave(&b);
+    text = stored(index, 1);
+    CHECK_STR(text, "\"new\"");
+    CHECK_INT(figures_of(index).items, 1);
+    index_free(index);
+}
+
+/* ---- memory ---- */
+
+static char *long_json(size_t len)
+{
+    char *text = mem_alloc(len + 1);
+
+    memset(text, 'x', len);
+    text[0] = text[len - 1] = '"';
+    text[len] = '\0';
+    return text;
+}
+
+TEST("memory is bounded, and what was not used for longest goes first")
+{
+    struct index_rules rules = usual;
+    mem_auto char *body = long_json(20000);
+    struct index *index;
+
+    rules.memory_bytes = SHARDS * 100000; /* all keys here are in one shard: room for four */
+    index = index_new(&rules);
+    for (unsigned i = 1; i <= 4; i++)
+        store_answer(index, i, body);
+    CHECK_INT(figures_of(index).items, 4);
+    CHECK_INT(figures_of(index).evictions, 0);
+    CHECK_INT(verdict_on(index, 1), INDEX_HIT); /* it is used */
+    store_answer(index, 5, body);
+    CHECK_INT(figures_of(index).items, 4);
+    CHECK_INT(figures_of(index).evictions, 1);
+    CHECK_INT(verdict_on(index, 1), INDEX_HIT);
+    CHECK_INT(verdict_on(index, 2), INDEX_MISS);
+    for (unsigned i = 6; i < 200; i++) {
+        store_answer(index, i, body);
+        REQUIRE(figures_of(index).bytes <= 100000);
+    }
+    CHECK(figures_of(index).bytes > 80000);
+    index_free(index);
+}
+
+TEST("one answer never takes more than half of its part of the memory")
+{
+    struct index_rules rules = usual;
+    mem_auto char *small = long_json(40000), *large = long_json(60000);
+    struct index *index;
+
+    rules.memory_bytes = SHARDS * 100000;
+    index = index_new(&rules);
+    store_answer(index, 1, small);
+    store_answer(index, 2, large);
+    CHECK_INT(verdict_on(index, 2), INDEX_MISS);
+    CHECK_INT(verdict_on(index, 1), INDEX_HIT);
+    CHECK_INT(figures_of(index).evictions, 0);
+    index_free(index);
+}
+
+TEST("an answer that has grown too large for the memory takes its older one's place all the same")
+{
+    struct index_rules rules = usual;
+    mem_auto char *large = long_json(60000);
+    struct index *index;
+    struct asker a;
+
+    rules.memory_bytes = SHARDS * 100000;
+    index = index_new(&rules);
+    store_answer(index, 1, GOOD);
+    prepare(&a, 1);
+    a.query.asks.no_cache = true;
+    ask_now(index, &a);
+    answer_with(a.answer.flight, large);
+    leave(&a);
+    CHECK_INT(verdict_on(index, 1), INDEX_MISS); /* not the old one */
+    CHECK_INT(figures_of(index).bytes, 0);
+    index_free(index);
+}
+
+TEST("without room nothing is kept, and those who ask at the same time still share")
+{
+    struct index_rules rules = usual;
+    struct index *index;
+    struct asker a, b;
+
+    rules.memory_bytes = 0;
+    index = index_new(&rules);
+    ask(index, &a, 1);
+    CHECK_INT(ask(index, &b, 1), INDEX_JOIN);
+    answer_with(a.answer.flight, GOOD);
+    leave(&a);
+    leave(&b);
+    CHECK_INT(verdict_on(index, 1), INDEX_MISS);
+    CHECK_INT(figures_of(index).bytes, 0);
+    index_free(index);
+}
+
+TEST("what belongs to an object is counted with it, and goes with it")
+{
+    struct index_rules rules = usual;
+    struct index_figures before;
+    struct index *index;
+    struct asker a;
+
+    rules.memory_bytes = SHARDS * 100000;
+    index = index_new(&rules);
+    store_answer(index, 1, GOOD);
+    store_answer(index, 2, GOOD);
+    before = figures_of(index);
+    ask(index, &a, 1);
+    index_charge(index, a.answer.object, 5000);
+    CHECK_INT(figures_of(index).bytes, before.bytes + 5000);
+    index_charge(index, a.answer.object, 100000); /* too much: room is made */
+    CHECK(figures_of(index).bytes <= 100000);
+    index_drop(index, &(struct store_gone){.one = true, .key = key_of(1, 3)});
+    index_drop(index, &(struct store_gone){.one = true, .key = key_of(2, 3)});
+    CHECK_INT(figures_of(index).bytes, 0);
+    index_charge(index, a.answer.object, 5000); /* it is not in memory any more */
+    CHECK_INT(figures_of(index).bytes, 0);
+    leave(&a);
+    index_free(index);
+}
+
+TEST("thousands of keys are told apart, and each is found again")
+{
+    struct index *index = index_new(&usual);
+    unsigned wrong = 0;
+    char body[32];
+
+    for (unsigned i = 0; i < 3000; i++) {
+        snprintf(body, sizeof(body), "[%u]", i);
+        store_answer(index, i, body);
+    }
+    for (unsigned i = 0; i < 3000; i++) {
+        mem_auto char *text = stored(index, i);
+
+        snprintf(body, sizeof(body), "[%u]", i);
+        wrong += strcmp(text, body) != 0;
+    }
+    CHECK_INT(wrong, 0);
+    CHECK_INT(figures_of(index).items, 3000);
+    index_free(index);
+}
+
+/* ---- dropping ---- */
+
+static void store_get_answer(struct index *index, unsigned number, const char *target)
+{
+    struct asker a;
+
+    prepare(&a, number);
+    a.query.api = POLICY_GET;
+    a.query.method = "GET";
+    a.query.target = target;
+    a.query.model = NULL;
+    if (CHECK_INT(ask_now(index, &a), INDEX_MISS))
+        answer_with(a.answer.flight, GOOD);
+    leave(&a);
+}
+
+TEST("what is dropped is named by key, collection, model or age, or not at all")
+{
+    static const struct {
+        const char *name, *model, *target;
+        bool one, old;
+        bool left[4]; /* GET of a file, GET of a batch, POST with model m-1, another POST */
+    } rows[] = {
+        {"all", NULL, NULL, false, false, {false, false, false, false}},
+        {"files", NULL, "/v1/files", false, false, {false, true, true, true}},
+        {"key 3", NULL, NULL, true, false, {true, true, false, true}},
+        {"m-*", "m-*", NULL, false, false, {true, true, false, false}},
+        {"m-2", "m-2", NULL, false, false, {true, true, true, true}},
+        {"every model", "*", NULL, false, false, {false, false, false, false}},
+        {"older than an hour", NULL, NULL, false, true, {true, true, true, true}},
+    };
+
+    for (size_t i = 0; i < countof(rows); i++) {
+        struct index *index = index_new(&usual);
+        struct store_gone gone = {.one = rows[i].one, .key = key_of(3, 3), .model = rows[i].model};
+
+        unit_row(rows[i].name);
+        store_get_answer(index, 1, "/v1/files/a?b");
+        store_get_answer(index, 2, "/v1/batches/a");
+        store_answer(index, 3, GOOD);
+        store_answer(index, 4, GOOD);
+        if (rows[i].target)
+            gone.collection = policy_collection_of(rows[i].target);
+        if (rows[i].old)
+            gone.stored_before_ms = clock_unix_ms() - 3600000;
+        index_drop(index, &gone);
+        for (unsigned n = 0; n < 4; n++)
+            CHECK_INT(verdict_on(index, n + 1), rows[i].left[n] ? INDEX_HIT : INDEX_MISS);
+        unit_row(NULL);
+        index_free(index);
+    }
+}
+
+TEST("what was stored before a moment is dropped, and what came since is not")
+{
+    struct index *index = index_new(&usual);
+    struct asker a;
+
+    store_answer(index, 1, GOOD);
+    index_drop(index, &(struct store_gone){.stored_before_ms = clock_unix_ms() + 1});
+    CHECK_INT(verdict_on(index, 1), INDEX_MISS);
+    ask(index, &a, 2);
+    index_drop(index, &(struct store_gone){.stored_before_ms = clock_unix_ms() + 1});
+    answer_with(a.answer.flight, GOOD); /* newer than any time that is named */
+    leave(&a);
+    CHECK_INT(verdict_on(index, 2), INDEX_HIT);
+    index_free(index);
+}
+
+TEST("what is in flight when it is dropped is read on, not joined, and not kept")
+{
+    struct index *index = index_new(&usual);
+    struct asker a, b;
+    char buf[32];
+    size_t len = sizeof(buf);
+
+    ask(index, &a, 1);
+    index_drop(index, &(struct store_gone){.collection = 0});
+    CHECK_INT(ask(index, &b, 1), INDEX_MISS);
+    CHECK(a.answer.flight != b.answer.flight);
+    answer_with(a.answer.flight, "\"old\"");
+    CHECK_INT(body_read(&a.reader, buf, &len), BODY_READ_BYTES);
+    CHECK_INT(body_read(&a.reader, buf, &len), BODY_READ_END);
+    leave(&a);
+    CHECK_INT(figures_of(index).items, 0);
+    CHECK_INT(verdict_on(index, 1), INDEX_JOIN); /* the one from after it */
+    answer_with(b.answer.flight, "\"new\"");
+    leave(&b);
+    mem_auto char *text = stored(index, 1);
+    CHECK_STR(text, "\"new\"");
+    index_free(index);
+}
+
+TEST("a write drops the GETs of its collection, those in flight too, and no others")
+{
+    struct index *index = index_new(&usual);
+    struct asker a, b;
+
+    store_answer(index, 9, GOOD); /* no GET */
+    prepare(&a, 1);
+    prepare(&b, 2);
+    a.query.api = b.query.api = POLICY_GET;
+    a.query.method = b.query.method = "GET";
+    a.query.target = "/v1/files";
+    b.query.target = "/v1/batches";
+    ask_now(index, &a);
+    ask_now(index, &b);
+    index_drop(index,
+               &(struct store_gone){.collection = policy_collection_of("/v1/files/x/content")});
+    answer_with(a.answer.flight, GOOD);
+    answer_with(b.answer.flight, GOOD);
+    leave(&a);
+    leave(&b);
+    CHECK_INT(verdict_on(index, 1), INDEX_MISS);
+    CHECK_INT(verdict_on(index, 2), INDEX_HIT);
+    CHECK_INT(verdict_on(index, 9), INDEX_HIT);
+    index_free(index);
+}
+
+/* ---- what is on disk ---- */
+
+static struct object *object_from_disk(unsigned number, const char *body)
+{
+    struct key key = key_of(number, 3);
+    struct object *object = object_new(&key);
+
+    object->status = 200;
+    object->stored_ms = clock_unix_ms();
+    object->body = (unsigned char *)mem_strdup(body);
+    object->body_len = strlen(body);
+    fields_adds(&object->fields, "X-From", "disk");
+    object_seal(object);
+    return object;
+}
+
+TEST("what is found on disk is found in memory from then on")
+{
+    struct index *index = index_new(&usual);
+    struct object *object = object_from_disk(1, GOOD);
+    struct asker a;
+
+    prepare(&a, 1);
+    a.query.peek = true;
+    CHECK_INT(ask_now(index, &a), INDEX_NONE);
+    CHECK(!a.answer.flight && !a.answer.object);
+    index_keep(index, object, index_epoch(index));
+    CHECK_INT(ask_now(index, &a), INDEX_HIT);
+    CHECK(a.answer.object == object);
+    leave(&a);
+    object_unref(object);
+    index_free(index);
+}
+
+TEST("who only looks joins a flight, but begins none")
+{
+    struct index *index = index_new(&usual);
+    struct asker a, b;
+
+    CHECK_INT(ask(index, &a, 1), INDEX_MISS);
+    prepare(&b, 1);
+    b.query.peek = true;
+    CHECK_INT(ask_now(index, &b), INDEX_JOIN);
+    leave(&a);
+    leave(&b);
+    index_free(index);
+}
+
+TEST("what is found on disk does not replace what was fetched meanwhile, nor what was dropped")
+{
+    struct index *index = index_new(&usual);
+    struct object *object = object_from_disk(1, "\"disk\"");
+    uint64_t epoch = index_epoch(index);
+    struct asker a;
+    mem_auto char *text = NULL;
+
+    ask(index, &a, 1);
+    answer_with(a.answer.flight, "\"new\"");
+    leave(&a);
+    index_keep(index, object, epoch);
+    text = stored(index, 1);
+    CHECK_STR(text, "\"new\"");
+    object_unref(object);
+
+    object = object_from_disk(2, "\"disk\"");
+    index_drop(index, &(struct store_gone){.one = true, .key = key_of(2, 3)});
+    index_keep(index, object, epoch);
+    CHECK_INT(verdict_on(index, 2), INDEX_MISS);
+    object_unref(object);
+    index_free(index);
+}
+
+TEST("what is found on disk takes the place of what is older")
+{
+    struct index *index = index_new(&usual);
+    struct object *old = object_from_disk(1, "\"old\""), *object = object_from_disk(1, GOOD);
+    mem_auto char *text = NULL;
+
+    old->stored_ms -= 60000;
+    index_keep(index, old, index_epoch(index));
+    index_keep(index, object, index_epoch(index));
+    text = stored(index, 1);
+    CHECK_STR(text, GOOD);
+    object_unref(old);
+    object_unref(object);
+    index_free(index);
+}
+
+/* ---- threads ---- */
+
+#define THREADS 4
+#define ROUNDS 2000
+#define KEYS 5
+
+static atomic_uint fetching[KEYS];
+static atomic_uint verdicts[3];
+static bool with_drops;
+
+/* Does the body say that it is the answer to this number? */
+static void check_body(const unsigned char *body, size_t len, unsigned number)
+{
+    char wanted[32];
+
+    snprintf(wanted, sizeof(wanted), "[%u,", number);
+    CHECK(len > strlen(wanted) && memcmp(body, wanted, strlen(wanted)) == 0);
+    CHECK_INT(body[len - 1], ']');
+}
+
+static void fetch(struct asker *a, unsigned number, unsigned round)
+{
+    struct flight *flight = a->answer.flight;
+    char body[64];
+
+    if (!with_drops)
+        CHECK_INT(atomic_fetch_add(&fetching[number], 1), 0); /* of all that ask one fetches */
+    snprintf(body, sizeof(body), "[%u,%u", number, round);
+    if (!with_drops)
+        atomic_fetch_sub(&fetching[number], 1); /* from a head that nobody may share on: many */
+    set_head(flight, round % 7 ? 200 : 500, NULL, NULL);
+    flight_append(flight, body, strlen(body));
+    flight_append(flight, "]", 1);
+    flight_complete(flight);
+}
+
+static void read_along(struct asker *a, unsigned number)
+{
+    unsigned char body[64];
+    size_t len = sizeof(body);
+
+    while (flight_look(a->answer.flight, &a->reader) == FLIGHT_WAITING)
+        sched_yield();
+    if (flight_look(a->answer.flight, &a->reader) != FLIGHT_GROWING)
+        return;
+    while (flight_is_open(a->answer.flight, &a->reader))
+        sched_yield();
+    if (body_read(&a->reader, body, &len) == BODY_READ_BYTES)
+        check_body(body, len, number);
+}
+
+static void *ask_and_fetch(void *arg)
+{
+    struct index *index = arg;
+    uint64_t random = (uintptr_t)&random | 1;
+
+    for (unsigned round = 1; round <= ROUNDS; round++) {
+        unsigned number = (unsigned)unit_random_up_to(&random, KEYS - 1);
+        struct asker a;
+
+        atomic_fetch_add(&verdicts[ask(index, &a, number)], 1);
+        if (a.verdict == INDEX_HIT)
+            check_body(a.answer.object->body, a.answer.object->body_len, number);
+        else if (a.verdict == INDEX_JOIN)
+            read_along(&a, number);
+        else
+            fetch(&a, number, round);
+        leave(&a);
+        if (with_drops && round % 20 == 0)
+            index_drop(index, &(struct store_gone){.one = true, .key = key_of(number, 3)});
+    }
+    return NULL;
+}
+
+static void ask_on_many_threads(bool drops)
+{
+    struct index *index = index_new(&usual);
+    pthread_t threads[THREADS];
+
+    with_drops = drops;
+    for (unsigned i = 0; i < countof(verdicts); i++)
+        verdicts[i] = 0;
+    for (unsigned i = 0; i < THREADS; i++)
+        pthread_create(&threads[i], NULL, ask_and_fetch, index);
+    for (unsigned i = 0; i < THREADS; i++)
+        pthread_join(threads[i], NULL);
+    CHECK_INT(verdicts[0] + verdicts[1] + verdicts[2], THREADS * ROUNDS);
+    CHECK(verdicts[INDEX_HIT] > 0 && verdicts[INDEX_MISS] > 0);
+    CHECK(figures_of(index).items <= KEYS);
+    index_drop(index, &(struct store_gone){.collection = 0});
+    CHECK_INT(figures_of(index).bytes, 0);
+    index_free(index);
+}
+
+TEST("on many threads one fetches, and each has the answer to what it asked, whole")
+{
+    ask_on_many_threads(false);
+}
+
+TEST("on many threads answers stay whole while keys are dropped")
+{
+    ask_on_many_threads(true);
+}

@@ -1,0 +1,256 @@
+#include "cache/store.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "store_help.h"
+#include "unit.h"
+
+#define MIB ((int64_t)1 << 20)
+
+static bool open_rig(struct rig *rig, const char *folder)
+{
+    struct err err;
+
+    if (rig_open(rig, folder, 64 * MIB, &err))
+        return true;
+    CHECK_STR(err.text, "");
+    return false;
+}
+
+static void put_with(struct rig *rig, uint64_t n, uint64_t collection, int64_t stored_ms,
+                     const char *model)
+{
+    struct key key = key_of(n << 8, n);
+    struct object *o = object_of(&key, 300);
+
+    o->collection = collection;
+    if (stored_ms)
+        o->stored_ms = stored_ms;
+    memset(o->model, 0, sizeof(o->model));
+    memcpy(o->model, model, strlen(model));
+    store_put(rig->store, o);
+    object_unref(o);
+}
+
+static bool there(struct rig *rig, uint64_t n)
+{
+    struct key key = key_of(n << 8, n);
+    struct object *o = store_get(rig->reader, &key);
+
+    object_unref(o);
+    return o != NULL;
+}
+
+static uint64_t drop_now(struct rig *rig, const struct store_gone *gone)
+{
+    uint64_t count = 0;
+    struct err err;
+
+    if (store_drop_now(rig->store, gone, &count, &err) < 0)
+        CHECK_STR(err.text, "");
+    return count;
+}
+
+TEST("what narrows a drop narrows together, and the rest stays")
+{
+    struct rig rig;
+
+    REQUIRE(open_rig(&rig, NULL));
+    put_with(&rig, 1, 7, 1000, "gpt-4o");
+    put_with(&rig, 2, 7, 3000, "gpt-4o");
+    put_with(&rig, 3, 7, 1000, "o3");
+    put_with(&rig, 4, 8, 1000, "gpt-4o");
+    put_with(&rig, 5, 0, 1000, "");
+    settle(&rig);
+    CHECK_INT(drop_now(&rig, &(struct store_gone){.one = true, .key = key_of(1 << 8, 2)}), 0);
+    CHECK_INT(
+        drop_now(&rig,
+                 &(struct store_gone){.collection = 7, .stored_before_ms = 3000, .model = "gpt-*"}),
+        1);
+    CHECK(!there(&rig, 1) && there(&rig, 2) && there(&rig, 3) && there(&rig, 4) && there(&rig, 5));
+    CHECK_INT(drop_now(&rig, &(struct store_gone){.model = "o[34]"}), 1);
+    CHECK(there(&rig, 2) && !there(&rig, 3) && there(&rig, 4) && there(&rig, 5));
+    CHECK_INT(drop_now(&rig, &(struct store_gone){.collection = 8}), 1);
+    CHECK(there(&rig, 2) && !there(&rig, 4) && there(&rig, 5));
+    CHECK_INT(drop_now(&rig, &(struct store_gone){.one = true, .key = key_of(2 << 8, 2)}), 1);
+    CHECK_INT(drop_now(&rig, &(struct store_gone){.stored_before_ms = 1000}), 0);
+    CHECK_INT(drop_now(&rig, &(struct store_gone){.stored_before_ms = 1001}), 1);
+    CHECK_INT(figures(&rig).items, 0);
+    rig_free(&rig);
+}
+
+TEST("a drop takes what was put before it, whatever its clock says, and not what comes after")
+{
+    struct store_gone seven = {.collection = 7};
+    struct rig rig;
+
+    REQUIRE(open_rig(&rig, NULL));
+    for (unsigned i = 0; i < 200; i++) {
+        put_with(&rig, 2 * (uint64_t)i, 7, INT64_MAX / 2, "before");
+        store_drop(rig.store, &seven);
+        store_drop(rig.store, &seven);
+        put_with(&rig, 2 * (uint64_t)i + 1, 7, 0, "after");
+        put_with(&rig, 1000 + (uint64_t)i, 8, 0, "another");
+    }
+    settle(&rig);
+    for (unsigned i = 0; i < 200; i++) {
+        CHECK(!there(&rig, 2 * i));
+        CHECK(there(&rig, 2 * i + 1) == (i == 199));
+        CHECK(there(&rig, 1000 + i));
+    }
+    rig_free(&rig);
+}
+
+TEST("nobody finds what is dropped, not even before it is written")
+{
+    struct rig rig;
+
+    REQUIRE(open_rig(&rig, NULL));
+    for (uint64_t round = 1; round < 20; round++) {
+        put_with(&rig, round, round, 0, "m");
+        settle(&rig);
+        CHECK(there(&rig, round));
+        store_drop(rig.store, &(struct store_gone){.collection = round});
+        CHECK(!there(&rig, round));
+    }
+    rig_free(&rig);
+}
+
+TEST("more drops than are kept apart take everything, and none is lost")
+{
+    struct rig rig;
+
+    REQUIRE(open_rig(&rig, NULL));
+    for (uint64_t i = 1; i <= 3000; i++)
+        put_with(&rig, i, i, 0, "m");
+    settle(&rig);
+    for (uint64_t i = 20000; i > 0; i--)
+        store_drop(rig.store, &(struct store_gone){.collection = i});
+    for (uint64_t i = 1; i <= 3000; i += 100)
+        CHECK(!there(&rig, i));
+    settle(&rig);
+    CHECK_INT(figures(&rig).items, 0);
+    rig_free(&rig);
+}
+
+/* ---- two stores in one folder, as two processes have it ---- */
+
+TEST("what one store writes another one reads, and is told of what it takes away")
+{
+    struct rig a, b;
+
+    REQUIRE(open_rig(&a, NULL));
+    REQUIRE(open_rig(&b, a.folder));
+    put_with(&a, 1, 7, 0, "m");
+    put_with(&a, 2, 8, 0, "m");
+    put_with(&b, 3, 0, 0, "m");
+    SOON(there(&b, 1) && there(&b, 2) && there(&a, 3));
+    SOON(figures(&b).items == 3);
+    store_drop(a.store, &(struct store_gone){.collection = 7});
+    SOON(atomic_load(&b.told) == 1);
+    CHECK_INT(b.last.collection, 7);
+    CHECK(!there(&b, 1) && there(&b, 2));
+    CHECK_INT(drop_now(&b, &(struct store_gone){.one = true, .key = key_of(2 << 8, 2)}), 1);
+    SOON(atomic_load(&a.told) == 1);
+    CHECK(a.last.one && memcmp(&a.last.key, &(struct key[]){key_of(2 << 8, 2)}, KEY_BYTES) == 0);
+    CHECK_INT(atomic_load(&b.told), 1); /* not of its own */
+    rig_free(&b);
+    rig_free(&a);
+}
+
+TEST("when one store clears everything the other one hears of it within a second, and goes on")
+{
+    struct rig a, b;
+    uint64_t began;
+
+    REQUIRE(open_rig(&a, NULL));
+    REQUIRE(open_rig(&b, a.folder));
+    for (unsigned round = 1; round <= 3; round++) {
+        struct rig *from = round % 2 ? &a : &b, *to = round % 2 ? &b : &a;
+        unsigned told = atomic_load(&to->told), heard;
+
+        put_with(from, 1, 0, 0, "m");
+        SOON(there(to, 1));
+        began = clock_mono_ms();
+        CHECK_INT(drop_now(from, &(struct store_gone){.one = false}), 1);
+        SOON(atomic_load(&to->told) > told);
+        CHECK(clock_mono_ms() - began < 1000);
+        CHECK(!to->last.one && !to->last.collection);
+        CHECK(!there(to, 1) && !there(from, 1));
+        put_with(to, 2, 0, 0, "m");
+        SOON(there(from, 2));
+        heard = atomic_load(&from->told);
+        CHECK_INT(drop_now(to, &(struct store_gone){.one = true, .key = key_of(2 << 8, 2)}), 1);
+        SOON(atomic_load(&from->told) > heard); /* or the next round would take it for its own */
+        CHECK(!there(from, 2));
+    }
+    rig_free(&b);
+    rig_free(&a);
+}
+
+TEST("a folder that is cleared is so for the stores that have it open, and they go on")
+{
+    int64_t count = 0;
+    struct rig a;
+    struct err err;
+
+    REQUIRE(open_rig(&a, NULL));
+    put_with(&a, 1, 0, 0, "m");
+    put_with(&a, 2, 7, 0, "m");
+    settle(&a);
+    CHECK_INT(store_clear_folder(a.folder, &count, &err), 0);
+    CHECK_INT(count, 2);
+    SOON(atomic_load(&a.told) == 1);
+    CHECK(!a.last.one && !a.last.collection);
+    CHECK(!there(&a, 1) && !there(&a, 2));
+    put_with(&a, 3, 0, 0, "m");
+    settle(&a);
+    CHECK(there(&a, 3));
+    CHECK_INT(figures(&a).items, 1);
+    CHECK_INT(store_clear_folder(a.folder, &count, &err), 0);
+    CHECK_INT(count, 1);
+    rig_free(&a);
+    a.folder = unit_folder();
+    CHECK_INT(store_clear_folder(a.folder, &count, &err), 0);
+    CHECK_INT(count, 0);
+    free(a.folder);
+}
+
+TEST("who was away while too much was said takes it that all is gone")
+{
+    struct rig a, b;
+
+    REQUIRE(open_rig(&a, NULL));
+    REQUIRE(open_rig(&b, a.folder));
+    for (uint64_t i = 1; i <= 2500; i++) {
+        put_with(&a, i, i, 0, "m");
+        store_drop(a.store, &(struct store_gone){.collection = i});
+    }
+    settle(&a);
+    SOON(atomic_load(&b.told) >= 1000);
+    rig_free(&b);
+    rig_free(&a);
+}
+
+TEST("a file that the user removes is begun anew, and all that was in it is gone")
+{
+    struct rig a;
+    struct str path = STR_INIT;
+
+    REQUIRE(open_rig(&a, NULL));
+    put_with(&a, 1, 0, 0, "m");
+    settle(&a);
+    str_addf(&path, "%s/cache.db", a.folder);
+    CHECK_INT(unlink(path.text), 0);
+    SOON(atomic_load(&a.told) == 1);
+    CHECK(!there(&a, 1));
+    put_with(&a, 2, 0, 0, "m");
+    SOON(there(&a, 2));
+    CHECK_INT(access(path.text, R_OK), 0);
+    str_release(&path);
+    rig_free(&a);
+}
