@@ -1,0 +1,404 @@
+#!/usr/bin/env bats
+# GET /stats, DELETE /cache, and the commands stats and cache, with a proxy running and without.
+
+load lib/vocabulary
+
+setup() {
+    cd "$BATS_TEST_TMPDIR"
+    server
+}
+
+# stats_are FILTER: /stats passes this filter of jq
+stats_are() {
+    client -o stats "$PROXY/stats" && jq -e "$1" stats >/dev/null || {
+        cat stats
+        return 1
+    }
+}
+
+# stored N: so many answers have got to disk
+stored() {
+    eventually stats_are ".cache.item_count == $1"
+}
+
+# keys: of all that is stored, newest first
+keys() {
+    goproxyai cache list | cut -d ' ' -f 1
+}
+
+# fill N: so many stored answers: /v1/files/f1 to fN
+fill() {
+    local i
+    for ((i = 1; i <= $1; i++)); do
+        printf 'url = "%s/v1/files/f%d"\noutput = /dev/null\nsilent\n' "$PROXY" "$i"
+    done >fill.conf
+    client -K fill.conf
+    stored "$1"
+}
+
+@test "/stats has the figures that it promises" {
+    proxy --cache-ttl 90m --max-cache-size 7M
+    [[ $(client -o got -D head -w '%{http_code} %{content_type}' "$PROXY/stats") == '200 application/json' ]]
+    grep -qi '^cache-control: no-store' head
+    jq -e '.cache | .item_count == 0 and .ttl == "1h30m0s" and .max_bytes == 7 * 1024 * 1024 and .evictions == 0 and (.bytes | type == "number")' got
+    jq -e '.traffic | .requests == 0 and .hits == 0 and .misses == 0 and .joins == 0 and .bypasses == 0 and .errors == 0' got
+    jq -e '.latency_ms | (.p50, .p90, .p99) | type == "number"' got
+    jq -e --arg url "$UPSTREAM" '.openai_url == $url and has("proxy_url") and .proxy_url == null' got
+    [[ $(client -I -o /dev/null -w '%{http_code}' "$PROXY/stats") == 200 ]]
+}
+
+@test "the TTL is written as Go does" {
+    local said
+    while read -r given said; do
+        proxy --cache-ttl "$given"
+        stats_are ".cache.ttl == \"$said\""
+        proxy_stop
+    done <<'TABLE'
+5m 5m0s
+90s 1m30s
+1500ms 1.5s
+250ms 250ms
+7d 168h0m0s
+0 0s
+forever forever
+TABLE
+}
+
+@test "the figures are right after a known sequence" {
+    proxy
+    local i
+    ask got /v1/models                                 # a miss
+    ask got -d '{"model":"m"}' /v1/chat/completions    # another
+    for i in 1 2 3; do ask got /v1/models; done        # three hits
+    ask got -X DELETE /v1/files/x                      # a bypass
+    ask got -H 'Cache-Control: no-store' /v1/models    # another
+    ask got -H 'X-Script: status:500' /v1/batches      # a miss, an error
+    ask got -H 'X-Script: fin' -d '{"x":1}' /v1/embeddings # the same
+    ask got -H 'X-Script: status:404' /v1/threads      # a miss; the error is the client's
+    spawn one err curl -q -sS --max-time 20 -H 'X-Script: barrier:x;body:{"a":1}' "$PROXY/v1/uploads"
+    barrier wait x
+    spawn two err curl -q -sS --max-time 20 "$PROXY/v1/uploads"
+    eventually two_are_in
+    barrier release x
+    eventually test -s two
+    # neither is traffic: these are the proxy's own
+    ask got /health
+    ask got /nothing
+    eventually stats_are '.traffic == {"requests":12,"hits":3,"misses":6,"joins":1,"bypasses":2,"errors":2}'
+    stats_are '.latency_ms | .p50 > 0 and .p50 <= .p90 and .p90 <= .p99 and .p99 < 60000'
+    stored 3
+    stats_are '.cache.bytes > 0 and .cache.bytes <= .cache.max_bytes'
+}
+
+two_are_in() {
+    [[ $(ss -HtniO state established "sport = :$PROXY_PORT" | grep -c 'bytes_received:[1-9]') -ge 2 ]]
+}
+
+@test "passwords are in neither the figures nor what the command says" {
+    proxy --proxy 'http://someone:hush-hush@127.0.0.1:9' --upstream 'http://127.0.0.1:9/base'
+    stats_are '.proxy_url == "http://***:***@127.0.0.1:9" or (.proxy_url | test("^http://[^/]*@?127.0.0.1:9/?$"))'
+    not grep -q hush-hush stats
+    goproxyai stats --port "$PROXY_PORT" >said
+    goproxyai stats --port "$PROXY_PORT" --json >>said
+    not grep -q hush-hush said
+    stats_are '.openai_url == "http://127.0.0.1:9/base"'
+}
+
+@test "the command stats tells the running proxy's figures" {
+    proxy
+    ask got /v1/models
+    ask got /v1/models
+    stored 1
+    goproxyai stats --port "$PROXY_PORT" >said
+    grep -q '^traffic  2 requests: 1 hits' said
+    grep -q '^cache    1 answers, .* of 100 MiB, kept for 5m0s' said
+    not grep -q 'No proxy' said
+    goproxyai stats --port "$PROXY_PORT" --json | jq -e '.traffic.requests == 2 and .cache.item_count == 1 and .openai_url'
+    # no traffic of its own
+    stats_are '.traffic.requests == 2'
+    not grep -q $'\e' said
+}
+
+@test "the command stats tells what is on disk where no proxy runs" {
+    proxy
+    fill 3
+    proxy_stop
+    gives 0 stats --port "$PROXY_PORT"
+    grep -q '^cache    3 answers' out
+    grep -q 'No proxy runs here' out
+    not grep -q '^traffic' out
+    gives 0 stats --port "$PROXY_PORT" --json
+    jq -e '.cache.item_count == 3 and .cache.bytes > 0 and .cache.max_bytes == 104857600 and (has("traffic") | not)' out
+    # nothing there yet
+    unset PROXY_HOME
+    gives 0 stats --port "$PROXY_PORT" --json
+    jq -e '.cache.item_count == 0' out
+    gives 0 stats --port "$PROXY_PORT"
+    gives 2 stats --nonsense
+    gives 2 stats word
+    [[ ! -s out ]] && grep -q '^goproxyai: ' err
+}
+
+@test "stats of somebody else's server on that port are refused" {
+    proxy
+    gives 1 stats --port "$UPSTREAM_PORT"
+    grep -q '^goproxyai: ' err
+}
+
+@test "DELETE /cache empties memory and disk" {
+    proxy
+    fill 3
+    gets HIT got /v1/files/f2
+    [[ $(client -X DELETE -o got -D head -w '%{http_code} %{content_type}' "$PROXY/cache") == '200 application/json' ]]
+    jq -e '.message == "Cache cleared successfully"' got
+    grep -qi '^x-proxy:' head
+    not grep -qi '^x-cache:' head
+    # at once, whatever is still on disk
+    gets MISS got /v1/files/f2
+    stored 1
+    # a new proxy on the same folder finds no more either
+    proxy_stop
+    proxy --home "$PROXY_HOME"
+    gets MISS got /v1/files/f1
+    gets HIT got /v1/files/f2
+    [[ $(client -X DELETE -w '%{http_code}' -o got "$PROXY/cache") == 200 ]]
+    [[ $(client -X DELETE -w '%{http_code}' -o got "$PROXY/cache") == 200 ]]
+}
+
+@test "other methods on /cache and /stats are refused, and pages of other sites" {
+    proxy
+    fill 1
+    local method
+    for method in GET POST PUT PATCH HEAD OPTIONS; do
+        ask got -X "$method" --max-time 3 /cache
+        [[ $got -eq 405 && $(field got allow) == DELETE ]]
+        [[ $method == HEAD ]] || jq -e '.error.code == "method_not_allowed"' got
+    done
+    for method in POST DELETE PUT; do
+        ask got -X "$method" /stats
+        [[ $got -eq 405 && $(field got allow) == 'GET, HEAD' ]]
+    done
+    ask got -X DELETE -H 'Origin: https://evil.example' /cache
+    [[ $got -eq 403 ]]
+    jq -e '.error.code == "origin_not_allowed"' got
+    ask got -X DELETE -H 'Host: evil.example' /cache
+    [[ $got -eq 403 ]]
+    ask got -H 'Origin: https://evil.example' /stats
+    [[ $got -eq 403 ]]
+    for path in /cache/ /cache/x /stats/x /Cache; do
+        ask got -X DELETE "$path"
+        [[ $got -eq 404 || $got -eq 405 ]]
+    done
+    gets HIT got /v1/files/f1
+}
+
+# misses PATH…: asking for them costs an upstream call each
+all_miss() {
+    local path
+    for path; do
+        ask got -H 'Cache-Control: only-if-cached' "$path"
+        [[ $got -eq 504 ]] || return 1
+    done
+}
+
+@test "cache clear empties a running proxy's cache too, within a second" {
+    proxy
+    fill 5
+    gets HIT got /v1/files/f3
+    gives 0 cache clear
+    [[ $(<out) == '5 answers removed' ]]
+    eventually 1 all_miss /v1/files/f{1..5}
+    gets MISS got /v1/files/f3
+    stored 1
+    gives 0 cache clear
+    [[ $(<out) == '1 answer removed' ]]
+    gives 0 cache clear
+    [[ $(<out) == '0 answers removed' ]]
+}
+
+@test "cache clear works without a proxy" {
+    proxy
+    fill 3
+    proxy_stop
+    gives 0 cache clear
+    [[ $(<out) == '3 answers removed' ]]
+    [[ -z $(keys) ]]
+    proxy --home "$PROXY_HOME"
+    gets MISS got /v1/files/f1
+}
+
+@test "cache clear --model and --older-than take what they name, and no more" {
+    proxy
+    local model
+    for model in gpt-4o gpt-4o-mini gpt-5 o3; do
+        ask got -d "{\"model\":\"$model\"}" /v1/chat/completions
+    done
+    ask got /v1/models
+    stored 5
+    gives 0 cache clear --model 'gpt-4*'
+    [[ $(<out) == '2 answers removed' ]]
+    # of the running one, too
+    eventually 1 gone_is gpt-4o
+    gone_is gpt-4o-mini
+    not gone_is gpt-5
+    gets HIT got /v1/models
+    gives 0 cache clear --model nothing
+    [[ $(<out) == '0 answers removed' ]]
+    gives 0 cache clear --older-than 1h
+    [[ $(<out) == '0 answers removed' ]]
+    gives 0 cache clear --older-than 1h --model 'o*'
+    [[ $(<out) == '0 answers removed' ]]
+    not gone_is gpt-5
+    not gone_is o3
+    gives 0 cache clear --older-than 1ms --model 'o*'
+    [[ $(<out) == '1 answer removed' ]]
+    eventually 1 gone_is o3
+    gives 0 cache clear --older-than 1ms
+    [[ $(<out) == '2 answers removed' ]]
+    eventually 1 all_miss /v1/models
+    local bad
+    for bad in 0 -1h yesterday '' 5x; do
+        gives 2 cache clear --older-than "$bad"
+        grep -q -e --older-than err
+    done
+}
+
+gone_is() {
+    ask got -H 'Cache-Control: only-if-cached' -d "{\"model\":\"$1\"}" /v1/chat/completions
+    [[ $got -eq 504 ]]
+}
+
+@test "cache list tells what is stored, newest first" {
+    proxy
+    ask first -d '{"model":"gpt-4o"}' '/v1/chat/completions?secret=1'
+    stored 1
+    eventually 3 seconds_passed "$(date +%s)"
+    ask second -H 'X-Script: gzip;status:401;size:3000;header:Content-Type=text/plain' -H 'Accept-Encoding: gzip' /v1/models
+    stored 2
+    gives 0 cache list
+    [[ $(wc -l <out) -eq 2 ]]
+    sed -n 1p out | grep -E '^[0-9a-f]{64}  +[0-9]+ s  401 .*GET /v1/models$'
+    sed -n 2p out | grep -E '^[0-9a-f]{64}  +[0-9]+ s  200 .*POST /v1/chat/completions  gpt-4o$'
+    gives 0 cache list --json
+    jq -e 'length == 2 and .[0].status == 401 and .[1].model == "gpt-4o" and .[0].model == null' out
+    jq -e '.[] | (.key | test("^[0-9a-f]{64}$")) and (.stored | test("^20.*Z$")) and (.used | test("^20.*Z$"))' out
+    jq -e --argjson size "$(stat -c %s first)" '.[1].request == "POST /v1/chat/completions" and .[1].bytes == $size and .[1].disk_bytes > 0' out
+    [[ $(jq -r .[0].key out) == "$(keys | head -n 1)" ]]
+    # a reader that stops early is no trouble
+    goproxyai cache list | head -n 1 >/dev/null
+    proxy_stop
+    gives 0 cache list
+    [[ $(wc -l <out) -eq 2 ]]
+}
+
+seconds_passed() {
+    [[ $(date +%s) -gt $1 ]]
+}
+
+@test "cache show prints an answer as the client gets it" {
+    proxy
+    ask plain -H 'X-Script: header:Content-Type=text/plain;size:70000' /v1/a
+    stored 1
+    local key
+    key=$(keys)
+    gives 0 cache show "$key"
+    expect_same plain out
+    gives 0 cache show "$key" --headers
+    [[ $(head -n 1 out) == 'HTTP/1.1 200' ]]
+    grep -aqi '^content-type: text/plain' out
+    gives 0 cache clear
+    eventually stats_are '.cache.item_count == 0'
+    ask packed -H 'X-Script: gzip;data:1;data:[DONE]' -H 'Accept-Encoding: gzip' -d '{}' /v1/chat/completions
+    stored 1
+    gives 0 cache show "$(keys)"
+    [[ $(<out) == $'data: 1\n\ndata: [DONE]' ]]
+    gives 0 cache show "$(keys)" --headers
+    not grep -qi content-encoding out
+    # into a pipe that is closed early
+    goproxyai cache show "$(keys)" | head -c 1 >/dev/null
+}
+
+@test "a key may be cut to what only one answer has" {
+    proxy
+    fill 17
+    keys >keys
+    # two of seventeen have the same first digit
+    local twice key
+    twice=$(cut -c 1 keys | sort | uniq -d | head -n 1)
+    [[ -n $twice ]]
+    gives 1 cache show "$twice"
+    grep -q 'several' err
+    gives 1 cache remove "$twice"
+    [[ $(keys | wc -l) -eq 17 ]]
+    key=$(head -n 1 keys)
+    gives 0 cache show "${key:0:20}"
+    [[ -s out ]]
+    gives 0 cache show "${key^^}"
+    gives 0 cache remove "${key:0:12}"
+    [[ $(<out) == '1 answer removed' ]]
+    gives 1 cache show "$key"
+    grep -q '^goproxyai: no stored answer has the key' err
+    gives 1 cache remove "$key"
+    [[ $(keys | wc -l) -eq 16 ]]
+    eventually 1 some_miss 1
+    local bad
+    for bad in xyz '' "${key}0" 'abc g' 0x12; do
+        gives 2 cache show "$bad"
+        grep -q '^goproxyai: ' err
+    done
+}
+
+# some_miss N: so many of f1 to f17 are no longer stored
+some_miss() {
+    local i n=0
+    for i in {1..17}; do
+        all_miss "/v1/files/f$i" && n=$((n + 1))
+    done
+    [[ $n -eq $1 ]]
+}
+
+@test "cache verify, path, and what they take" {
+    proxy
+    fill 2
+    gives 0 cache verify
+    [[ $(<out) == '2 answers good, 0 damaged' ]]
+    gives 0 cache path
+    [[ $(<out) == "$PROXY_HOME/cache/goproxyai/cache.db" && -f $(<out) ]]
+    [[ $(stat -c %a "$(<out)") == 600 && $(stat -c %a "$PROXY_HOME/cache/goproxyai") == 700 ]]
+    gives 0 cache path --cache-dir /somewhere/else
+    [[ $(<out) == /somewhere/else/cache.db ]]
+    local wrong
+    for wrong in 'cache' 'cache nothing' 'cache list x' 'cache show' 'cache show a b' 'cache remove' 'cache clear x' 'cache verify --json' \
+        'cache list --older-than 1h' 'cache show --model x ab' 'cache path --headers' 'cache list --port 1' 'cache clear --model'; do
+        # shellcheck disable=SC2086 # words
+        gives 2 $wrong
+        [[ ! -s out ]] && grep -q '^goproxyai: ' err
+    done
+    gives 0 cache --help
+    grep -q 'remove KEY' out
+}
+
+@test "the commands on a cache that is not there yet, and one that cannot be" {
+    PROXY_HOME=$PWD/none
+    gives 0 cache list
+    [[ ! -s out ]]
+    gives 0 cache list --json
+    [[ $(<out) == '[]' ]]
+    gives 0 cache clear
+    [[ $(<out) == '0 answers removed' ]]
+    gives 0 cache verify
+    [[ $(<out) == '0 answers good, 0 damaged' ]]
+    gives 1 cache show abc
+    # a folder that does not exist
+    gives 0 cache list --cache-dir "$PWD/deep/er/folder"
+    # a file in its place
+    touch file
+    gives 1 cache list --cache-dir "$PWD/file"
+    grep -q '^goproxyai: .*file' err
+    gives 1 stats --port 9 --cache-dir "$PWD/file"
+    # one that others may write to
+    mkdir open
+    chmod 777 open
+    gives 1 cache clear --cache-dir "$PWD/open"
+    grep -q open err
+}
