@@ -677,6 +677,7 @@ static void *drink(void *arg)
 
 struct tap { /* the filler */
     struct body *body;
+    struct drinker *drinkers;
     struct gate gate;
     unsigned stops;
     uint64_t most_held;
@@ -687,6 +688,13 @@ static void on_tap_room(void *arg)
     gate_call(&((struct tap *)arg)->gate);
 }
 
+/* Nobody drinks before the tap had to stop once: so each run sees a stop and a start. */
+static void let_drink(struct drinker *drinkers)
+{
+    for (size_t i = 0; i < READERS; i++)
+        pthread_create(&drinkers[i].thread, NULL, drink, &drinkers[i]);
+}
+
 static void pour(struct tap *tap, uint64_t seed)
 {
     for (size_t offset = 0; offset < TOTAL;) {
@@ -694,8 +702,11 @@ static void pour(struct tap *tap, uint64_t seed)
 
         if (len > TOTAL - offset)
             len = TOTAL - offset;
-        if (!append_at(tap->body, offset, len))
+        if (!append_at(tap->body, offset, len)) {
+            if (!tap->stops)
+                let_drink(tap->drinkers);
             gate_wait(&tap->gate, tap->stops++);
+        }
         if (held(tap->body) > tap->most_held)
             tap->most_held = held(tap->body);
         offset += len;
@@ -705,11 +716,10 @@ static void pour(struct tap *tap, uint64_t seed)
 static void pour_for_many(bool keep, bool some_leave, enum body_state end)
 {
     struct drinker drinkers[READERS] = {{.got = 0}};
-    struct tap tap = {.stops = 0};
     struct body body;
+    struct tap tap = {.body = &body, .drinkers = drinkers};
 
     gate_init(&tap.gate);
-    tap.body = &body;
     body_init(&body, keep, 50000, 20000, on_tap_room, &tap);
     for (size_t i = 0; i < READERS; i++) {
         struct drinker *d = &drinkers[i];
@@ -718,7 +728,6 @@ static void pour_for_many(bool keep, bool some_leave, enum body_state end)
         d->seed = 1000 + i;
         d->leaves_at = some_leave && i % 2 ? TOTAL / 8 * i : SIZE_MAX;
         CHECK(body_join(&body, &d->reader, on_drinker));
-        pthread_create(&d->thread, NULL, drink, d);
     }
     pour(&tap, 5);
     body_end(&body, end);
