@@ -150,11 +150,10 @@ static int show(struct cache_command *c, struct err *err)
     if (find(c, &key, err) < 0)
         return -1;
     reader = store_reader_new(c->store);
-    object = reader ? store_get(reader, &key) : NULL;
+    object = store_get(reader, &key);
     store_reader_free(reader);
     if (!object)
         return err_set(err, ERR_SYSTEM, "the answer cannot be read: try cache verify");
-    object_seal(object);
     result = print_object(object, c->headers, err);
     object_unref(object);
     return result;

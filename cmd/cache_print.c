@@ -2,8 +2,8 @@
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 
 char *cache_folder(const struct conf *conf, struct err *err)
@@ -67,12 +67,9 @@ void cache_print_row(const struct store_row *row, int64_t now_ms)
 
 static void set_time(struct json *object, const char *name, int64_t unix_ms)
 {
-    time_t seconds = (time_t)(unix_ms / 1000);
     char text[32];
-    struct tm tm;
 
-    gmtime_r(&seconds, &tm);
-    strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &tm);
+    clock_format_rfc3339(text, sizeof(text), unix_ms);
     json_set_text(object, name, text);
 }
 

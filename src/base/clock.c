@@ -26,3 +26,12 @@ void clock_hms(char *buf, size_t size)
     localtime_r(&now, &tm);
     strftime(buf, size, "%H:%M:%S", &tm);
 }
+
+void clock_format_rfc3339(char *buf, size_t size, int64_t unix_ms)
+{
+    time_t seconds = (time_t)(unix_ms / 1000);
+    struct tm tm;
+
+    gmtime_r(&seconds, &tm);
+    strftime(buf, size, "%Y-%m-%dT%H:%M:%SZ", &tm);
+}

@@ -16,6 +16,8 @@ static inline int64_t clock_unix_s(void)
     return clock_unix_ms() / 1000;
 }
 
+/* "2026-11-21T08:10:00Z" (RFC 3339). Thread-safe. */
+void clock_format_rfc3339(char *buf, size_t size, int64_t unix_ms);
 /* "14:03:59" in local time: for the person at the terminal. Thread-safe. */
 void clock_hms(char *buf, size_t size);
 

@@ -36,14 +36,6 @@ void fields_wipe(struct fields *f)
     fields_release(f);
 }
 
-void fields_fit(struct fields *f)
-{
-    if (!f->bytes.cap || f->bytes.cap == f->bytes.len + 1)
-        return;
-    f->bytes.cap = f->bytes.len + 1;
-    f->bytes.text = mem_grow(f->bytes.text, f->bytes.cap);
-}
-
 bool field_is_token(const char *s, size_t len)
 {
     for (size_t i = 0; i < len; i++) {

@@ -29,7 +29,6 @@ void fields_init(struct fields *f);
 void fields_release(struct fields *f);
 void fields_clear(struct fields *f);
 void fields_wipe(struct fields *f); /* overwrites and frees */
-void fields_fit(struct fields *f);  /* gives back memory that is not used */
 
 /* Copies name and value. False, and nothing added, if the name is no token or the value holds
  * a NUL, CR or LF (RFC 9110 section 5.5). Blanks around the value are left out. */

@@ -155,7 +155,6 @@ static struct object *object_of(const struct claim *claim, struct flight *flight
     object->status = head->status;
     object->collection = claim->collection;
     memcpy(object->model, claim->model, sizeof(object->model));
-    object_seal(object);
     return object;
 }
 

@@ -29,10 +29,18 @@ struct object *object_new(const struct key *key)
     return make(key, sizeof(struct object));
 }
 
+void object_seal(struct object *object)
+{
+    const char *encoding = fields_get(&object->fields, "content-encoding");
+
+    object->gzip = encoding && !str_is_nocase(encoding, "identity");
+    object->has_id = fields_get(&object->fields, "x-request-id") != NULL;
+}
+
 struct object *object_new_whole(const struct key *key, size_t body_len, const char *label,
                                 size_t label_len, const struct fields *fields)
 {
-    size_t fields_len = fields ? fields->bytes.len : 0;
+    size_t fields_len = fields->bytes.len;
     size_t size = sizeof(struct object) + body_len + label_len + fields_len + 3;
     struct object *object = make(key, size);
     unsigned char *at = object->inside;
@@ -46,26 +54,12 @@ struct object *object_new_whole(const struct key *key, size_t body_len, const ch
         at[label_len] = '\0';
         at += label_len + 1;
     }
-    if (fields) {
-        object->fields.bytes = (struct str){.text = memcpy(at, fields->bytes.text, fields_len),
-                                            .len = fields_len}; /* cap 0: not to be freed */
-        at[fields_len] = '\0';
-        object->fields.count = fields->count;
-    }
+    object->fields.bytes = (struct str){.text = memcpy(at, fields->bytes.text, fields_len),
+                                        .len = fields_len}; /* cap 0: not to be freed */
+    at[fields_len] = '\0';
+    object->fields.count = fields->count;
+    object_seal(object);
     return object;
-}
-
-void object_seal(struct object *object)
-{
-    const char *encoding;
-
-    if (object->sealed)
-        return;
-    object->sealed = true;
-    encoding = fields_get(&object->fields, "content-encoding");
-    object->gzip = encoding && !str_is_nocase(encoding, "identity");
-    object->has_id = fields_get(&object->fields, "x-request-id") != NULL;
-    fields_fit(&object->fields);
 }
 
 struct object *object_ref(struct object *object)

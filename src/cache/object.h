@@ -28,9 +28,8 @@ struct object {
     uint64_t collection;  /* of a GET (policy_collection_of()), else 0 */
     struct fields fields; /* those that are kept */
     bool gzip;            /* the body is gzip-encoded, as its Content-Encoding says */
-    bool sealed;
-    bool has_id; /* the upstream gave it an x-request-id */
-    char *label; /* "POST /v1/chat/completions": method and path, without the query */
+    bool has_id;          /* the upstream gave it an x-request-id */
+    char *label;          /* "POST /v1/chat/completions": method and path, without the query */
     char model[OBJECT_MODEL_SIZE];
     unsigned char *body;
     size_t body_len;
@@ -57,13 +56,11 @@ struct object {
 /* With one reference, empty; the caller fills in what is above before anybody else sees it. */
 struct object *object_new(const struct key *key);
 /* The same in one piece of memory, with room for a body of that length, which the caller fills, and
- * with copies of a label (NULL: none) and of fields (NULL: none), to which nothing may be added.
- * Objects live long and among short-lived things: few pieces of few sizes keep the allocator quick.
- */
+ * with copies of a label (NULL: none) and of fields, to which nothing may be added; sealed. Objects
+ * live long and among short-lived things: few pieces of few sizes keep the allocator quick. */
 struct object *object_new_whole(const struct key *key, size_t body_len, const char *label,
                                 size_t label_len, const struct fields *fields);
-/* After that: works out what the fields say, and gives back memory that is not used. Once: one that
- * is sealed already, and that others may be looking at, stays as it is. */
+/* Works out what the fields say, before anybody else sees the object. */
 void object_seal(struct object *object);
 struct object *object_ref(struct object *object);
 void object_unref(struct object *object); /* NULL is nothing */

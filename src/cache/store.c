@@ -6,9 +6,9 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
 #include "base/clock.h"
+#include "base/crypto.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "cache/store_own.h"
@@ -65,8 +65,7 @@ int store_open(struct store **made, const struct store_rules *rules, struct err 
     s->peers_fd = -1;
     list_init(&s->late);
     s->packer = packer_new();
-    if (getrandom(&s->origin, sizeof(s->origin), 0) != (ssize_t)sizeof(s->origin))
-        s->origin = (int64_t)clock_mono_us();
+    crypto_random(&s->origin, sizeof(s->origin));
     if (store_file_open(&s->file, &s->link, err) < 0) {
         free_store(s);
         return -1;

@@ -84,7 +84,7 @@ void store_reader_free(struct store_reader *reader);
 /* The object, with one reference, or NULL. Key and checksum were verified; an entry that is
  * damaged is dropped and counted. touched_ms: when the store last heard of a use. What is put is
  * found once it is written, within 50 ms or so; at once if no memory tier had it when it was put
- * (then it is that very object, and sealed or not as it was). */
+ * (then it is that very object). */
 struct object *store_get(struct store_reader *reader, const struct key *key);
 
 struct store_figures {

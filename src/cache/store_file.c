@@ -155,14 +155,19 @@ static int open_locked(struct store_file *file, struct store_link *link, struct 
     return 0;
 }
 
-int store_file_open(struct store_file *file, struct store_link *link, struct err *err)
+/* The folder's lock, once the folder is there and nobody's but ours; -1. */
+static int enter_folder(const struct store_file *file, struct err *err)
 {
-    int lock, result;
-
-    *link = (struct store_link){.db = NULL};
     if (fsx_private_folder(file->folder, err) < 0)
         return -1;
-    lock = fsx_lock_folder(file->folder, WAIT_MS, err);
+    return fsx_lock_folder(file->folder, WAIT_MS, err);
+}
+
+int store_file_open(struct store_file *file, struct store_link *link, struct err *err)
+{
+    int lock = enter_folder(file, err), result;
+
+    *link = (struct store_link){.db = NULL};
     if (lock < 0)
         return -1;
     result = open_locked(file, link, err);
@@ -256,12 +261,9 @@ static int may_clear(const struct store_file *file, int64_t *count, struct err *
 int store_file_clear(const struct store_file *file, int64_t *count, struct err *err)
 {
     struct store_link link = {.db = NULL};
-    int lock, result;
+    int lock = enter_folder(file, err), result;
 
     *count = 0;
-    if (fsx_private_folder(file->folder, err) < 0)
-        return -1;
-    lock = fsx_lock_folder(file->folder, WAIT_MS, err);
     if (lock < 0)
         return -1;
     result = look_at_files(file, &link, err);

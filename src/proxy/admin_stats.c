@@ -21,10 +21,7 @@ static void add_duration(struct str *out, int64_t ms)
         str_addf(out, "%" PRId64 "h", s / 3600);
     if (s >= 60)
         str_addf(out, "%" PRId64 "m", s / 60 % 60);
-    str_addf(out,
-             "%g"
-             "s",
-             (double)(ms % 60000) / 1000);
+    str_addf(out, "%gs", (double)(ms % 60000) / 1000);
 }
 
 void admin_stats_disk(struct json *cache, const struct store_figures *figures, int64_t max_bytes)

@@ -118,7 +118,6 @@ struct object *caching_load(struct caching *caching, struct store_reader *reader
         object_unref(object);
         return NULL;
     }
-    object_seal(object);
     index_keep(caching->index, object, epoch);
     return object;
 }

@@ -3,9 +3,9 @@
 #include "config.h"
 
 #include <inttypes.h>
-#include <time.h>
 
 #include "api/apierr.h"
+#include "base/clock.h"
 
 #define X_PROXY "goproxyai/" PACKAGE_VERSION
 
@@ -41,12 +41,9 @@ static void add_own(struct reply *reply, const char *request_id)
 
 static void add_time(struct reply *reply, const char *name, int64_t unix_ms)
 {
-    time_t seconds = (time_t)(unix_ms / 1000);
     char text[32];
-    struct tm tm;
 
-    gmtime_r(&seconds, &tm);
-    strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &tm);
+    clock_format_rfc3339(text, sizeof(text), unix_ms);
     fields_adds(&reply->own, name, text);
 }
 

@@ -36,8 +36,6 @@ enum req_next req_step_key(struct req *req)
     struct key_tag tag;
 
     req->cache = STATS_BYPASS;
-    if (req->asks.no_store)
-        req->api = POLICY_NONE;
     if (req->api != POLICY_NONE) {
         request = key_request_of(req);
         keyer_tag(keyer, &request, &tag);
@@ -206,7 +204,7 @@ void req_tell_cache(const struct req *req, struct reply_cache *cache)
 {
     const struct caching *caching = &req->worker->server->caching;
 
-    *cache = (struct reply_cache){.kind = req->cache ? req->cache : STATS_BYPASS,
+    *cache = (struct reply_cache){.kind = req->cache,
                                   .status = cache_status_of(req),
                                   .now_ms = clock_unix_ms(),
                                   .ttl_ms = -1};

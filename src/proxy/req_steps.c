@@ -130,8 +130,9 @@ static enum req_next step_admit(struct req *req)
             req, ERR_UPGRADE, true,
             "This proxy does not carry WebSockets: connect to the upstream directly.");
     if (route == ROUTE_API && req->worker->server->caching.on) {
-        req->api = policy_api_of(req->method, req->target.text, &req->fields);
         policy_asks_of(&req->fields, &req->asks);
+        if (!req->asks.no_store)
+            req->api = policy_api_of(req->method, req->target.text, &req->fields);
     }
     return req_goto(req, STEP_READ);
 }
@@ -172,7 +173,7 @@ static enum req_next step_read(struct req *req)
     bool is_api = route_of(req->target.text) == ROUTE_API;
 
     req->whole_max = WHOLE_MAX;
-    if (req->api != POLICY_NONE && !req->asks.no_store)
+    if (req->api != POLICY_NONE)
         req->whole_max = req->worker->server->caching.max_body;
     if (!is_api && (req->length == UP_LENGTH_UNKNOWN || req->length > WHOLE_MAX))
         return req_refuse(req, ERR_BAD_REQUEST, true, "This request takes no such body.");

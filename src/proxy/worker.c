@@ -3,12 +3,12 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
-#include <sys/random.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "api/key.h"
 #include "base/clock.h"
+#include "base/crypto.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "cache/memo.h"
@@ -243,8 +243,7 @@ int worker_init(struct worker *worker, struct server *server, struct err *err)
     timer_init(&worker->accept_timer, on_accept_timer);
     letter_init(&worker->drain_letter, on_drain);
     letter_init(&worker->stop_letter, on_stop);
-    if (getrandom(&worker->id_base, sizeof(worker->id_base), 0) < 0)
-        worker->id_base = (uint32_t)clock_mono_us();
+    crypto_random(&worker->id_base, sizeof(worker->id_base));
     if (loop_init(&worker->loop, err) < 0)
         return -1;
     if (mailbox_init(&worker->mailbox, err) < 0)

@@ -5,6 +5,7 @@
 
 #include "base/crypto.h"
 #include "base/mem.h"
+#include "fields_help.h"
 #include "unit.h"
 
 #define CHAT "{\"model\":\"gpt-4o\",\"messages\":[{\"role\":\"user\",\"content\":\"Hi\"}]}"
@@ -18,17 +19,6 @@ struct ask {
 static const struct ask plain = {"POST", "/v1/chat/completions",
                                  "Authorization: Bearer sk-1\nContent-Type: application/json",
                                  CHAT};
-
-static void take_fields(struct fields *fields, const char *lines)
-{
-    fields_init(fields);
-    while (*lines) {
-        const size_t len = strcspn(lines, "\n"), name = strcspn(lines, ":");
-
-        CHECK(fields_add(fields, lines, name, lines + name + 1, len - name - 1));
-        lines += len + (lines[len] == '\n');
-    }
-}
 
 typedef void way(struct keyer *, const struct key_request *, struct key *);
 
@@ -52,7 +42,7 @@ static char *hex_by(way *make, const struct key_rules *by, const struct ask *ask
     struct key key;
     char *hex = mem_alloc(KEY_HEX_SIZE);
 
-    take_fields(&fields, ask->fields);
+    read_fields(&fields, ask->fields);
     request.fields = &fields;
     request.body = ask->body;
     request.body_len = ask->body ? strlen(ask->body) : 0;
@@ -390,7 +380,7 @@ TEST("a keyer gives the same keys in any order of requests")
     struct key_request json = {.method = "POST", .target = "/v1/x", .body = CHAT};
     struct key_request other = {.method = "POST", .target = "/v1/x", .body = "{\"a\":"};
 
-    take_fields(&fields, "Authorization: k\nAuthorization: l");
+    read_fields(&fields, "Authorization: k\nAuthorization: l");
     json.fields = other.fields = &fields;
     json.body_len = strlen(json.body);
     other.body_len = strlen(other.body);

@@ -2,19 +2,8 @@
 
 #include "api/policy.h"
 #include "base/mem.h"
+#include "fields_help.h"
 #include "unit.h"
-
-/* "name: value" lines, each ended by '\n' */
-static void read_fields(struct fields *f, const char *lines)
-{
-    fields_init(f);
-    while (*lines) {
-        size_t len = strcspn(lines, "\n"), name_len = strcspn(lines, ":");
-
-        CHECK(fields_add(f, lines, name_len, lines + name_len + 1, len - name_len - 1));
-        lines += len + 1;
-    }
-}
 
 /* ---- the head ---- */
 
