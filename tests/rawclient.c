@@ -13,7 +13,7 @@
  *   --drip N,MS     sends N bytes at a time, MS apart
  *   --report        at the end one line on stderr:
  *                   end=fin|reset|timeout|until|self first_ms=N end_ms=N bytes=N
- *                   (milliseconds since connected; first_ms=-1: nothing came)
+ *                   (milliseconds since it began to connect; first_ms=-1: nothing came)
  * Status: 0 peer closed, --until seen, or closed itself; 1 no connection;
  * 2 usage; 3 time is up; 4 reset by the peer; 5 the script expected in vain.
  *
@@ -328,10 +328,11 @@ static int one(const struct addrinfo *to, bool script, bool half_close, const ch
 {
     size_t n;
     char *bytes = read_all(&n);
+    /* Before the other side can count: what it promises at least is at least that long here. */
+    peer.began = now_ms();
     peer.fd = dial(to);
     if (peer.fd < 0)
         die(1, "no connection");
-    peer.began = now_ms();
     peer.deadline = peer.began + peer.timeout;
     if (script)
         run_script(bytes);

@@ -53,7 +53,7 @@
  *
  * Actions, done in order. The head goes out with the first byte of body:
  *   delay:MS           flush (sends the head now)
- *   barrier:NAME       waits until NAME is released; after 30 s it closes the
+ *   barrier:NAME       waits until NAME is released; after 120 s it closes the
  *                      connection. A released barrier stays open.
  *   early:N[,Name=value]  an interim 100, 102 or 103 head (103: with a Link)
  *   chunkbytes:N       following body bytes go in writes of N bytes
@@ -131,6 +131,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -295,6 +296,33 @@ static void print_port(int fd, const char *before)
     fflush(stdout);
 }
 
+/* Below those that the kernel gives out by itself, or whoever asks for any port, or connects, might
+ * have it before it is used; and drawn, so that two that ask at a time do not get the same. */
+static int print_free_port(void)
+{
+    int first = 0;
+    FILE *range = fopen("/proc/sys/net/ipv4/ip_local_port_range", "re");
+    if (range) {
+        if (fscanf(range, "%d", &first) != 1)
+            first = 0;
+        fclose(range);
+    }
+    for (int tries = 0; first > 12000 && tries < 100; tries++) {
+        unsigned drawn;
+        struct sockaddr_in at = {.sin_family = AF_INET};
+        int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        if (fd < 0 || getrandom(&drawn, sizeof drawn, 0) != sizeof drawn)
+            die("upstream: free port");
+        drawn = 10000 + drawn % (unsigned)(first - 10000);
+        at.sin_port = htons((uint16_t)drawn); /* of any address: nobody is to have it on one */
+        if (bind(fd, (void *)&at, sizeof at) == 0)
+            return printf("%u\n", drawn), 0;
+        close(fd);
+    }
+    print_port(listen_on("127.0.0.1", 0), "");
+    return 0;
+}
+
 static int print_noise(uint64_t size, uint64_t seed)
 {
     unsigned char block[65536];
@@ -373,7 +401,7 @@ int main(int argc, char **argv)
         else if (c == 's')
             seed = strtoull(optarg, NULL, 10);
         else if (c == 'f')
-            return print_port(listen_on(address, 0), ""), 0;
+            return print_free_port();
         else
             return 2;
     }

@@ -11,7 +11,7 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
-#define BARRIER_MS 30000
+#define BARRIER_MS 120000 /* more than the tests wait for anything */
 #define STALL_MS 60000
 
 /* ---- the socket ---- */

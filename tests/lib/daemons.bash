@@ -40,7 +40,7 @@ daemon_run() {
     printf -v "${prefix}_LOG" %s "$daemon_dir/log"
     printf -v "${prefix}_DIR" %s "$daemon_dir"
     printf -v "$prefix" %s "http://127.0.0.1:$daemon_port"
-    eventually 15 daemon_answers "$spawned" "$daemon_port"
+    eventually daemon_answers "$spawned" "$daemon_port"
 }
 
 daemon_answers() {

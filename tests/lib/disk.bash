@@ -63,13 +63,15 @@ at() {
     PROXY=${!from}
 }
 
-# figure NAME: of /stats, below cache. expect_figure NAME OP VALUE: it gets there within 10 s.
+# figure NAME: of /stats, below cache. expect_figure NAME OP VALUE: it gets there, and nothing is at work
+# any more: the figures are right a moment before the store's thread has let go of what it wrote.
 figure() {
     client --fail "$PROXY/stats" | jq ".cache.$1"
 }
 
 expect_figure() {
-    eventually 10 figure_is "$@"
+    eventually figure_is "$@" || return 1
+    [[ ${clock_is_faked:-} ]] || eventually at_rest # libfaketime lets a thread that waits for a time run in circles
 }
 
 figure_is() {
@@ -99,8 +101,22 @@ is_whole() {
     grep -q ' 0 damaged' out || { cat out; return 1; }
 }
 
-# says COUNT PATTERN: so many lines of the proxy's log are like it.
+# says COUNT PATTERN: so many lines of the proxy's log are like it. The log comes a little later than what it tells.
 says() {
+    if [[ $1 -gt 0 ]]; then eventually has_lines "$@"; else has_lines "$@"; fi
+}
+
+# says_now_and_then BEGAN PATTERN: the log says it, and at most once a minute since then ($SECONDS).
+says_now_and_then() {
+    eventually grep -q -i -E -- "$2" "$PROXY_LOG" >/dev/null || return 1
+    [[ $(grep -c -i -E -- "$2" "$PROXY_LOG") -le $((1 + (SECONDS - $1) / 60)) ]] || {
+        echo "too often in $((SECONDS - $1)) s:"
+        cat "$PROXY_LOG"
+        return 1
+    }
+}
+
+has_lines() {
     [[ $(grep -c -i -E -- "$2" "$PROXY_LOG") -eq $1 ]] || {
         echo "expected $1 lines with '$2':"
         cat "$PROXY_LOG"

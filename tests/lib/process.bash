@@ -79,10 +79,11 @@ show_logs() {
     done
 }
 
-# eventually [SECONDS] CMD…: until CMD succeeds; at the deadline (10 s) it fails
-# and shows what CMD said last. A CMD that returns 99 says that it is hopeless.
+# eventually [SECONDS] CMD…: until CMD succeeds; at the deadline (30 s, which only
+# what hangs reaches) it fails and shows what CMD said last. A CMD that returns 99
+# says that it is hopeless.
 eventually() {
-    local seconds=10 said code
+    local seconds=30 said code
     if [[ $1 =~ ^[0-9]+$ ]]; then
         seconds=$1
         shift
@@ -101,6 +102,42 @@ eventually() {
         sleep 0.03
     done
     cat "$said"
+}
+
+# within_a_second CMD…: as eventually, but the second is one of waiting: the time
+# that CMD itself takes, which is long on a busy machine, does not count.
+within_a_second() {
+    local naps
+    for naps in 1 2 3 4 5; do
+        ! "$@" >/dev/null 2>&1 || return 0
+        sleep 0.2
+    done
+    "$@" || {
+        echo "not within $naps naps of 0.2 s: $*"
+        return 1
+    }
+}
+
+# at_rest [PID…]: no thread of these processes (without any: of all proxies) runs,
+# or waits for a processor or for the disk. What they have begun they have done.
+at_rest() {
+    local entry pid stat line
+    local -a pids=("$@")
+    if [[ $# -eq 0 ]]; then
+        for entry in "${tracked_proxies[@]}"; do
+            pids+=("${entry%%:*}")
+        done
+    fi
+    for pid in "${pids[@]}"; do
+        for stat in "/proc/$pid/task/"*/stat; do
+            { read -r line <"$stat"; } 2>/dev/null || continue # it has ended
+            line=${line##*) }
+            [[ ${line:0:1} != [RD] ]] || {
+                echo "busy: $stat"
+                return 1
+            }
+        done
+    done
 }
 
 # not CMD…: in a test `! CMD` goes unnoticed, since bash does not exit for it.
@@ -138,12 +175,13 @@ port_answers() {
 
 # client ARGS…: curl, quiet, bounded, without the settings of the machine.
 client() {
-    curl -q -sS --max-time 20 --noproxy '*' "$@"
+    curl -q -sS --max-time 60 --noproxy '*' "$@"
 }
 
 # raw HOST:PORT [OPTIONS]: the bytes of stdin over TCP; rawclient.c has the options.
+# It waits for 20 s at most, unless --timeout says otherwise.
 raw() {
     local where=$1
     shift
-    "$test_bin/rawclient" "$@" "$where"
+    "$test_bin/rawclient" --timeout 20 "$@" "$where"
 }
