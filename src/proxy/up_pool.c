@@ -307,11 +307,15 @@ void up_pool_run(struct up_pool *pool)
     while ((node = list_pop(&pool->todo)))
         up_todo(node);
     if (pool->due) {
+        long timeout_ms;
+
         pool->due = false;
         act(pool, CURL_SOCKET_TIMEOUT, 0);
-        /* curl says nothing where its next timeout is the one that it has told already. */
-        if (!pool->due && pool->timeout_at_ms != UINT64_MAX && !timer_is_set(&pool->timer))
-            timer_set(&pool->sockets->loop->timers, &pool->timer, pool->timeout_at_ms);
+        /* curl says nothing where its next timeout is the one that it has told already, and also
+         * where there is none any more: the one that it has told may be over. */
+        if (!pool->due && pool->timeout_at_ms != UINT64_MAX && !timer_is_set(&pool->timer) &&
+            curl_multi_timeout(pool->multi, &timeout_ms) == CURLM_OK)
+            on_curl_timer(pool->multi, timeout_ms, pool);
     }
 }
 
