@@ -166,3 +166,21 @@ size_t file_size(const struct rig *rig, const char *name)
     str_release(&path);
     return (size_t)info.st_size;
 }
+
+struct sql *hold_file(const struct rig *rig)
+{
+    struct str path = STR_INIT;
+    struct sql *sql;
+
+    str_addf(&path, "%s/cache.db", rig->folder);
+    CHECK_INT(sql_open(&sql, path.text, NULL, 0, 20000), SQL_OK);
+    CHECK_INT(sql_execute(sql, "BEGIN IMMEDIATE"), SQL_OK);
+    str_release(&path);
+    return sql;
+}
+
+void let_file_go(struct sql *sql)
+{
+    CHECK_INT(sql_execute(sql, "ROLLBACK"), SQL_OK);
+    sql_close(sql);
+}

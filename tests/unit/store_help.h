@@ -4,6 +4,7 @@
 
 #include <stdatomic.h>
 
+#include "base/sql.h"
 #include "cache/store.h"
 
 /* A key whose first 8 bytes are `group` and whose last ones are `n`. */
@@ -35,10 +36,16 @@ void settle(struct rig *rig);
 bool has(struct rig *rig, const struct key *key, size_t size);
 struct store_figures figures(struct rig *rig);
 size_t file_size(const struct rig *rig, const char *name);
-/* Polls until the condition holds, for 10 s at most. */
+
+/* Another connection has the file: until it is let go, the store's thread writes nothing. It waits
+ * for 3 s, and then what is queued is lost: what happens in between must not take long. */
+struct sql *hold_file(const struct rig *rig);
+void let_file_go(struct sql *sql);
+
+/* Polls until the condition holds, for a minute at most: only what hangs takes that long. */
 #define SOON(cond)                                                                                 \
     do {                                                                                           \
-        for (unsigned tries_ = 0; tries_ < 2000 && !(cond); tries_++)                              \
+        for (unsigned tries_ = 0; tries_ < 12000 && !(cond); tries_++)                             \
             usleep(5000);                                                                          \
         CHECK(cond);                                                                               \
     } while (0)

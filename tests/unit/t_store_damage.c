@@ -78,7 +78,7 @@ static unsigned survey(const char *folder)
     for (uint64_t i = 0; i < ENTRIES; i++)
         found += has(&rig, &(struct key[]){key_of(i << 56, i)}[0], size_of(i));
     put(&rig, &extra, 100);
-    for (unsigned tries = 0; tries < 400 && !has(&rig, &extra, 100); tries++) {
+    for (unsigned tries = 0; tries < 4000 && !has(&rig, &extra, 100); tries++) {
         usleep(5000);
         if (tries % 20 == 19)
             put(&rig, &extra, 100); /* a first one may have found the damage, and is lost */
@@ -326,8 +326,9 @@ TEST("who only looks leaves a file that is none of ours, and one that is damaged
 
 /* ---- processes that die, and disks that are full ---- */
 
-/* fork() runs none of the parent's threads: the child has a store of its own. */
-static void store_until_killed(const char *folder, unsigned round)
+/* fork() runs none of the parent's threads: the child has a store of its own. A byte goes to
+ * `told` when it is open and more than a hundred entries are written. */
+static void store_until_killed(const char *folder, unsigned round, int told)
 {
     struct rig rig;
     struct err err;
@@ -338,7 +339,18 @@ static void store_until_killed(const char *folder, unsigned round)
         put(&rig, &(struct key[]){key_of(i << 40, i)}[0], 200 + (i * 37 + round) % 9000);
         if (i % 50 == 0)
             usleep(1000);
+        if (i == 150) {
+            settle(&rig);
+            (void)!write(told, "", 1);
+        }
     }
+}
+
+static void wait_for_byte(int fd)
+{
+    char byte;
+
+    CHECK_INT(read(fd, &byte, 1), 1);
 }
 
 static bool count_row(void *arg, const struct store_row *row)
@@ -356,13 +368,20 @@ TEST("a process that is killed while it stores leaves whole entries only")
     struct err err;
 
     for (unsigned round = 0; round < 30; round++) {
-        pid_t child = fork();
+        int told[2];
+        pid_t child;
 
+        REQUIRE(pipe(told) == 0);
+        child = fork();
         if (child == 0)
-            store_until_killed(folder, round);
+            store_until_killed(folder, round, told[1]);
+        close(told[1]);
+        if (round % 2) /* every other one dies while it opens the file, if the machine is slow */
+            wait_for_byte(told[0]);
         usleep(20000 + (unsigned)unit_random_up_to(&seed, 120000));
         kill(child, SIGKILL);
         waitpid(child, NULL, 0);
+        close(told[0]);
         REQUIRE(rig_open(&rig, folder, 8 * MIB, &err));
         CHECK_INT(store_verify(rig.store, &good, &damaged, NULL, NULL, &err), 0);
         CHECK_INT(damaged, 0);
@@ -398,7 +417,9 @@ static int fill_disk(const char *folder)
         if (i % 100 == 0)
             usleep(20000);
     }
-    for (unsigned tries = 0; tries < 500 && figures(&rig).errors == 0; tries++)
+    /* The error is counted a moment before what was dropped for it. */
+    for (unsigned tries = 0; tries < 6000 && !(figures(&rig).errors && figures(&rig).dropped);
+         tries++)
         usleep(10000);
     if (figures(&rig).errors == 0 || figures(&rig).dropped == 0)
         return 2;
