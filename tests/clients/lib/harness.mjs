@@ -23,6 +23,9 @@ const sides = {
     },
 };
 
+// For a check: what is right, but came later than it should.
+export class Late extends Error {}
+
 const all = [];
 
 // scenario(NAME, [OPTIONS,] RUN): RUN(t) returns what is to be the same on both sides. OPTIONS:
@@ -40,13 +43,14 @@ export function scenario(name, options, run) {
 }
 
 class Trial {
-    constructor(name, side) {
+    constructor(name, side, attempt) {
         Object.assign(this, sides[side]);
-        this.name = name;
+        this.name = attempt > 1 ? `${name} ${attempt}` : name;
         this.side = side;
         this.slow = slow;
-        this.id = name.replace(/[^A-Za-z0-9]+/g, '-');
-        // A key of its own: nothing another scenario has put in the cache concerns this one.
+        this.id = this.name.replace(/[^A-Za-z0-9]+/g, '-');
+        // A key of its own: nothing another scenario, or attempt, has put in the cache concerns
+        // this one.
         this.apiKey = `sk-test-${this.id}`;
         this.headers = { 'x-scenario': this.id };
     }
@@ -114,8 +118,8 @@ class Trial {
     }
 }
 
-async function runSide(one, side) {
-    const t = new Trial(one.name, side);
+async function runSide(one, side, attempt) {
+    const t = new Trial(one.name, side, attempt);
     const limit = (one.seconds ?? 20) * slow * 1000;
     const start = performance.now();
     const late = new AbortController();
@@ -144,12 +148,13 @@ function sleepUnless(signal, ms) {
     });
 }
 
-async function tryScenario(one) {
+async function tryScenario(one, attempt) {
     const found = [];
+    const late = [];
     const done = {};
     const side = async (name) => {
         try {
-            done[name] = await runSide(one, name);
+            done[name] = await runSide(one, name, attempt);
         } catch (error) {
             found.push(`${name}: ${error.stack ?? error}`);
         }
@@ -165,7 +170,8 @@ async function tryScenario(one) {
         try {
             one.check?.(direct.result, direct.requests);
         } catch (error) {
-            found.push(`the direct result is not as expected: ${error.message}`);
+            const where = error instanceof Late ? late : found;
+            where.push(`the direct result is not as expected: ${error.message}`);
         }
     }
     if (direct && proxied) {
@@ -181,8 +187,9 @@ async function tryScenario(one) {
         comparison.values(direct.result, proxied.result, '');
         comparison.requests(direct.requests, proxied.requests);
         found.push(...comparison.found);
+        late.push(...comparison.late);
     }
-    return { found, ms: [direct?.ms, proxied?.ms] };
+    return { found, late, ms: [direct?.ms, proxied?.ms] };
 }
 
 function report(one, { found, ms }) {
@@ -199,7 +206,12 @@ export async function runAll(pattern, lanes = 6) {
     await Promise.all([sides.direct, sides.proxied].map(({ upstream }) => upstream.count(1000)));
     const tally = { passed: 0, failed: 0 };
     const next = async (one) => {
-        const outcome = await tryScenario(one);
+        let outcome = await tryScenario(one, 1);
+        // What was late, and only that, may have been so because the machine had other things to
+        // do: a proxy that is late is so each time.
+        for (let n = 2; n <= 4 && outcome.late.length && !outcome.found.length; n++)
+            outcome = await tryScenario(one, n);
+        outcome.found.push(...outcome.late);
         tally[outcome.found.length ? 'failed' : 'passed']++;
         report(one, outcome);
     };

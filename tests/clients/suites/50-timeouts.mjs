@@ -1,5 +1,5 @@
 // Timeouts and aborts: the client's, felt by the upstream as soon as without a proxy.
-import { assert, scenario } from '../lib/harness.mjs';
+import { Late, assert, scenario } from '../lib/harness.mjs';
 import { ask, openai } from '../lib/openai.mjs';
 
 function timesOut(name, attempts, ms, act) {
@@ -20,11 +20,12 @@ function timesOut(name, attempts, ms, act) {
 const once = { maxRetries: 1 };
 const late = (t) => t.script('delay:9000').headers;
 
-timesOut('of the client, before the head', 2, 300, (t) =>
-    openai(t, { ...once, timeout: 300 }).chat.completions.create(ask('x'), { headers: late(t) }),
+// Time enough for the upstream to see the request, also on a busy machine.
+timesOut('of the client, before the head', 2, 800, (t) =>
+    openai(t, { ...once, timeout: 800 }).chat.completions.create(ask('x'), { headers: late(t) }),
 );
-timesOut('of a request, before the head', 2, 300, (t) =>
-    openai(t, once).chat.completions.create(ask('x'), { headers: late(t), timeout: 300 }),
+timesOut('of a request, before the head', 2, 800, (t) =>
+    openai(t, once).chat.completions.create(ask('x'), { headers: late(t), timeout: 800 }),
 );
 timesOut('of a request, in whole seconds', 2, 1000, (t) =>
     openai(t, once).chat.completions.create(ask('x'), { headers: late(t), timeout: 1000 }),
@@ -41,10 +42,10 @@ timesOut('of a stream, before the head', 2, 1000, (t) =>
 timesOut('of a GET', 2, 1000, (t) =>
     openai(t, once).models.list({ headers: late(t), timeout: 1000 }),
 );
-timesOut('within a whole answer', 2, 500, (t) =>
+timesOut('within a whole answer', 2, 900, (t) =>
     openai(t, once).chat.completions.create(ask('x'), {
         headers: t.script('truncate:30,stall').headers,
-        timeout: 500,
+        timeout: 900,
     }),
 );
 timesOut('within a whole answer, in whole seconds', 2, 1000, (t) =>
@@ -76,11 +77,11 @@ function inTime(name, act, more) {
     );
 }
 
-inTime('1.9 s, and the answer comes after 1.4 s', (t, chat) =>
-    chat.create(ask('x'), { headers: t.script('delay:1400').headers, timeout: 1900 }),
+inTime('1.99 s, and the answer comes after 1.1 s', (t, chat) =>
+    chat.create(ask('x'), { headers: t.script('delay:1100').headers, timeout: 1990 }),
 );
-inTime('0.9 s, and the answer comes after 0.5 s', (t, chat) =>
-    chat.create(ask('x'), { headers: t.script('delay:500').headers, timeout: 900 }),
+inTime('0.99 s, and the answer comes after 0.2 s', (t, chat) =>
+    chat.create(ask('x'), { headers: t.script('delay:200').headers, timeout: 990 }),
 );
 inTime('1 s, and a stream that takes 2 s', (t, chat) =>
     t.drain(
@@ -118,7 +119,7 @@ inTime('a stream that is silent for 3 s', (t, chat) =>
 const soon = {
     check(result) {
         assert.equal(result.upstream.finished, 'aborted');
-        assert(result.upstream.after.ms < 500, `after ${result.upstream.after.ms} ms`);
+        if (result.upstream.after.ms >= 500) throw new Late(`after ${result.upstream.after.ms} ms`);
     },
 };
 const endless = 'sse:400,50';
