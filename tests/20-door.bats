@@ -45,7 +45,7 @@ refused() {
         printf "${2//@/$PROXY_PORT}"
         printf 'GET /v1/smuggled HTTP/1.1\r\nHost: localhost:%s\r\n\r\n' "$PROXY_PORT"
     } >bytes
-    raw "127.0.0.1:$PROXY_PORT" --report --timeout 10 <bytes >got 2>report || code=$?
+    raw "127.0.0.1:$PROXY_PORT" --report <bytes >got 2>report || code=$?
     [[ $code -eq 0 ]] && grep -q 'end=fin' report && [[ $(grep -a -o 'HTTP/1\.1 [0-9]' got | wc -l) -eq 1 ]] &&
         head -n 1 got | grep -Eq "^HTTP/1.1 $1 " && grep -a -qi '^connection: close' got || {
         echo "expected one $1 and an orderly end for: $2"
@@ -297,7 +297,7 @@ refused_by_library() {
         {
             printf "POST /v1/x HTTP/1.1\r\nHost: localhost:$PROXY_PORT\r\nTransfer-Encoding: chunked\r\n\r\n$body"
             printf 'GET /v1/smuggled HTTP/1.1\r\nHost: localhost:%s\r\n\r\n' "$PROXY_PORT"
-        } | raw "127.0.0.1:$PROXY_PORT" --timeout 10 >got
+        } | raw "127.0.0.1:$PROXY_PORT" >got
         not grep -a -q 'HTTP/1.1 200' got
     done
     expect_stat in_flight = 0
@@ -358,7 +358,7 @@ END
         'averyveryverylongmethodthatnobodyknows /v1/x HTTP/1.1\r\nHost: localhost:@\r\n\r\n' \
         'G(T /v1/x HTTP/1.1\r\nHost: localhost:@\r\n\r\n' 'GET /v1/models HTTP/1.1\r\n: x\r\n\r\n'; do
         # shellcheck disable=SC2059
-        printf "${bytes//@/$PROXY_PORT}" | raw "127.0.0.1:$PROXY_PORT" --half-close --timeout 5 >got || [[ $? -eq 4 ]] || {
+        printf "${bytes//@/$PROXY_PORT}" | raw "127.0.0.1:$PROXY_PORT" --half-close >got || [[ $? -eq 4 ]] || {
             echo "not ended: $bytes"
             return 1
         }
@@ -375,7 +375,7 @@ END
     for bytes in '' '\r\n' 'GET /v1/mod' 'GET /v1/models HTTP/1.1\r\nHost: loc' \
         'GET /v1/models HTTP/1.1\r\nHost: localhost:@\r\n\r\nGET /v1/models HTTP/1.1\r\nHost: loc'; do
         # shellcheck disable=SC2059
-        printf "${bytes//@/$PROXY_PORT}" | raw "127.0.0.1:$PROXY_PORT" --half-close --timeout 5 --report >got 2>report || [[ $? -eq 4 ]] || {
+        printf "${bytes//@/$PROXY_PORT}" | raw "127.0.0.1:$PROXY_PORT" --half-close --report >got 2>report || [[ $? -eq 4 ]] || {
             echo "not ended: $bytes"
             cat report
             return 1
@@ -416,7 +416,7 @@ sweep() {
     for ((size = $2; size <= $3; size += $4)); do
         echo "url = \"$PROXY/v1/models\""
         echo 'output = /dev/null'
-        echo 'max-time = 2'
+        echo 'max-time = 20'
         echo "write-out = \"%{http_code} $size\\n\""
         case $1 in
         one) echo "header = \"X: ${padding:0:size}\"" ;;
@@ -505,7 +505,7 @@ answered() {
     for n in 20 60 90 95 100 105 110 120 150 200 250 300 400 600 1000 2000 4000; do
         echo "url = \"$PROXY/v1/models\""
         echo 'output = /dev/null'
-        echo 'max-time = 2'
+        echo 'max-time = 20'
         echo "write-out = \"%{http_code} $n\\n\""
         for ((i = 0; i < n; i++)); do echo "header = \"a$i: b\""; done
         echo next
@@ -535,7 +535,7 @@ answered() {
     server
     proxy --client-timeout 500ms
     head_of 'GET /v1/models HTTP/1.1' 'Host: localhost:@' "X: $(printf '%0200d' 0)" |
-        raw "127.0.0.1:$PROXY_PORT" --drip 1,100 --report --timeout 15 >got 2>report || [[ $? -eq 4 ]]
+        raw "127.0.0.1:$PROXY_PORT" --drip 1,100 --report >got 2>report || [[ $? -eq 4 ]]
     [[ $(sed -n 's/.*end_ms=\([0-9]*\).*/\1/p' report) -lt 5000 ]]
     expect_stat requests = 0
 }
@@ -543,7 +543,7 @@ answered() {
 @test "a silent new connection is ended by --client-timeout" {
     server
     proxy --client-timeout 300ms
-    raw "127.0.0.1:$PROXY_PORT" --report --timeout 15 </dev/null >got 2>report
+    raw "127.0.0.1:$PROXY_PORT" --report </dev/null >got 2>report
     grep -q 'end=fin' report
     [[ $(sed -n 's/.*end_ms=\([0-9]*\).*/\1/p' report) -ge 250 ]]
 }
@@ -556,7 +556,7 @@ answered() {
         printf 'send GET /v1/models HTTP/1.1\\r\\nHost: localhost:%s\\r\\nX: \n' "$PROXY_PORT"
         for ((i = 0; i < 60; i++)); do printf 'pause 100\nsend x\n'; done
         printf 'close\n'
-    } | raw "127.0.0.1:$PROXY_PORT" --script --report --timeout 15 >got 2>report || true
+    } | raw "127.0.0.1:$PROXY_PORT" --script --report >got 2>report || true
     not grep -q 'end=self' report
 }
 
@@ -569,7 +569,7 @@ answered() {
             head_of 'POST /v1/x HTTP/1.1' 'Host: localhost:@' "$framing"
             printf '%01000d' 0
         } >bytes
-        raw "127.0.0.1:$PROXY_PORT" --drip 4,40 --report --timeout 15 <bytes >got 2>report || [[ $? -eq 4 ]]
+        raw "127.0.0.1:$PROXY_PORT" --drip 4,40 --report <bytes >got 2>report || [[ $? -eq 4 ]]
         [[ $(sed -n 's/.*end_ms=\([0-9]*\).*/\1/p' report) -lt 6000 ]]
         not grep -q 'HTTP/1.1 200' got
     done
@@ -579,24 +579,24 @@ answered() {
 
 @test "a slow body that makes progress is not ended" {
     server
-    proxy --client-timeout 500ms
+    proxy --client-timeout 2s # much more than there is between two drips, also on a busy machine
     {
         head_of 'POST /v1/x HTTP/1.1' 'Host: localhost:@' 'Connection: close' 'Content-Length: 20000'
         printf '%020000d' 0
     } >bytes
-    raw "127.0.0.1:$PROXY_PORT" --drip 500,50 --timeout 15 <bytes >got
+    raw "127.0.0.1:$PROXY_PORT" --drip 500,80 <bytes >got
     head -n 1 got | grep -q '^HTTP/1.1 404' # the ordinary answer of that path
     [[ $(upstream_get last/bytes) -eq 20000 ]]
 }
 
 @test "an idle connection and one that waits for its answer stay beyond --client-timeout" {
     server
-    proxy --client-timeout 200ms
-    raw "127.0.0.1:$PROXY_PORT" --script --timeout 15 >got <<END
+    proxy --client-timeout 1s # more than a busy machine takes between connecting and sending
+    raw "127.0.0.1:$PROXY_PORT" --script >got <<END
 send GET /v1/models HTTP/1.1\r\nHost: localhost:$PROXY_PORT\r\n\r\n
 expect 200 OK
-pause 900
-send GET /v1/models?2 HTTP/1.1\r\nHost: localhost:$PROXY_PORT\r\nX-Script: delay:900\r\n\r\n
+pause 2500
+send GET /v1/models?2 HTTP/1.1\r\nHost: localhost:$PROXY_PORT\r\nX-Script: delay:2500\r\n\r\n
 expect 200 OK
 close
 END

@@ -214,7 +214,7 @@ END
 @test "the body of an upload is passed on while the client still sends it" {
     proxy
     mkfifo pipe
-    spawn out err sh -c 'curl -q -sS --max-time 20 -H "X-Script: echo" -H "Transfer-Encoding: chunked" -H Expect: -T - "$1" <pipe' sh "$PROXY/v1/x"
+    spawn out err sh -c 'curl -q -sS --max-time 60 -H "X-Script: echo" -H "Transfer-Encoding: chunked" -H Expect: -T - "$1" <pipe' sh "$PROXY/v1/x"
     exec 9>pipe
     printf 'first' >&9
     expect_stat in_flight = 1
@@ -232,7 +232,7 @@ upload_is() {
 @test "an upload of 300 MB goes through with bounded memory" {
     proxy
     truncate -s 300000000 big
-    client --max-time 100 -H 'X-Script: body:ok' -H 'Expect:' -T big "$PROXY/v1/files" -o got
+    client --max-time 300 -H 'X-Script: body:ok' -H 'Expect:' -T big "$PROXY/v1/files" -o got
     [[ $(<got) == ok && $(upstream_get last/bytes) -eq 300000000 ]]
     peak_below 30000
 }
@@ -568,7 +568,7 @@ upload_is() {
     client --fail -o /dev/null "$PROXY/v1/models"
     local port=$UPSTREAM_PORT
     kill "$UPSTREAM_PID"
-    pid_ends "$UPSTREAM_PID" 5
+    pid_ends "$UPSTREAM_PID" 30
     server --port "$port"
     client --fail -o /dev/null -d '{"a":1}' "$PROXY/v1/chat/completions"
     head -c 100000 /dev/zero >body

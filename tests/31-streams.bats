@@ -12,7 +12,7 @@ setup() {
 stream() {
     local out=$1 script=$2
     shift 2
-    spawn "$out" "$out.err" curl -q -sSN --max-time 30 -H "X-Script: $script" -d "{\"model\":\"m\",\"stream\":true,\"user\":\"$out\"}" "$@" \
+    spawn "$out" "$out.err" curl -q -sSN --max-time 60 -H "X-Script: $script" -d "{\"model\":\"m\",\"stream\":true,\"user\":\"$out\"}" "$@" \
         "$PROXY/v1/chat/completions"
 }
 
@@ -44,7 +44,7 @@ has() {
         barrier release "b$k"
     done
     eventually grep -q DONE got
-    pid_ends "$spawned" 5
+    pid_ends "$spawned" 30
     [[ ${ended[$spawned]} -eq 0 ]]
 }
 
@@ -71,7 +71,7 @@ has() {
             eventually has "got.$how" half
         fi
         barrier release "$how"
-        pid_ends "$spawned" 5
+        pid_ends "$spawned" 30
         [[ ${ended[$spawned]} -eq 0 ]]
     done
     [[ $(gzip -dc got.gzip) == halfhalf ]]
@@ -99,8 +99,8 @@ has() {
     done
     stream whole 'chunkbytes:1;sse:50,0'
     stream plain 'sse:50,0'
-    pid_ends "$spawned" 5
-    pid_ends "${tracked_pids[-2]}" 10
+    pid_ends "$spawned" 30
+    pid_ends "${tracked_pids[-2]}" 30
     [[ $(grep -c '^data: ' whole) -eq 51 ]]
 }
 
@@ -157,7 +157,7 @@ has() {
         eventually grep -q DONE "got.$i"
     done
     for i in 2 4 6 8 9 10 11; do
-        has "got.$i" $'data: start'
+        eventually has "got.$i" $'data: start'
         barrier release "e$i"
         eventually grep -q DONE "got.$i"
     done
@@ -176,9 +176,9 @@ has() {
 }
 
 @test "a stream lives longer than every client's deadline and the connection goes on after it" {
-    proxy --client-timeout 200ms --workers 1
-    raw "127.0.0.1:$PROXY_PORT" --script --timeout 15 >got <<END
-send POST /v1/x HTTP/1.1\r\nHost: localhost:$PROXY_PORT\r\nContent-Length: 2\r\nX-Script: data:1;delay:700;data:[DONE]\r\n\r\n{}
+    proxy --client-timeout 1s --workers 1
+    raw "127.0.0.1:$PROXY_PORT" --script >got <<END
+send POST /v1/x HTTP/1.1\r\nHost: localhost:$PROXY_PORT\r\nContent-Length: 2\r\nX-Script: data:1;delay:2500;data:[DONE]\r\n\r\n{}
 expect DONE
 send GET /v1/models HTTP/1.1\r\nHost: localhost:$PROXY_PORT\r\n\r\n
 expect "object"

@@ -14,13 +14,14 @@ received() {
         awk '{ sum += $1 } END { print sum + 0 }'
 }
 
-# still CMD…: its output, once it has been the same for a while
+# still CMD…: its output, once it has been the same for a while, in which nobody was about to change it: where the
+# machine is busy, proxy and upstream may do nothing because they do not get a processor
 still() {
     local last='' now same=0
-    local deadline=$(($(now_ms) + 10000))
+    local deadline=$(($(now_ms) + 60000))
     while [[ $same -lt 6 ]]; do
         now=$("$@")
-        if [[ $now == "$last" ]]; then same=$((same + 1)); else same=0; fi
+        if [[ $now == "$last" ]] && at_rest "$PROXY_PID" "$UPSTREAM_PID" >/dev/null; then same=$((same + 1)); else same=0; fi
         last=$now
         [[ $(now_ms) -lt $deadline ]] || {
             echo "never still: $last"
@@ -39,8 +40,8 @@ download() {
 
 @test "a client that does not read stops the upstream, and memory stays bounded" {
     need ss
-    proxy --request-timeout 500ms
-    local how n bytes limit=40000
+    proxy --request-timeout 1s
+    local how n bytes silent_from limit=40000
     local -a asks=(-H 'Cache-Control: no-store')
     for how in length chunked kept; do
         # what may be kept is held until it proves to be too large, above 32 MiB
@@ -51,9 +52,10 @@ download() {
         eventually test -s "body.$downloads"
         kill -STOP "$pid"
         bytes=$(still received)
+        silent_from=$(now_ms)
         [[ $bytes -gt 0 && $bytes -lt 100000000 ]]
-        # much longer than --request-timeout: the silence is the client's
-        n=$(still received)
+        # longer than --request-timeout: the silence is the client's
+        eventually is_past $((silent_from + 2000))
         n=$(still received)
         [[ $n -eq $bytes ]]
         peak_below "$limit"
@@ -65,6 +67,10 @@ download() {
         expect_stat aborted = 1
         upstream_reset
     done
+}
+
+is_past() {
+    [[ $(now_ms) -ge $1 ]]
 }
 
 received_more() {
@@ -84,7 +90,7 @@ received_more() {
         eventually received_more 1000000
         still received >/dev/null
         kill -CONT "$pid"
-        pid_ends "$pid" 20
+        pid_ends "$pid" 100
         [[ ${ended[$pid]} -eq 0 ]]
         { printf start && "$test_bin/upstream" --expect-size 30000000; } | cmp - "body.$downloads"
     done
@@ -115,11 +121,11 @@ sent() {
 
 @test "an upstream that does not read stops the client's upload, and memory stays bounded" {
     need ss
-    proxy --request-timeout 20s
+    proxy --request-timeout 100s
     truncate -s 120000000 big
     local how pid bytes
     for how in '' chunked; do
-        spawn out err curl -q -sS --max-time 60 -H 'Expect:' ${how:+-H "Transfer-Encoding: $how"} -H "X-Script: noread:read$how;echo" -T big "$PROXY/v1/x"
+        spawn out err curl -q -sS --max-time 200 -H 'Expect:' ${how:+-H "Transfer-Encoding: $how"} -H "X-Script: noread:read$how;echo" -T big "$PROXY/v1/x"
         pid=$spawned
         barrier wait "read$how"
         bytes=$(still sent)
@@ -127,7 +133,7 @@ sent() {
         [[ $(upstream_get last/bytes) -eq 0 ]]
         peak_below 40000
         barrier release "read$how"
-        pid_ends "$pid" 30
+        pid_ends "$pid" 200 # a sanitizer on a busy machine may take long for so many bytes
         [[ ${ended[$pid]} -eq 0 ]]
         jq -e '.body_bytes == 120000000' out
         peak_below 40000
@@ -146,9 +152,10 @@ sent() {
     proxy
     truncate -s 200000000 big
     local framing
+    # The upstream stays for a while. If it went at once, with so much unread, its RST could overtake its answer.
     for framing in '' 'Transfer-Encoding: chunked'; do
         client -D head -o got -w '%{http_code} %{size_upload}' -H 'Expect:' ${framing:+-H "$framing"} \
-            -H 'X-Script: noread;status:413;body:too large' -T big "$PROXY/v1/x" >told 2>err || true
+            -H 'X-Script: noread;status:413;length:9;body:too large;barrier:stay' -T big "$PROXY/v1/x" >told 2>err || true
         [[ $(cut -d ' ' -f 1 told) == 413 ]]
         [[ $(<got) == 'too large' ]]
     done
@@ -161,8 +168,8 @@ sent() {
 @test "an early answer is not held back until the client has sent its body" {
     proxy
     # the body never ends: what comes back came before its end
-    printf 'PUT /v1/x HTTP/1.1\r\nHost: localhost:%s\r\nTransfer-Encoding: chunked\r\nX-Script: noread;status:413;body:no\r\n\r\n5\r\nhello\r\n' \
-        "$PROXY_PORT" | raw "127.0.0.1:$PROXY_PORT" --timeout 5 --until 'X-Proxy' >got
+    printf 'PUT /v1/x HTTP/1.1\r\nHost: localhost:%s\r\nTransfer-Encoding: chunked\r\nX-Script: noread;status:413;length:2;body:no;barrier:stay\r\n\r\n5\r\nhello\r\n' \
+        "$PROXY_PORT" | raw "127.0.0.1:$PROXY_PORT" --until 'X-Proxy' >got
     grep -a -q '^HTTP/1.1 413' got
     grep -a -qi '^connection: close' got
 }
@@ -170,7 +177,7 @@ sent() {
 @test "after an early answer the connection is closed, or the rest of the body is not taken for a request" {
     proxy
     {
-        printf 'POST /v1/x HTTP/1.1\r\nHost: localhost:%s\r\nX-Script: noread;status:413;body:no\r\nContent-Length: 300000\r\n\r\n' "$PROXY_PORT"
+        printf 'POST /v1/x HTTP/1.1\r\nHost: localhost:%s\r\nX-Script: noread;status:413;length:2;header:Connection=close;body:no;barrier:stay\r\nContent-Length: 300000\r\n\r\n' "$PROXY_PORT"
         for ((i = 0; i < 6000; i++)); do
             printf 'GET /v1/smuggled HTTP/1.1\r\nHost: localhost\r\nX: 0123456\r\n\r\n'
         done | head -c 300000
@@ -181,13 +188,14 @@ sent() {
 }
 
 @test "a hundred clients that do not read cost bounded memory" {
+    need ss
     proxy
-    printf 'GET /v1/x HTTP/1.1\r\nHost: localhost:%s\r\nConnection: close\r\nX-Script: size:50000000\r\n\r\n' "$PROXY_PORT" >request
+    printf 'GET /v1/x HTTP/1.1\r\nHost: localhost:%s\r\nConnection: close\r\nX-Script: size:1000000000\r\n\r\n' "$PROXY_PORT" >request
     spawn out err sh -c 'exec "$1" --count 100 --timeout 60 "$2" <request' sh "$test_bin/rawclient" "127.0.0.1:$PROXY_PORT"
     eventually grep -q 'all answered' out
     kill -STOP "$spawned"
     expect_stat in_flight = 100
-    still cat "/proc/$PROXY_PID/statm" >/dev/null
+    still received >/dev/null
     peak_below 120000
     kill -KILL "$spawned"
     expect_stat in_flight = 0

@@ -327,11 +327,11 @@ carried() {
         [[ $code -eq 18 || $code -eq 56 || $code -eq 92 ]]
     done
     # the tunnel itself ends
-    spawn out err curl -q -sSN --max-time 20 -H 'X-Script: data:1;barrier:b' "$PROXY/v1/x"
+    spawn out err curl -q -sSN --max-time 60 -H 'X-Script: data:1;barrier:b' "$PROXY/v1/x"
     barrier wait b
     eventually grep -q 1 out
     kill -KILL "$TINYPROXY_PID"
-    pid_ends "$spawned" 10
+    pid_ends "$spawned" 30
     [[ ${ended[$spawned]} -eq 18 || ${ended[$spawned]} -eq 56 ]]
 }
 

@@ -150,7 +150,7 @@ h2() {
     works
     local i
     for i in {1..30}; do
-        spawn "out.$i" "err.$i" curl -q -sSN --max-time 20 -H 'X-Script: data:1;barrier:all;data:2' "$PROXY/v1/x?$i"
+        spawn "out.$i" "err.$i" curl -q -sSN --max-time 60 -H 'X-Script: data:1;barrier:all;data:2' "$PROXY/v1/x?$i"
     done
     barrier wait all 30
     barrier release all
@@ -206,16 +206,16 @@ works_and_ended() {
 
 @test "a stream that breaks over HTTP/2 is broken for the client, and only that one" {
     h2
-    spawn other err curl -q -sSN --max-time 20 -H 'X-Script: data:1;barrier:b;data:[DONE]' "$PROXY/v1/x?other"
+    spawn other err curl -q -sSN --max-time 60 -H 'X-Script: data:1;barrier:b;data:[DONE]' "$PROXY/v1/x?other"
     local other_pid=$spawned
     barrier wait b
     local script code # works() writes to `got`, so that is no place for what is looked at
     for script in 'data:1;reset' 'data:1;fin' 'length:50;body:short' 'chunked;size:300000;truncate:200000'; do
-        spawn cut err curl -q -sSN --max-time 15 -H "X-Script: $script" "$PROXY/v1/x?$(fresh)"
+        spawn cut err curl -q -sSN --max-time 60 -H "X-Script: $script" "$PROXY/v1/x?$(fresh)"
         # nginx 1.22 keeps the RST_STREAM to itself until something else happens on the connection
         # (curl alone sees the same): requests that come and go make it happen
         eventually works_and_ended "$spawned"
-        pid_ends "$spawned" 5
+        pid_ends "$spawned" 30
         code=${ended[$spawned]}
         # nginx may give up the stream before it has sent the head
         [[ $code -eq 18 || $code -eq 56 || $code -eq 92 ]] || grep -q upstream_connection_broken cut || {
@@ -227,24 +227,24 @@ works_and_ended() {
     works
     barrier release b
     eventually grep -q DONE other
-    pid_ends "$other_pid" 5
+    pid_ends "$other_pid" 30
     [[ ${ended[$other_pid]} -eq 0 ]]
 }
 
 @test "an HTTP/2 connection that dies breaks its streams; the next request has a new one" {
     h2
-    spawn out err curl -q -sSN --max-time 20 -H 'X-Script: data:1;barrier:b' "$PROXY/v1/x"
+    spawn out err curl -q -sSN --max-time 60 -H 'X-Script: data:1;barrier:b' "$PROXY/v1/x"
     barrier wait b
     eventually grep -q 1 out
     pkill -KILL -P "$NGINX_PID" # its worker; the master makes another
-    pid_ends "$spawned" 10
+    pid_ends "$spawned" 30
     [[ ${ended[$spawned]} -eq 18 || ${ended[$spawned]} -eq 56 ]]
     eventually works
 }
 
 @test "a client that leaves cancels its HTTP/2 stream at once, before the head and after, and no other" {
     h2
-    spawn stays err curl -q -sSN --max-time 30 -H 'X-Script: data:1;barrier:s;data:[DONE]' "$PROXY/v1/x?stays"
+    spawn stays err curl -q -sSN --max-time 60 -H 'X-Script: data:1;barrier:s;data:[DONE]' "$PROXY/v1/x?stays"
     local stays=$spawned script
     barrier wait s
     for script in 'barrier:a' 'data:1;barrier:b'; do
@@ -257,7 +257,7 @@ works_and_ended() {
     expect_stat aborted = 2
     barrier release s
     eventually grep -q DONE stays
-    pid_ends "$stays" 5
+    pid_ends "$stays" 30
     [[ ${ended[$stays]} -eq 0 ]]
 }
 
@@ -266,7 +266,7 @@ works_and_ended() {
     local i
     local -a slow=()
     for i in 1 2 3 4; do
-        spawn "slow.$i" err curl -q -sSN --max-time 60 -H 'X-Script: body:start;barrier:go;size:300000000' "$PROXY/v1/x?$i"
+        spawn "slow.$i" err curl -q -sSN --max-time 200 -H 'X-Script: body:start;barrier:go;size:300000000' "$PROXY/v1/x?$i"
         slow+=("$spawned")
     done
     barrier wait go 4
@@ -283,7 +283,7 @@ works_and_ended() {
     peak_below 150000
     expect_stat in_flight = 4
     kill -CONT "${slow[0]}"
-    pid_ends "${slow[0]}" 30
+    pid_ends "${slow[0]}" 200
     [[ ${ended[${slow[0]}]} -eq 0 && $(stat -c %s slow.1) -eq 300000005 ]]
     kill -KILL "${slow[1]}" "${slow[2]}" "${slow[3]}"
     expect_stat in_flight = 0

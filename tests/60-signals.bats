@@ -10,7 +10,7 @@ setup() {
 
 # stream: a live stream in the file got, until the barrier `live` is released; its pid in $streamer
 stream() {
-    spawn got err curl -q -sSN --max-time 30 -H 'X-Script: data:1;barrier:live;data:[DONE]' "$PROXY/v1/x" "$@"
+    spawn got err curl -q -sSN --max-time 60 -H 'X-Script: data:1;barrier:live;data:[DONE]' "$PROXY/v1/x" "$@"
     streamer=$spawned
     barrier wait live
     eventually grep -q 1 got
@@ -20,16 +20,19 @@ refuses() {
     not port_answers "$PROXY_PORT"
 }
 
-# ends_within MS: the proxy, from now on; its status in $status
+# ends_within MS: the proxy, from now on; its status in $status. The time is counted in naps, which last longer on a busy
+# machine, as the end does.
 ends_within() {
-    local began
-    began=$(now_ms)
+    local naps=0
+    while alive "$PROXY_PID"; do
+        [[ $((++naps * 20)) -lt $1 ]] || {
+            echo "it did not end within $naps naps of 20 ms"
+            return 1
+        }
+        sleep 0.02
+    done
     pid_ends "$PROXY_PID" 20
     status=${ended[$PROXY_PID]}
-    [[ $(($(now_ms) - began)) -lt $1 ]] || {
-        echo "it took $(($(now_ms) - began)) ms"
-        return 1
-    }
 }
 
 @test "at SIGTERM and SIGINT a live stream finishes, new connections are refused, and the status is 0" {
@@ -42,7 +45,7 @@ ends_within() {
         alive "$PROXY_PID"
         not grep -q DONE got
         barrier release live
-        pid_ends "$streamer" 5
+        pid_ends "$streamer" 30
         [[ ${ended[$streamer]} -eq 0 ]]
         grep -q DONE got
         ends_within 3000
@@ -86,7 +89,7 @@ connections_are() {
 @test "an upload in flight finishes, and its connection is closed after the answer" {
     proxy
     mkfifo pipe
-    spawn out err sh -c 'curl -q -sS -i --max-time 20 -H "X-Script: echo" -H "Transfer-Encoding: chunked" -H Expect: -T - "$1" <pipe' sh "$PROXY/v1/x"
+    spawn out err sh -c 'curl -q -sS -i --max-time 60 -H "X-Script: echo" -H "Transfer-Encoding: chunked" -H Expect: -T - "$1" <pipe' sh "$PROXY/v1/x"
     exec 9>pipe
     head -c 100000 /dev/zero >&9
     expect_stat in_flight = 1
@@ -119,7 +122,7 @@ connections_are() {
     kill "$PROXY_PID"
     ends_within 4000
     [[ $status -eq 0 ]]
-    pid_ends "$streamer" 5
+    pid_ends "$streamer" 30
     [[ ${ended[$streamer]} -eq 18 || ${ended[$streamer]} -eq 56 ]]
     grep -q ' 0 finished, 1 cut' "$PROXY_LOG"
     expect_stat aborted = 1
@@ -134,7 +137,7 @@ connections_are() {
         eventually refuses
         kill -s "$sig" "$PROXY_PID"
         ends_within 3000
-        pid_ends "$streamer" 5
+        pid_ends "$streamer" 30
         [[ ${ended[$streamer]} -eq 18 || ${ended[$streamer]} -eq 56 ]]
         expect_stat in_flight = 0
         upstream_reset
@@ -144,7 +147,7 @@ connections_are() {
 @test "a hundred requests of every state at the end: none crashes it" {
     local script
     proxy --drain-timeout 300ms
-    for script in barrier:never 'data:1;barrier:never' stall 'size:100000000' 'noread;barrier:never' 'early:103;barrier:never'; do
+    for script in barrier:never 'data:1;barrier:never' stall 'size:4000000000' 'noread;barrier:never' 'early:103;barrier:never'; do
         printf 'POST /v1/x HTTP/1.1\r\nHost: localhost:%s\r\nContent-Length: 100000\r\nX-Script: %s\r\n\r\n%050000d' "$PROXY_PORT" "$script" 0 >"request.${script//[^a-z]/}"
         printf 'POST /v1/x HTTP/1.1\r\nHost: localhost:%s\r\nContent-Length: 2\r\nX-Script: %s\r\n\r\n{}' "$PROXY_PORT" "$script" >"small.${script//[^a-z]/}"
         spawn out err sh -c 'exec "$1" --count 8 --timeout 20 "$2" <"$3"' sh "$test_bin/rawclient" "127.0.0.1:$PROXY_PORT" "request.${script//[^a-z]/}"
@@ -167,7 +170,7 @@ connections_are() {
     done
     client --fail -o /dev/null "$PROXY/v1/models"
     barrier release live
-    pid_ends "$streamer" 5
+    pid_ends "$streamer" 30
     [[ ${ended[$streamer]} -eq 0 ]]
     proxy_stop
     [[ $status -eq 0 ]]
@@ -236,7 +239,7 @@ closed() {
         echo "url = \"$PROXY/nowhere/$(printf '%0190d' "$i")?[1-20]\""
         echo 'output = /dev/null'
     done >many.conf
-    curl -q -sS --max-time 20 -K many.conf
+    curl -q -sS --max-time 60 -K many.conf
     client --fail -o /dev/null "$PROXY/v1/models"
     kill "$PROXY_PID"
     ends_within 5000

@@ -9,6 +9,8 @@ setup() {
 
 @test "/health has the fields and figures that it promises" {
     server
+    local before now
+    before=$(date +%s)
     proxy --workers 2
     [[ $(client -o got -D head -w '%{http_code} %{content_type}' "$PROXY/health") == '200 application/json' ]]
     jq -e '.status == "healthy" and .service == "openai-proxy" and (.timestamp | type == "string" and test("^[0-9]+$"))' got
@@ -16,9 +18,8 @@ setup() {
     jq -e '.memory.rss_bytes | type == "number" and . > 1000000' got
     jq -e '.threads >= 3 and .threads < 20 and .connections >= 1 and .in_flight >= 1' got
     jq -e '.endpoints | length == 1 and (.[0] | .name == "default" and .group == "default" and .state == "healthy")' got
-    local now
     now=$(date +%s)
-    jq -e --argjson now "$now" '(.timestamp | tonumber) as $t | $t >= $now - 3 and $t <= $now' got
+    jq -e --argjson before "$before" --argjson now "$now" '(.timestamp | tonumber) as $t | $t >= $before and $t <= $now' got
     [[ "goproxyai/$(jq -r .version got)" == "$(sed -n 's/^X-Proxy: //p' head | tr -d '\r')" ]]
     jq -e --argjson kb "$(sed -n 's/^VmRSS:[[:space:]]*\([0-9]*\).*/\1/p' "/proc/$PROXY_PID/status")" \
         '.memory.rss_bytes / 1024 | . > $kb / 2 and . < $kb * 2' got
@@ -31,7 +32,7 @@ setup() {
     proxy
     local i
     for i in 1 2 3; do
-        spawn "out.$i" err curl -q -sSN --max-time 20 -H 'X-Script: data:1;barrier:b' "$PROXY/v1/x?$i"
+        spawn "out.$i" err curl -q -sSN --max-time 60 -H 'X-Script: data:1;barrier:b' "$PROXY/v1/x?$i"
     done
     barrier wait b 3
     eventually figures_are 4 4
@@ -47,14 +48,15 @@ figures_are() {
 @test "the figures are at most a second old, and not made anew for each question" {
     server
     proxy
-    local i
+    local i began
     for i in {1..50}; do
         echo "url = \"$PROXY/health\""
     done >many.conf
+    began=$(now_ms)
     curl -q -sS -K many.conf | jq -s -c 'map([.uptime_seconds, .timestamp, .memory.rss_bytes, .connections]) | unique | length' >kinds
-    [[ $(<kinds) -le 2 ]]
+    [[ $(<kinds) -le $((2 + ($(now_ms) - began) / 1000)) ]] # a busy machine may take longer than a second for them
     client "$PROXY/health" | jq .uptime_seconds >first
-    eventually 5 older_than "$(<first)"
+    eventually older_than "$(<first)"
     client -o got "$PROXY/health"
     not grep -qi '^age:' got
 }

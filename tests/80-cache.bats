@@ -263,9 +263,17 @@ fresh() {
     for script in 'body:{}' 'status:202;body:{}' 'status:302;body:' status:500 status:503 fin reset garbage 'data:1;stall'; do
         client -o /dev/null "$PROXY/v1/files"
         fresh /v1/files
-        client -o /dev/null --max-time 0.3 -H "X-Script: $script" -d '{}' "$PROXY/v1/files" 2>/dev/null || true
+        if [[ $script == *stall ]]; then
+            spawn part err curl -q -sSN --max-time 60 -H "X-Script: $script" -d '{}' "$PROXY/v1/files"
+            eventually test -s part
+            kill -KILL "$spawned"
+        else
+            client -o /dev/null -H "X-Script: $script" -d '{}' "$PROXY/v1/files" 2>/dev/null || true
+        fi
         stale /v1/files
     done
+    expect_stat in_flight = 0
+    eventually at_rest # it is a write until it ends
     for script in 400 401 403 404 409 429; do
         client -o /dev/null "$PROXY/v1/files"
         client -o /dev/null -H "X-Script: status:$script" -d '{}' "$PROXY/v1/files"
@@ -280,7 +288,7 @@ fresh() {
 @test "a GET in flight while its collection is written to is answered, and not kept" {
     local who
     for who in files/x files/y batches/x; do
-        spawn "got.${who%/*}.${who#*/}" err curl -q -sS --max-time 20 -H "X-Script: barrier:b;body:{\"old\":1}" "$PROXY/v1/$who"
+        spawn "got.${who%/*}.${who#*/}" err curl -q -sS --max-time 60 -H "X-Script: barrier:b;body:{\"old\":1}" "$PROXY/v1/$who"
     done
     barrier wait b 3
     client -o /dev/null -X DELETE "$PROXY/v1/files/x"
@@ -298,7 +306,7 @@ fresh() {
 
 @test "a write that is still on its way does not let an older answer be kept" {
     # read before the write is done, answered to the client before it, and asked for again after it
-    spawn write err curl -q -sS --max-time 20 -H 'X-Script: barrier:w;body:{}' -d '{}' "$PROXY/v1/files"
+    spawn write err curl -q -sS --max-time 60 -H 'X-Script: barrier:w;body:{}' -d '{}' "$PROXY/v1/files"
     barrier wait w
     client -o /dev/null "$PROXY/v1/files"
     barrier release w

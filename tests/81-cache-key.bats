@@ -211,7 +211,7 @@ passes() {
     # nor are two in flight made one
     local i
     for i in 1 2; do
-        spawn "got.$i" err curl -q -sS --max-time 20 -H 'X-Script: barrier:b;body:{"a":1}' "$PROXY/v1/files"
+        spawn "got.$i" err curl -q -sS --max-time 60 -H 'X-Script: barrier:b;body:{"a":1}' "$PROXY/v1/files"
     done
     barrier wait b 2
     barrier release b

@@ -20,7 +20,7 @@ reader() {
     local name script=$2
     shift 2
     for name in "${names[@]}"; do
-        spawn "got.$name" "got.$name.err" curl -q -sSN --noproxy '*' --max-time 25 -D "got.$name.head" -H "X-Script: $script" \
+        spawn "got.$name" "got.$name.err" curl -q -sSN --noproxy '*' --max-time 60 -D "got.$name.head" -H "X-Script: $script" \
             "${body[@]}" "$@" "$PROXY/v1/chat/completions"
         reader[name]=$spawned
     done
@@ -29,7 +29,8 @@ reader() {
 body=(-d '{"model":"m"}')
 declare -A reader
 
-# all_in N: the proxy has read the requests of so many connections, and closed all others
+# all_in N: the proxy has read the requests of so many connections, has done with them what there is to do now, and
+# closed all others
 all_in() {
     need ss
     eventually connections_are "$1"
@@ -41,13 +42,14 @@ connections_are() {
         cat sockets
         return 1
     }
+    at_rest "$PROXY_PID"
 }
 
 # ends STATUS N…: these clients end with that status of curl
 ends() {
     local name
     for name in "${@:2}"; do
-        pid_ends "${reader[$name]}" 15
+        pid_ends "${reader[$name]}" 30
         [[ ${ended[${reader[$name]}]} -eq $1 ]] || {
             echo "client $name ended with ${ended[${reader[$name]}]}, not $1"
             cat "got.$name.err"
@@ -253,7 +255,10 @@ words() {
         expect_same later got.1
     done
     # the Responses API's end is another event
-    client -N --max-time 0.5 -o got.2 -H 'X-Script: data:[DONE];barrier:x' -d '{}' "$PROXY/v1/responses" || true
+    spawn got.2 got.2.err curl -q -sSN --noproxy '*' --max-time 60 -H 'X-Script: data:[DONE];barrier:y' -d '{}' "$PROXY/v1/responses"
+    barrier wait y
+    eventually grep -q DONE got.2
+    kill -KILL "$spawned"
     expect_stat in_flight = 0
     costs 1 gets MISS later -H 'X-Script: body:{}' -d '{}' /v1/responses
 }
@@ -289,7 +294,7 @@ words() {
         for i in {1..6}; do eventually test -s "got.$i"; done
         barrier release x
         for i in {1..6}; do
-            pid_ends "${reader[$i]}" 10
+            pid_ends "${reader[$i]}" 30
             [[ ${ended[${reader[$i]}]} -eq 18 || ${ended[${reader[$i]}]} -eq 56 ]]
         done
         same {1..6}

@@ -90,7 +90,7 @@ later_than() {
 load_range() {
     local n="[$1-$2]" dir=$3 base=$4
     shift 4
-    curl -q -s --noproxy '*' --no-progress-meter --create-dirs -Z --parallel-max 12 --max-time 20 "$@" \
+    curl -q -s --noproxy '*' --no-progress-meter --create-dirs -Z --parallel-max 12 --max-time 60 "$@" \
         "$base/v1/x?script=body:\\{\"n\":$n\\}" -o "$dir/json#1" \
         "$base/v1/x?script=header:content-type=text/plain;body:$n%2d$(printf 'pack%.0s' {1..1200})" -o "$dir/packed#1" \
         "$base/v1/x?script=seed:$n;size:6000" -o "$dir/some#1" \
@@ -109,7 +109,7 @@ all_right() {
 # A proxy that was killed needs no looking after, but its log is looked at.
 kill_proxy() {
     kill -KILL "$PROXY_PID"
-    pid_ends "$PROXY_PID" 10
+    pid_ends "$PROXY_PID" 20
     [[ ${ended[$PROXY_PID]} -eq 137 ]]
     not grep -i -E 'damaged|begun anew|cannot|sanitizer' "$PROXY_LOG"
     unset 'tracked_pids[-1]' 'tracked_logs[-1]' 'tracked_logs[-1]' 'tracked_proxies[-1]'
@@ -131,8 +131,10 @@ kill_proxy() {
             -H "Cache-Control: $( ((RANDOM % 2)) && echo no-cache || echo x)"
         load=$spawned
         sleep "0.$((RANDOM % 2))$((RANDOM % 10))" # not to wait for anything: at any moment
+        # in the end something is there, whatever was cleared and however slow the machine is
+        ((i < cycles)) || eventually figure_is item_count '>' 0
         items=$(figure item_count)
-        if ((i % 20 == 0)); then
+        if ((i % 20 == 10)); then
             client -X DELETE -o /dev/null "$PROXY/cache"
             items=0
         fi
@@ -217,7 +219,7 @@ two() {
         fi
         for name in a b; do
             at "$name"
-            eventually 2 is_gone "$(n 1)"
+            within_a_second is_gone "$(n 1)"
         done
         expect_figure item_count = 0
     done
@@ -240,8 +242,8 @@ two() {
     gives 0 cache clear --model '*-21'
     for name in a b; do
         at "$name"
-        eventually 2 is_gone /v1/chat/completions -d "$chat"
-        eventually 2 is_gone /v1/chat/completions -d "${chat/words-20/words-21}"
+        within_a_second is_gone /v1/chat/completions -d "$chat"
+        within_a_second is_gone /v1/chat/completions -d "${chat/words-20/words-21}"
         is_kept "$(n 1)"
     done
 }
@@ -262,8 +264,8 @@ two() {
     is_gone /v1/files # at once in the one that wrote
     for name in a b; do
         at "$name"
-        eventually 2 is_gone /v1/files
-        eventually 2 is_gone /v1/files/file-1
+        within_a_second is_gone /v1/files
+        within_a_second is_gone /v1/files/file-1
         is_kept '/v1/batches/batch_1?script=body:{}'
     done
 }
@@ -285,7 +287,7 @@ two() {
         gives 0 cache verify
     done
     for i in "${pids[@]}"; do
-        pid_ends "$i" 60
+        pid_ends "$i" 200
         [[ ${ended[$i]} -eq 0 ]]
     done
     load_range 1 "$(sanitized && echo 10 || echo 60)" want "$UPSTREAM"
@@ -300,6 +302,11 @@ two() {
         [[ $(figure disk_errors) -eq 0 && $(figure dropped) -eq 0 && $(figure damaged) -eq 0 ]]
     done
     all_right 60 1
+}
+
+# all_are_counted N: so many have been stored, and are there or were evicted
+all_are_counted() {
+    client --fail "$PROXY/stats" | jq -e ".cache | .evictions + .item_count == $1"
 }
 
 # disk_bytes: what the file and its log take.
@@ -327,16 +334,17 @@ disk_bytes_below() {
         done
         disk_bytes_below $((32 * mb))
     done
+    eventually all_are_counted $((all + 5)) # the last ones get to disk a little later
     eventually disk_bytes_below $((9 * mb))
     figure_is bytes '<=' $((8 * mb))
     figure_is bytes '>' $((6 * mb))
-    [[ $(figure evictions) -gt 300 && $(($(figure evictions) + $(figure item_count))) -eq $((all + 5)) ]]
+    [[ $(figure evictions) -gt 300 ]]
     gets HIT "$(n "$((1000 + all - 1))" 100000)"
     gets MISS "$(n 1000 100000)"
     is_whole
     # emptied, it is small
     gives 0 cache clear
-    eventually 10 disk_bytes_below 100000
+    eventually disk_bytes_below 100000
     expect_figure item_count = 0
 }
 
@@ -364,6 +372,7 @@ faked_clock() {
     lib=$(find /usr/lib /usr/local/lib -name libfaketimeMT.so.1 2>/dev/null | head -n 1)
     [[ $lib ]] || skip "libfaketime is not installed"
     clock_is +0
+    clock_is_faked=1
     through env "LD_PRELOAD=$lib" "FAKETIME_TIMESTAMP_FILE=$PWD/clock" FAKETIME_NO_CACHE=1 FAKETIME_DONT_FAKE_MONOTONIC=1
 }
 
@@ -374,11 +383,12 @@ faked_clock() {
     for arg in 64 0; do # from memory, from disk
         proxy --memory-cache "$arg"
         clock_is +0
+        local began=$SECONDS
         gets MISS "$(n 1)"
         expect_figure item_count = 1
         clock_is +4m
         is_kept "$(n 1)"
-        [[ $(field age) -ge 240 && $(field age) -le 245 ]]
+        [[ $(field age) -ge 240 && $(field age) -le $((241 + SECONDS - began)) ]]
         for clock in +6m +9999d -1h -1m; do
             clock_is "$clock"
             is_gone "$(n 1)"

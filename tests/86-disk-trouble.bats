@@ -159,7 +159,7 @@ fill() {
         gets MISS "$(n "$i" 100000)"
     done
     expect_figure disk_errors '>' 0
-    figure_is dropped '>' 0
+    expect_figure dropped '>' 0
     said_clearly
     # what is there is good; what is taken away is gone, although that cannot be written either
     fill disk
@@ -225,29 +225,30 @@ held() {
 
 @test "a file that another process keeps locked: nothing waits, nothing wrong, and it catches up" {
     proxy --memory-cache 0
-    local i begin
+    local i began=$SECONDS
     gets MISS "$(n 1)"
     client -o /dev/null "$PROXY/v1/files"
     expect_figure item_count = 2
     held 'BEGIN EXCLUSIVE'
-    begin=$(now_ms)
     for ((i = 10; i < 40; i++)); do
         ask "$(n "$i")" -w '%{time_total}\n' >>seconds
         gets HIT "$(n 1)"
     done
-    sanitized || not awk '$1 > 0.5 { print; bad = 1 } END { exit !bad }' seconds
+    # whoever waited for the file would do so for all of the 3 s that the writer does; most get no farther than others
+    sort -n seconds >sorted
+    sanitized || not awk '$1 > 2.5 || (NR == 15 && $1 > 0.5) { print; bad = 1 } END { exit !bad }' sorted
     client -o /dev/null -X DELETE "$PROXY/v1/files/x"
     is_gone /v1/files
     # so long that the writer gives up: what is not written then is counted
-    eventually 20 figure_is dropped '>' 0
+    eventually figure_is dropped '>' 0
     is_gone /v1/files
     gets HIT "$(n 1)"
     exec {hold}>&-
-    eventually 15 is_stored 200
+    eventually is_stored 200
     is_gone /v1/files
     is_whole
-    says 1 warning
-    says 1 'locked.*answers are not stored now'
+    says_now_and_then "$began" 'locked.*answers are not stored now'
+    not grep -v 'locked.*answers are not stored now' <(grep warning "$PROXY_LOG")
     proxy_stop
     [[ $status -eq 0 ]]
 }
