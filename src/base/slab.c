@@ -3,17 +3,21 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 
 #include "base/mem.h"
 
 #define CHUNK_BYTES ((size_t)256 * 1024)
 #define HEAD_BYTES ((size_t)64)
+#define STEP_BYTES ((size_t)64 * 1024) /* of a chunk's memory that the system gives at a time */
+#define HEAP_BYTES ((size_t)16)        /* what the heap adds to a piece */
 
 /* At the beginning of its memory, which is aligned to its size: so a piece finds its chunk. */
 struct slab_chunk {
     struct slab_chunk *next, *prev; /* of those with room; NULL both: alone, or full */
     void *free;                     /* pieces that came back; each points to the next */
     unsigned used, fresh, most;     /* pieces: in use, never used so far, in all */
+    size_t there;                   /* bytes of it that the system gave us */
 };
 
 #if defined(__SANITIZE_ADDRESS__) || defined(SLAB_OFF)
@@ -53,13 +57,37 @@ static void unlink_chunk(struct slab *slab, unsigned class, struct slab_chunk *c
     chunk->next = chunk->prev = NULL;
 }
 
+static unsigned most_of(size_t piece)
+{
+    return (unsigned)((CHUNK_BYTES - HEAD_BYTES) / piece);
+}
+
+/* Page by page, at the first touch of each, it would cost about as much as writing an answer. */
+static void get_more(struct slab_chunk *chunk)
+{
+#ifdef MADV_POPULATE_WRITE
+    /* Linux 5.14; where it is not to be had the pages come one by one after all. */
+    (void)madvise((char *)chunk + chunk->there, STEP_BYTES, MADV_POPULATE_WRITE);
+#endif
+    chunk->there += STEP_BYTES;
+}
+
 static struct slab_chunk *chunk_new(size_t piece)
 {
-    struct slab_chunk *chunk = aligned_alloc(CHUNK_BYTES, CHUNK_BYTES);
+    /* Twice the size has room for an aligned one. */
+    char *begin = mmap(NULL, 2 * CHUNK_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+                       -1, 0);
+    struct slab_chunk *chunk;
+    size_t before;
 
-    if (!chunk)
+    if (begin == MAP_FAILED)
         abort(); /* as mem_alloc() does */
-    *chunk = (struct slab_chunk){.most = (unsigned)((CHUNK_BYTES - HEAD_BYTES) / piece)};
+    before = (CHUNK_BYTES - ((uintptr_t)begin & (CHUNK_BYTES - 1))) & (CHUNK_BYTES - 1);
+    if (before)
+        munmap(begin, before);
+    munmap(begin + before + CHUNK_BYTES, CHUNK_BYTES - before);
+    chunk = (struct slab_chunk *)(void *)(begin + before);
+    *chunk = (struct slab_chunk){.most = most_of(piece)};
     chunk->fresh = chunk->most;
     return chunk;
 }
@@ -67,13 +95,17 @@ static struct slab_chunk *chunk_new(size_t piece)
 static void *take_piece(struct slab_chunk *chunk, size_t size)
 {
     void *piece = chunk->free;
+    size_t at = HEAD_BYTES + (chunk->most - chunk->fresh) * size;
 
-    if (piece)
-        chunk->free = *(void **)piece;
-    else
-        piece = (char *)chunk + HEAD_BYTES + (chunk->most - chunk->fresh--) * size;
     chunk->used++;
-    return piece;
+    if (piece) {
+        chunk->free = *(void **)piece;
+        return piece;
+    }
+    chunk->fresh--;
+    while (chunk->there < at + size)
+        get_more(chunk);
+    return (char *)chunk + at;
 }
 
 void *slab_alloc(struct slab *slab, size_t size)
@@ -113,7 +145,14 @@ void slab_free(struct slab *slab, void *piece, size_t size)
     /* The last one with room stays: the next piece would need it. */
     if (--chunk->used == 0 && (chunk->next || chunk->prev)) {
         unlink_chunk(slab, class, chunk);
-        free(chunk);
+        munmap(chunk, CHUNK_BYTES);
     }
     pthread_mutex_unlock(&slab->lock);
+}
+
+size_t slab_cost(size_t size)
+{
+    if (size == 0 || size > SLAB_MAX)
+        return size + HEAP_BYTES;
+    return CHUNK_BYTES / most_of((class_of(size) + 1) * SLAB_STEP);
 }

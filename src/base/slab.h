@@ -2,8 +2,8 @@
  *
  * Among short-lived buffers they would cut the heap into pieces, in which the allocator then looks
  * for room again and again. Here each size (in steps of SLAB_STEP) has chunks of its own; a chunk
- * in which nothing is left is given back. Larger pieces come from the heap. Any thread; a slab is
- * initialised statically, with SLAB_INIT.
+ * in which nothing is left is given back to the system. Larger pieces come from the heap. Any
+ * thread; a slab is initialised statically, with SLAB_INIT.
  */
 #ifndef BASE_SLAB_H
 #define BASE_SLAB_H
@@ -30,5 +30,7 @@ struct slab {
 void *slab_alloc(struct slab *slab, size_t size) __attribute__((malloc, returns_nonnull));
 /* The size that it was asked for with. */
 void slab_free(struct slab *slab, void *piece, size_t size);
+/* What a piece of that size costs in memory. */
+size_t slab_cost(size_t size);
 
 #endif

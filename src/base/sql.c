@@ -1,6 +1,7 @@
 #include "base/sql.h"
 
 #include <fnmatch.h>
+#include <pthread.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -60,6 +61,14 @@ static void is_like(sqlite3_context *context, int count, sqlite3_value **values)
     sqlite3_result_int(context, glob && fnmatch(glob, text ? text : "", 0) == 0);
 }
 
+/* Statistics of memory would be kept under one lock for all threads. */
+static void set_up(void)
+{
+    sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+}
+
+static pthread_once_t set_up_once = PTHREAD_ONCE_INIT;
+
 enum sql_result sql_open(struct sql **made, const char *path, const char *const *texts,
                          unsigned count, unsigned wait_ms)
 {
@@ -67,6 +76,7 @@ enum sql_result sql_open(struct sql **made, const char *path, const char *const 
     enum sql_result result;
     int keep = 1;
 
+    pthread_once(&set_up_once, set_up);
     sql->texts = texts;
     sql->count = count;
     result = result_of(sql, sqlite3_open_v2(path, &sql->sqlite,

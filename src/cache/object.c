@@ -6,8 +6,6 @@
 #include "base/mem.h"
 #include "base/slab.h"
 
-#define ALLOC_OVERHEAD 16 /* the allocator's own, a block, roughly */
-
 static struct slab slab = SLAB_INIT;
 
 static struct object *make(const struct key *key, size_t size)
@@ -85,7 +83,10 @@ void object_unref(struct object *object)
 
 size_t object_weight(const struct object *object)
 {
-    return sizeof(*object) + object->fields.bytes.len + object->body_len +
-           (object->label ? strlen(object->label) + 1 : 0) + SLAB_STEP / 2 +
-           (size_t)2 * ALLOC_OVERHEAD;
+    size_t apart = 0;
+
+    if (object->body != object->inside)
+        apart = object->fields.bytes.cap + object->body_len +
+                (object->label ? strlen(object->label) + 1 : 0);
+    return slab_cost(object->size_) + apart;
 }

@@ -86,6 +86,9 @@ void store_reader_free(struct store_reader *reader);
  * found once it is written, within 50 ms or so; at once if no memory tier had it when it was put
  * (then it is that very object). */
 struct object *store_get(struct store_reader *reader, const struct key *key);
+/* After the gets of a loop's turn: they share a look at the file, which costs about as much as
+ * getting. Whoever waits with it open keeps the file's log from being emptied. NULL is nothing. */
+void store_reader_rest(struct store_reader *reader);
 
 struct store_figures {
     uint64_t items, bytes;                        /* on disk; bytes: of the file in use */

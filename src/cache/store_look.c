@@ -70,6 +70,16 @@ void db_release(struct db *db)
         sql_end(q);
 }
 
+enum sql_result db_read(struct db *db)
+{
+    return sql_run(db->sql, READ);
+}
+
+void db_read_end(struct db *db)
+{
+    sql_run(db->sql, COMMIT); /* of what only reads: nothing to lose */
+}
+
 bool db_changed(struct db *db)
 {
     int64_t version = db->data_version;
@@ -141,19 +151,26 @@ enum sql_result db_sizes(struct db *db, struct db_sizes *sizes)
     return result == SQL_NONE ? SQL_DAMAGED : result;
 }
 
-enum sql_result db_ids(struct db *db, int64_t since_ms, void (*each)(void *arg, int64_t id),
+enum sql_result db_ids(struct db *db, int64_t *after, void (*each)(void *arg, int64_t id),
                        void *arg)
 {
     struct sql_query *q;
-    enum sql_result result = sql_query(db->sql, IDS, &q);
+    int64_t last = 0; /* asked for first: what comes in between comes again the next time */
+    enum sql_result result = sql_ask(db->sql, LAST, &last);
 
+    if (result == SQL_OK)
+        result = sql_query(db->sql, *after ? IDS_AFTER : IDS, &q);
     if (result != SQL_OK)
         return result;
-    sql_bind_int(q, 1, since_ms);
+    if (*after)
+        sql_bind_int(q, 1, *after);
     while ((result = sql_step(db->sql, q)) == SQL_OK)
         each(arg, sql_int(q, 0));
     sql_end(q);
-    return result == SQL_NONE ? SQL_OK : result;
+    if (result != SQL_NONE)
+        return result;
+    *after = last;
+    return SQL_OK;
 }
 
 enum sql_result db_shrink(struct db *db)

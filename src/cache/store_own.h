@@ -40,6 +40,9 @@ struct store {
     pthread_t thread;
     /* Which file readers should have open; grows when it is another one. */
     atomic_uint generation;
+    /* Grows with each transaction, ours (before what it settles is settled) or one that we noticed:
+     * what a reader has read of an older state does not count. */
+    atomic_uint changes;
     atomic_uint damaged_generation; /* the one that a reader found to be broken; 0: none */
     atomic_uint_least64_t items, bytes, evictions, dropped, damaged, errors;
     atomic_uint_least64_t said_ms[TROUBLES]; /* when a kind of trouble was last logged */
@@ -49,7 +52,7 @@ struct store {
     struct packer *packer;
     int64_t origin;      /* who we are to other processes */
     int64_t last_seq;    /* of what they said */
-    int64_t filtered_ms; /* the filter knows what was put until then; 0: nothing */
+    int64_t filtered;    /* the filter knows what was put until then: an n of theirs; 0: nothing */
     struct list late;    /* drops that could not be written */
     struct store_heard *heard;
     size_t heard_count;

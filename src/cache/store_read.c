@@ -17,6 +17,8 @@ struct store_reader {
     struct store_link link;
     struct packer *packer;
     unsigned generation; /* of the file that is open */
+    unsigned changes;    /* the store's, before the state that this turn reads */
+    bool in_turn;
     uint64_t retry_ms;
 };
 
@@ -29,11 +31,25 @@ struct store_reader *store_reader_new(struct store *store)
     return reader;
 }
 
+void store_reader_rest(struct store_reader *reader)
+{
+    if (reader && reader->in_turn)
+        db_read_end(reader->link.db);
+    if (reader)
+        reader->in_turn = false;
+}
+
+static void close_file(struct store_reader *r)
+{
+    store_reader_rest(r);
+    store_file_close(&r->link);
+}
+
 void store_reader_free(struct store_reader *reader)
 {
     if (!reader)
         return;
-    store_file_close(&reader->link);
+    close_file(reader);
     packer_free(reader->packer);
     free(reader);
 }
@@ -46,7 +62,7 @@ static bool is_ready(struct store_reader *r)
 
     if (r->link.db && r->generation == generation)
         return true;
-    store_file_close(&r->link);
+    close_file(r);
     if (clock_mono_ms() < r->retry_ms)
         return false;
     if (store_file_look(&r->store->file, &r->link, 0, &err) < 0) {
@@ -74,7 +90,7 @@ static void note_trouble(struct store_reader *r, enum sql_result result)
         atomic_fetch_add_explicit(&s->errors, 1, memory_order_relaxed);
         store_tell(s, TROUBLE_READ, "cannot read %s: %s", s->file.path, db_error(r->link.db));
         r->retry_ms = clock_mono_ms() + RETRY_MS;
-        store_file_close(&r->link);
+        close_file(r);
     }
 }
 
@@ -106,26 +122,66 @@ static struct object *read_row(struct store_reader *r, const struct entry *entry
     return object;
 }
 
+/* One transaction serves all gets of a turn, unless something changed since it began. */
+static enum sql_result begin_turn(struct store_reader *r)
+{
+    unsigned changes = atomic_load(&r->store->changes);
+    enum sql_result result;
+
+    if (r->in_turn && r->changes == changes)
+        return SQL_OK;
+    store_reader_rest(r);
+    result = db_read(r->link.db);
+    r->in_turn = result == SQL_OK;
+    r->changes = changes;
+    return result;
+}
+
+/* What the file holds under that key and no drop hides. */
+static enum sql_result read_file(struct store_reader *r, const struct key *key,
+                                 struct object **object)
+{
+    struct entry entry;
+    enum sql_result result = begin_turn(r);
+
+    *object = NULL;
+    if (result != SQL_OK)
+        return result;
+    result = db_get(r->link.db, db_id(key), &entry);
+    if (result == SQL_OK)
+        *object = read_row(r, &entry);
+    db_release(r->link.db);
+    /* Two keys may begin alike. */
+    if (*object && (memcmp((*object)->key.bytes, key->bytes, KEY_BYTES) != 0 ||
+                    queue_hides(&r->store->queue, *object))) {
+        object_unref(*object);
+        *object = NULL;
+    }
+    return result;
+}
+
+/* A drop that hid what was read may have been settled meanwhile, or another file begun. */
+static bool is_overtaken(const struct store_reader *r)
+{
+    return atomic_load(&r->store->changes) != r->changes ||
+           atomic_load(&r->store->generation) != r->generation;
+}
+
 struct object *store_get(struct store_reader *r, const struct key *key)
 {
     struct object *object = queue_find(&r->store->queue, key); /* newer than what is on disk */
-    struct entry entry;
     enum sql_result result;
 
-    if (object || !is_ready(r))
+    if (object)
         return object;
-    result = db_get(r->link.db, db_id(key), &entry);
-    if (result == SQL_OK)
-        object = read_row(r, &entry);
-    db_release(r->link.db);
+    do {
+        object_unref(object);
+        if (!is_ready(r))
+            return NULL;
+        result = read_file(r, key, &object);
+    } while ((result == SQL_OK || result == SQL_NONE) && is_overtaken(r));
     if (result != SQL_OK)
         note_trouble(r, result);
-    /* Two keys may begin alike. */
-    if (object && (memcmp(object->key.bytes, key->bytes, KEY_BYTES) != 0 ||
-                   queue_hides(&r->store->queue, object))) {
-        object_unref(object);
-        return NULL;
-    }
     return object;
 }
 

@@ -5,24 +5,25 @@
 #include "base/mem.h"
 
 #define APPLICATION "0x67706169" /* "gpai" */
-#define VERSION "1"
-#define PAGE "4096"      /* DB_PAGE */
+#define VERSION "2"
+#define PAGE "8192"      /* DB_PAGE */
 #define SAID_KEPT "1000" /* of what was said; who slept longer takes it that all is gone */
 #define SHRINK_PAGES "1000"
 
 static const char schema[] =
     "BEGIN IMMEDIATE;"
-    "CREATE TABLE entry(id INTEGER PRIMARY KEY, key BLOB NOT NULL, stored_ms INTEGER NOT NULL,"
-    " used_ms INTEGER NOT NULL, collection INTEGER, status INTEGER NOT NULL,"
-    " flags INTEGER NOT NULL, body_bytes INTEGER NOT NULL, disk_bytes INTEGER NOT NULL,"
-    " label TEXT, model TEXT, sum BLOB NOT NULL, body INTEGER NOT NULL);"
+    "CREATE TABLE entry(n INTEGER PRIMARY KEY, id INTEGER NOT NULL, key BLOB NOT NULL,"
+    " stored_ms INTEGER NOT NULL, used_ms INTEGER NOT NULL, collection INTEGER,"
+    " status INTEGER NOT NULL, flags INTEGER NOT NULL, body_bytes INTEGER NOT NULL,"
+    " disk_bytes INTEGER NOT NULL, label TEXT, model TEXT, sum BLOB NOT NULL);"
+    "CREATE UNIQUE INDEX entry_id ON entry(id);"
     "CREATE INDEX entry_used ON entry(used_ms);"
     "CREATE INDEX entry_collection ON entry(collection) WHERE collection IS NOT NULL;"
-    "CREATE TABLE body(id INTEGER PRIMARY KEY, head BLOB, body BLOB);"
+    "CREATE TABLE body(n INTEGER PRIMARY KEY, head BLOB, body BLOB);"
     "CREATE TABLE gone(seq INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL, origin INTEGER NOT NULL,"
     " key BLOB, collection INTEGER, before_ms INTEGER, model TEXT);"
-    "CREATE TABLE total(id INTEGER PRIMARY KEY, items INTEGER NOT NULL);"
-    "INSERT INTO total VALUES(1, 0);"
+    "CREATE TABLE total(id INTEGER PRIMARY KEY, items INTEGER NOT NULL, last INTEGER NOT NULL);"
+    "INSERT INTO total VALUES(1, 0, 0);"
     "PRAGMA application_id=" APPLICATION ";"
     "PRAGMA user_version=" VERSION ";"
     "COMMIT;";
@@ -33,22 +34,22 @@ static const char schema[] =
 
 /* A drop is two statements with one condition: bodies, then entries. */
 #define DROP(name, where)                                                                          \
-    [name##_BODIES] = "DELETE FROM body WHERE id IN (SELECT body FROM entry WHERE " where ")",     \
+    [name##_BODIES] = "DELETE FROM body WHERE n IN (SELECT n FROM entry WHERE " where ")",     \
     [name] = "DELETE FROM entry WHERE " where
 
 static const char *const texts[STATEMENTS] = {
     [BEGIN] = "BEGIN IMMEDIATE",
     [COMMIT] = "COMMIT",
-    [GET] = "SELECT " ENTRY_COLUMNS " FROM entry e LEFT JOIN body b ON b.id=e.body WHERE e.id=?1",
-    [CHECK] = "SELECT " ENTRY_COLUMNS " FROM entry e LEFT JOIN body b ON b.id=e.body",
+    [READ] = "BEGIN",
+    [GET] = "SELECT " ENTRY_COLUMNS " FROM entry e LEFT JOIN body b ON b.n=e.n WHERE e.id=?1",
+    [CHECK] = "SELECT " ENTRY_COLUMNS " FROM entry e LEFT JOIN body b ON b.n=e.n",
     [LIST] = "SELECT key, stored_ms, used_ms, status, body_bytes, disk_bytes, label, model"
              " FROM entry ORDER BY stored_ms DESC",
     [FIND] = "SELECT key FROM entry WHERE id BETWEEN ?1 AND ?2",
-    [IDS] = "SELECT id FROM entry WHERE used_ms>=?1",
-    [HAS] = "SELECT body FROM entry WHERE id=?1",
-    [CUT] = "DELETE FROM body WHERE id=?1",
-    [PUT_BODY] = "INSERT INTO body(head, body) VALUES(?1, ?2)",
-    [PUT] = "INSERT OR REPLACE INTO entry VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13)",
+    [IDS] = "SELECT id FROM entry", /* by its index alone */
+    [IDS_AFTER] = "SELECT id FROM entry WHERE n>?1",
+    [PUT] = "INSERT OR IGNORE INTO entry VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13)",
+    [PUT_BODY] = "INSERT OR REPLACE INTO body VALUES(?1, ?2, ?3)",
     [TOUCH] = "UPDATE entry SET used_ms=?2 WHERE id=?1 AND used_ms<?2",
     DROP(DROP_ONE, "id=?1 AND key=?2 AND stored_ms<=?3"),
     DROP(DROP_COLLECTION, "collection=?1 AND stored_ms<=?2"),
@@ -56,9 +57,10 @@ static const char *const texts[STATEMENTS] = {
                     " AND (?3 IS NULL OR stored_ms<?3) AND (?4 IS NULL OR is_like(?4, model))"),
     DROP(DISCARD, "id=?1"),
     [WEIGH] = "SELECT disk_bytes FROM entry ORDER BY used_ms LIMIT ?1",
-    DROP(EVICT, "id IN (SELECT id FROM entry ORDER BY used_ms LIMIT ?1)"),
-    [COUNT] = "UPDATE total SET items=max(0, items+?1)",
+    DROP(EVICT, "n IN (SELECT n FROM entry ORDER BY used_ms LIMIT ?1)"),
+    [COUNT] = "UPDATE total SET items=max(0, items+?1), last=?2",
     [ITEMS] = "SELECT items FROM total",
+    [LAST] = "SELECT last FROM total",
     [SAY] = "INSERT INTO gone(at_ms, origin, key, collection, before_ms, model)"
             " VALUES(?1,?2,?3,?4,?5,?6)",
     [FORGET] = "DELETE FROM gone WHERE seq<=(SELECT max(seq) FROM gone)-" SAID_KEPT,
@@ -121,7 +123,7 @@ enum sql_result db_write(struct db *db)
     if (sql_is_read_only(db->sql))
         return SQL_TROUBLE;
     return sql_execute(db->sql, "PRAGMA journal_mode=WAL; PRAGMA journal_size_limit=16777216;"
-                                "PRAGMA wal_autocheckpoint=2000; PRAGMA cache_size=-16384");
+                                "PRAGMA wal_autocheckpoint=1000; PRAGMA cache_size=-4096");
 }
 
 void db_close(struct db *db)

@@ -11,15 +11,15 @@
 enum statement {
     BEGIN,
     COMMIT,
+    READ,
     GET,
     CHECK,
     LIST,
     FIND,
     IDS,
-    HAS,
-    CUT,
-    PUT_BODY,
+    IDS_AFTER,
     PUT,
+    PUT_BODY,
     TOUCH,
     DROP_ONE_BODIES,
     DROP_ONE,
@@ -34,6 +34,7 @@ enum statement {
     EVICT,
     COUNT,
     ITEMS,
+    LAST,
     SAY,
     FORGET,
     HEAR,
@@ -47,7 +48,7 @@ enum statement {
 
 struct db {
     struct sql *sql;
-    int64_t added; /* entries, since the transaction began */
+    int64_t added, last; /* entries since the transaction began; the last n */
     int64_t data_version;
 };
 

@@ -31,22 +31,24 @@ static void bind_number(struct sql_query *q, int at, int64_t number) /* 0: NULL 
 
 enum sql_result db_begin(struct db *db)
 {
-    db->added = 0;
-    return sql_run(db->sql, BEGIN);
+    enum sql_result result = sql_run(db->sql, BEGIN);
+
+    db->added = db->last = 0;
+    if (result == SQL_OK)
+        result = sql_ask(db->sql, LAST, &db->last);
+    return result == SQL_NONE ? SQL_DAMAGED : result;
 }
 
 enum sql_result db_commit(struct db *db)
 {
     struct sql_query *q;
-    enum sql_result result = SQL_OK;
+    enum sql_result result = sql_query(db->sql, COUNT, &q);
 
-    if (db->added) {
-        result = sql_query(db->sql, COUNT, &q);
-        if (result != SQL_OK)
-            return result;
-        sql_bind_int(q, 1, db->added);
-        result = sql_finish(db->sql, q);
-    }
+    if (result != SQL_OK)
+        return result;
+    sql_bind_int(q, 1, db->added);
+    sql_bind_int(q, 2, db->last);
+    result = sql_finish(db->sql, q);
     return result == SQL_OK ? sql_run(db->sql, COMMIT) : result;
 }
 
@@ -55,28 +57,31 @@ void db_undo(struct db *db)
     sql_undo(db->sql);
 }
 
-/* The body of an entry that the new one replaces goes with it. */
-static enum sql_result cut_old(struct db *db, int64_t id)
+static enum sql_result put_entry(struct db *db, const struct entry *e, int64_t used_ms)
 {
-    enum sql_result result;
     struct sql_query *q;
-    int64_t body = 0;
+    enum sql_result result = sql_query(db->sql, PUT, &q);
 
-    if ((result = sql_query(db->sql, HAS, &q)) != SQL_OK)
+    if (result != SQL_OK)
         return result;
-    sql_bind_int(q, 1, id);
-    result = sql_step(db->sql, q);
-    if (result == SQL_OK)
-        body = sql_int(q, 0);
-    sql_end(q);
-    if (result == SQL_NONE) {
-        db->added++;
-        return SQL_OK;
-    }
-    if (result != SQL_OK || (result = sql_query(db->sql, CUT, &q)) != SQL_OK)
-        return result;
-    sql_bind_int(q, 1, body);
-    return sql_finish(db->sql, q);
+    sql_bind_int(q, 1, db->last);
+    sql_bind_int(q, 2, db_id(&e->key));
+    bind_key(q, 3, &e->key);
+    sql_bind_int(q, 4, e->stored_ms);
+    sql_bind_int(q, 5, used_ms);
+    bind_number(q, 6, (int64_t)e->collection);
+    sql_bind_int(q, 7, e->status);
+    sql_bind_int(q, 8, e->flags);
+    sql_bind_int(q, 9, (int64_t)e->body_bytes);
+    sql_bind_int(q, 10, (int64_t)(e->head.len + e->body.len));
+    bind_text(q, 11, &e->label);
+    bind_text(q, 12, &e->model);
+    sql_bind_blob(q, 13, e->sum, ENTRY_SUM_BYTES);
+    result = sql_finish(db->sql, q);
+    if (result == SQL_OK && sql_changes(db->sql) == 0)
+        return SQL_NONE;
+    db->added++;
+    return result;
 }
 
 static enum sql_result put_body(struct db *db, const struct entry *e)
@@ -86,34 +91,27 @@ static enum sql_result put_body(struct db *db, const struct entry *e)
 
     if (result != SQL_OK)
         return result;
-    sql_bind_blob(q, 1, e->head.at, e->head.len);
-    sql_bind_blob(q, 2, e->body.at, e->body.len);
+    sql_bind_int(q, 1, db->last);
+    sql_bind_blob(q, 2, e->head.at, e->head.len);
+    sql_bind_blob(q, 3, e->body.at, e->body.len);
     return sql_finish(db->sql, q);
 }
 
 enum sql_result db_put(struct db *db, const struct entry *e, int64_t used_ms)
 {
-    int64_t id = db_id(&e->key);
     enum sql_result result;
-    struct sql_query *q;
+    uint64_t replaced = 0;
 
-    if ((result = cut_old(db, id)) != SQL_OK || (result = put_body(db, e)) != SQL_OK ||
-        (result = sql_query(db->sql, PUT, &q)) != SQL_OK)
-        return result;
-    sql_bind_int(q, 1, id);
-    bind_key(q, 2, &e->key);
-    sql_bind_int(q, 3, e->stored_ms);
-    sql_bind_int(q, 4, used_ms);
-    bind_number(q, 5, (int64_t)e->collection);
-    sql_bind_int(q, 6, e->status);
-    sql_bind_int(q, 7, e->flags);
-    sql_bind_int(q, 8, (int64_t)e->body_bytes);
-    sql_bind_int(q, 9, (int64_t)(e->head.len + e->body.len));
-    bind_text(q, 10, &e->label);
-    bind_text(q, 11, &e->model);
-    sql_bind_blob(q, 12, e->sum, ENTRY_SUM_BYTES);
-    sql_bind_int(q, 13, sql_last_id(db->sql));
-    return sql_finish(db->sql, q);
+    db->last++;
+    result = put_entry(db, e, used_ms);
+    if (result == SQL_NONE) { /* its id is there */
+        result = db_discard(db, db_id(&e->key), &replaced);
+        if (result == SQL_OK)
+            result = put_entry(db, e, used_ms);
+    }
+    if (result == SQL_NONE)
+        return SQL_DAMAGED; /* its number is there */
+    return result == SQL_OK ? put_body(db, e) : result;
 }
 
 enum sql_result db_touch(struct db *db, const struct key *key, int64_t now_ms)

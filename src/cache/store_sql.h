@@ -1,11 +1,14 @@
 /* cache.db: the one door to SQLite for it.
  *
- *      entry   id (the first 63 bits of the key), key, when stored and last used, the numbers and
- *              short texts of an entry, its checksum, and the id of its body: small rows, so that
- *              touching, listing and evicting do not move bodies
- *      body    id (growing), head, body: written one after the other, whatever the keys
+ *      entry   n (growing), id (the first 63 bits of the key), key, when stored and last used, the
+ *              numbers and short texts of an entry, its checksum: small rows, so that touching,
+ *              listing and evicting do not move bodies
+ *      body    n (its entry's), head, body
  *      gone    seq (growing without gaps), what was taken away and by whom: for other processes
- *      total   one row: the number of entries
+ *      total   one row: the number of entries, and the last n that was ever given
+ *
+ * Rows are written one after the other, whatever the keys, and found again by an index of ids, the
+ * only thing whose pages are written here and there.
  *
  * A connection is one thread's. Results are those of base/sql.h.
  */
@@ -19,7 +22,7 @@
 #include "cache/store.h"
 #include "cache/store_entry.h"
 
-#define DB_PAGE 4096
+#define DB_PAGE 8192
 
 struct db;
 
@@ -60,6 +63,9 @@ enum sql_result db_say(struct db *db, int64_t origin, int64_t at_ms, const struc
  * db_release(), which follows in any case. */
 enum sql_result db_get(struct db *db, int64_t id, struct entry *entry);
 void db_release(struct db *db);
+/* Between read and read_end what is got is got from one state of the file, and faster. */
+enum sql_result db_read(struct db *db);
+void db_read_end(struct db *db);
 
 /* Has another connection changed something since this one asked last? */
 bool db_changed(struct db *db);
@@ -73,8 +79,9 @@ struct db_sizes {
     uint64_t items, used_bytes, free_bytes;
 };
 enum sql_result db_sizes(struct db *db, struct db_sizes *sizes);
-/* The ids of entries that were put or used since. */
-enum sql_result db_ids(struct db *db, int64_t since_ms, void (*each)(void *arg, int64_t id),
+/* The ids of entries, and the last n: *after is 0, or what it was the last time, for those that were
+ * put since. */
+enum sql_result db_ids(struct db *db, int64_t *after, void (*each)(void *arg, int64_t id),
                        void *arg);
 /* Of a key: its first 63 bits. */
 int64_t db_id(const struct key *key);

@@ -17,8 +17,7 @@
 #define QUIET_MS 2000  /* without a change, before the log is emptied */
 #define EVICT_MAX 2048 /* entries a transaction: other processes want to write too */
 #define SHRINK_FROM ((uint64_t)1 << 20)
-#define LEARN_OVERLAP_MS 10000 /* a transaction may take that long after its time was read */
-#define FORGET_FROM 4096U      /* ids that are gone, before they are forgotten */
+#define FORGET_FROM 4096U /* ids that are gone, before they are forgotten */
 
 static const struct store_gone everything = {.one = false};
 
@@ -52,27 +51,20 @@ static void on_id(void *arg, int64_t id)
     filter_add(arg, id);
 }
 
-/* Learns what is there, from the time on that is given; 0: forgets what is not. */
-static void learn_ids(struct store *s, int64_t since_ms)
-{
-    int64_t now = clock_unix_ms();
-
-    if (since_ms == 0)
-        filter_begin(&s->filter);
-    if (db_ids(s->link.db, since_ms, on_id, &s->filter) == SQL_OK)
-        s->filtered_ms = now;
-    else
-        add(&s->errors, 1); /* what is not known is missed, and fetched anew */
-    if (since_ms == 0)
-        filter_end(&s->filter);
-}
-
-/* After others wrote. A clock that was set back leaves no time to begin from. */
+/* Learns what others put there since it was last asked. */
 static void learn_new_ids(struct store *s)
 {
-    bool set_back = clock_unix_ms() < s->filtered_ms;
+    if (db_ids(s->link.db, &s->filtered, on_id, &s->filter) != SQL_OK)
+        add(&s->errors, 1); /* what is not known is missed, and fetched anew */
+}
 
-    learn_ids(s, s->filtered_ms && !set_back ? s->filtered_ms - LEARN_OVERLAP_MS : 0);
+/* Learns what is there, and forgets what is not. */
+static void learn_ids(struct store *s)
+{
+    s->filtered = 0;
+    filter_begin(&s->filter);
+    learn_new_ids(s);
+    filter_end(&s->filter);
 }
 
 static void look_for_peers(struct store *s)
@@ -89,7 +81,7 @@ void store_opened(struct store *s)
     peers_close(s->peers_fd);
     s->peers_fd = peers_open(s->file.folder);
     look_for_peers(s);
-    learn_ids(s, 0);
+    learn_ids(s);
     atomic_fetch_add(&s->generation, 1);
 }
 
@@ -197,6 +189,7 @@ static void listen_to_others(struct store *s)
 {
     if (!db_changed(s->link.db))
         return;
+    atomic_fetch_add(&s->changes, 1);
     if (hear(s) == SQL_DAMAGED)
         atomic_store(&s->damaged_generation, atomic_load(&s->generation));
     pass_on(s);
@@ -312,6 +305,7 @@ static size_t write_some(struct store *s, struct store_batch *batch, size_t at,
     }
     if (*result == SQL_OK)
         *result = db_commit(s->link.db);
+    atomic_fetch_add(&s->changes, 1);
     return end;
 }
 
@@ -438,7 +432,7 @@ static void tidy(struct store *s)
     uint64_t now = clock_mono_ms(), used = atomic_load(&s->bytes);
 
     if (filter_count(&s->filter) > 2 * atomic_load(&s->items) + FORGET_FROM)
-        learn_ids(s, 0);
+        learn_ids(s);
     if (!s->tidying)
         s->tidying = s->free_bytes > SHRINK_FROM && s->free_bytes > used / 8;
     if (s->tidying) {

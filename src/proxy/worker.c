@@ -230,6 +230,7 @@ static void *run(void *arg)
     while (!worker->stopping) {
         loop_turn(&worker->loop, list_empty(&worker->due) ? -1 : 0);
         run_due_lanes(worker);
+        store_reader_rest(worker->store_reader);
     }
     return NULL;
 }

@@ -145,6 +145,7 @@ bool has(struct rig *rig, const struct key *key, size_t size)
 
     CHECK(!there || is_object_of(object, key, size));
     object_unref(object);
+    store_reader_rest(rig->reader);
     return there;
 }
 

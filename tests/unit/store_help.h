@@ -32,7 +32,7 @@ void rig_free(struct rig *rig);  /* closes, and frees the folder's name */
 void put(struct rig *rig, const struct key *key, size_t size);
 /* Waits until all that was queued is written. */
 void settle(struct rig *rig);
-/* Is it there, and right? What is there and wrong fails the test. */
+/* Is it there, and right? What is there and wrong fails the test. Each is a turn of its own. */
 bool has(struct rig *rig, const struct key *key, size_t size);
 struct store_figures figures(struct rig *rig);
 size_t file_size(const struct rig *rig, const char *name);

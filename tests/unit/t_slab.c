@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/mem.h"
 #include "unit.h"
 
 static bool is_all(const unsigned char *piece, size_t size, unsigned char byte)
@@ -101,4 +102,18 @@ TEST("several threads take and give back at once")
     }
     for (size_t i = 0; i < 4; i++)
         pthread_join(threads[i], NULL);
+}
+
+TEST("a piece costs what its chunk has for it: its size, rounded up, and a little")
+{
+    static const size_t sizes[] = {1, 256, 257, 2300, 4000, 8192};
+
+    for (size_t i = 0; i < countof(sizes); i++) {
+        size_t step = (sizes[i] + SLAB_STEP - 1) / SLAB_STEP * SLAB_STEP;
+
+        CHECK(slab_cost(sizes[i]) >= step);
+        CHECK(slab_cost(sizes[i]) <= step + step / 30 + 8);
+    }
+    CHECK(slab_cost(SLAB_MAX + 1) > SLAB_MAX + 1);
+    CHECK(slab_cost(300000) > 300000 && slab_cost(300000) < 300100);
 }

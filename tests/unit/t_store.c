@@ -88,6 +88,7 @@ static int64_t touched_ms(struct rig *rig, const struct key *key)
     int64_t ms = object ? atomic_load(&object->touched_ms) : -1;
 
     object_unref(object);
+    store_reader_rest(rig->reader);
     return ms;
 }
 

@@ -41,6 +41,7 @@ static bool there(struct rig *rig, uint64_t n)
     struct object *o = store_get(rig->reader, &key);
 
     object_unref(o);
+    store_reader_rest(rig->reader);
     return o != NULL;
 }
 
