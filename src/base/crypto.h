@@ -27,8 +27,8 @@ void crypto_digest_end(struct crypto_digest *digest, unsigned char out[CRYPTO_DI
 
 /* A short tag of bytes, under a secret: a universal hash (GHASH, as in AES-GCM), five times as fast
  * as a digest. Two different texts have the same tag with a chance of less than 2^-100, as long as
- * nobody sees tags or knows the secret: for tables in memory, never for files or the wire. One
- * thread's; cannot fail. */
+ * nobody who sees tags or knows the secret makes them so: for tables in memory, and as a checksum
+ * against damage, never against an adversary. One thread's; cannot fail. */
 #define CRYPTO_TAG_BYTES 16
 #define CRYPTO_SECRET_BYTES 16
 struct crypto_tagger *crypto_tagger_new(const unsigned char secret[CRYPTO_SECRET_BYTES]);

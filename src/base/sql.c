@@ -87,6 +87,8 @@ enum sql_result sql_open(struct sql **made, const char *path, const char *const 
     /* At the end SQLite removes the log by its name, which may be that of a newer file's by then */
     sqlite3_file_control(sql->sqlite, NULL, SQLITE_FCNTL_PERSIST_WAL, &keep);
     sqlite3_db_config(sql->sqlite, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, (int *)NULL);
+    /* Most rows fit, so that reading and writing them costs no allocation. */
+    sqlite3_db_config(sql->sqlite, SQLITE_DBCONFIG_LOOKASIDE, NULL, 4096, 16);
     sqlite3_db_config(sql->sqlite, SQLITE_DBCONFIG_DEFENSIVE, 1, (int *)NULL);
     sqlite3_db_config(sql->sqlite, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, (int *)NULL);
     sqlite3_create_function(sql->sqlite, "is_like", 2, SQLITE_UTF8 | SQLITE_DETERMINISTIC, NULL,

@@ -3,7 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/crypto.h"
 #include "base/mem.h"
 #include "base/zip.h"
 
@@ -11,19 +10,25 @@
 #define KEEP_BUFFER ((size_t)1 << 20) /* a larger one is given back after use */
 
 struct packer {
-    struct crypto_digest *digest;
+    struct crypto_tagger *tagger;
     struct zip *zip;
     struct str head, body;
+    struct str sealed; /* what the checksum is of, up to the body */
+    struct fields fields;
 };
+
+static const unsigned char seal[CRYPTO_SECRET_BYTES] = "goproxyai entry";
 
 struct packer *packer_new(void)
 {
     struct packer *packer = mem_alloc(sizeof(*packer));
 
-    packer->digest = crypto_digest_new();
+    packer->tagger = crypto_tagger_new(seal);
     packer->zip = zip_new();
     str_init(&packer->head);
     str_init(&packer->body);
+    str_init(&packer->sealed);
+    fields_init(&packer->fields);
     return packer;
 }
 
@@ -31,16 +36,18 @@ void packer_free(struct packer *packer)
 {
     if (!packer)
         return;
-    crypto_digest_free(packer->digest);
+    crypto_tagger_free(packer->tagger);
     zip_free(packer->zip);
     str_release(&packer->head);
     str_release(&packer->body);
+    str_release(&packer->sealed);
+    fields_release(&packer->fields);
     free(packer);
 }
 
 static void sum_of(struct packer *packer, const struct entry *e, unsigned char *sum)
 {
-    const struct entry_bytes *texts[] = {&e->label, &e->model, &e->head, &e->body};
+    const struct entry_bytes *texts[] = {&e->label, &e->model, &e->head};
     unsigned char fixed[KEY_BYTES + 9 * sizeof(uint64_t)], *at = fixed + KEY_BYTES;
     const uint64_t numbers[] = {
         (uint64_t)e->stored_ms, e->collection, e->status,   e->flags,   e->body_bytes,
@@ -50,12 +57,13 @@ static void sum_of(struct packer *packer, const struct entry *e, unsigned char *
     for (size_t i = 0; i < countof(numbers); i++) /* the same on every machine */
         for (unsigned bit = 0; bit < 64; bit += 8)
             *at++ = (unsigned char)(numbers[i] >> bit);
-    crypto_digest_begin(packer->digest);
-    crypto_digest_add(packer->digest, fixed, sizeof(fixed));
+    str_clear(&packer->sealed);
+    str_add(&packer->sealed, (const char *)fixed, sizeof(fixed));
     for (size_t i = 0; i < countof(texts); i++)
         if (texts[i]->len)
-            crypto_digest_add(packer->digest, texts[i]->at, texts[i]->len);
-    crypto_digest_end(packer->digest, sum);
+            str_add(&packer->sealed, texts[i]->at, texts[i]->len);
+    crypto_tag(packer->tagger, packer->sealed.text, packer->sealed.len, e->body.at, e->body.len,
+               sum);
 }
 
 static void add_head(struct str *out, const struct fields *fields)
@@ -114,8 +122,7 @@ static bool parse_head(struct fields *fields, const struct entry_bytes *head)
 {
     const char *at = head->at, *end = at + head->len;
 
-    if (head->len)
-        str_reserve(&fields->bytes, head->len * 2);
+    fields_clear(fields);
     while (at < end) {
         const char *colon = memchr(at, ':', (size_t)(end - at));
         const char *cr = colon ? memchr(colon, '\r', (size_t)(end - colon)) : NULL;
@@ -140,18 +147,13 @@ static bool unpack_body(struct packer *packer, const struct entry *entry, struct
     return true;
 }
 
-static struct object *object_of(const struct entry *entry)
+static struct object *object_of(struct packer *packer, const struct entry *entry)
 {
-    struct object *object = NULL;
-    struct fields fields;
-
-    fields_init(&fields);
-    if (parse_head(&fields, &entry->head))
-        object = object_new_whole(&entry->key, (size_t)entry->body_bytes,
-                                  entry->label.len ? entry->label.at : NULL, entry->label.len,
-                                  &fields);
-    fields_release(&fields);
-    return object;
+    if (!parse_head(&packer->fields, &entry->head))
+        return NULL;
+    return object_new_whole(&entry->key, (size_t)entry->body_bytes,
+                            entry->label.len ? entry->label.at : NULL, entry->label.len,
+                            &packer->fields);
 }
 
 struct object *entry_unpack(struct packer *packer, const struct entry *entry)
@@ -161,7 +163,7 @@ struct object *entry_unpack(struct packer *packer, const struct entry *entry)
     /* First of all: afterwards every number may be believed. */
     if (!entry_is_sound(packer, entry) || entry->model.len >= OBJECT_MODEL_SIZE)
         return NULL;
-    object = object_of(entry);
+    object = object_of(packer, entry);
     if (!object)
         return NULL;
     object->stored_ms = entry->stored_ms;

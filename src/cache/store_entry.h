@@ -3,8 +3,10 @@
  *      key · stored_ms · collection · status · flags · body_bytes · label · model · head · body
  *
  * The head is text, "Name: value" CR LF. The body is packed (zlib) where that pays: at least 4 KiB,
- * not gzip already, and an eighth smaller afterwards. The checksum is SHA-256 over all of the
- * above, each text with its length in front. When it was last used is not part of it.
+ * not gzip already, and an eighth smaller afterwards. The checksum is a tag (crypto_tag(), under a
+ * secret that is none) of all of the above, each text with its length in front: damage is found,
+ * all but one in 2^100; who may write to the file may write a right one, as with any checksum. When
+ * it was last used is not part of it.
  */
 #ifndef CACHE_STORE_ENTRY_H
 #define CACHE_STORE_ENTRY_H
@@ -13,9 +15,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/crypto.h"
 #include "cache/object.h"
 
-#define ENTRY_SUM_BYTES 32
+#define ENTRY_SUM_BYTES CRYPTO_TAG_BYTES
 
 #define ENTRY_GZIP 1U   /* the object's: its Content-Encoding */
 #define ENTRY_PACKED 2U /* ours */

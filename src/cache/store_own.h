@@ -50,10 +50,10 @@ struct store {
     /* the writer's */
     struct store_link link;
     struct packer *packer;
-    int64_t origin;      /* who we are to other processes */
-    int64_t last_seq;    /* of what they said */
-    int64_t filtered;    /* the filter knows what was put until then: an n of theirs; 0: nothing */
-    struct list late;    /* drops that could not be written */
+    int64_t origin;   /* who we are to other processes */
+    int64_t last_seq; /* of what they said */
+    int64_t filtered; /* the filter knows what was put until then: an n of theirs; 0: nothing */
+    struct list late; /* drops that could not be written */
     struct store_heard *heard;
     size_t heard_count;
     uint64_t free_bytes;

@@ -34,7 +34,7 @@ static const char schema[] =
 
 /* A drop is two statements with one condition: bodies, then entries. */
 #define DROP(name, where)                                                                          \
-    [name##_BODIES] = "DELETE FROM body WHERE n IN (SELECT n FROM entry WHERE " where ")",     \
+    [name##_BODIES] = "DELETE FROM body WHERE n IN (SELECT n FROM entry WHERE " where ")",         \
     [name] = "DELETE FROM entry WHERE " where
 
 static const char *const texts[STATEMENTS] = {

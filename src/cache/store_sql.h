@@ -79,8 +79,8 @@ struct db_sizes {
     uint64_t items, used_bytes, free_bytes;
 };
 enum sql_result db_sizes(struct db *db, struct db_sizes *sizes);
-/* The ids of entries, and the last n: *after is 0, or what it was the last time, for those that were
- * put since. */
+/* The ids of entries, and the last n: *after is 0, or what it was the last time, for those that
+ * were put since. */
 enum sql_result db_ids(struct db *db, int64_t *after, void (*each)(void *arg, int64_t id),
                        void *arg);
 /* Of a key: its first 63 bits. */
