@@ -378,7 +378,7 @@ static void drop_objects(struct shard *shard, const struct store_gone *gone)
         if (!store_gone_covers(gone, &object->key, object->collection, object->stored_ms,
                                object->model))
             continue;
-        slot = shard_find(shard, &object->key);
+        slot = object->slot;
         shard_unset_object(shard, slot);
         shard_tidy(shard, slot);
     }

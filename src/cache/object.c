@@ -6,7 +6,7 @@
 #include "base/mem.h"
 #include "base/slab.h"
 
-static struct slab slab = SLAB_INIT;
+static struct slab slab = SLAB_INIT(256);
 
 static struct object *make(const struct key *key, size_t size)
 {
@@ -88,5 +88,5 @@ size_t object_weight(const struct object *object)
     if (object->body != object->inside)
         apart = object->fields.bytes.cap + object->body_len +
                 (object->label ? strlen(object->label) + 1 : 0);
-    return slab_cost(object->size_) + apart;
+    return slab_cost(&slab, object->size_) + apart;
 }

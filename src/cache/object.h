@@ -20,36 +20,39 @@
 
 #define OBJECT_MODEL_SIZE 64
 
+struct slot; /* the index's */
+
+/* The oldest of many is let go of for each that is kept, and is not in the processor's cache then:
+ * what that takes stands together in front, in two lines of 64 bytes. */
 struct object {
     atomic_uint refs;
-    struct key key;
-    int64_t stored_ms; /* Unix time at which it was complete */
-    unsigned status;
-    uint64_t collection;  /* of a GET (policy_collection_of()), else 0 */
-    struct fields fields; /* those that are kept */
-    bool gzip;            /* the body is gzip-encoded, as its Content-Encoding says */
-    bool has_id;          /* the upstream gave it an x-request-id */
-    char *label;          /* "POST /v1/chat/completions": method and path, without the query */
-    char model[OBJECT_MODEL_SIZE];
-    unsigned char *body;
-    size_t body_len;
-
-    _Atomic int64_t touched_ms; /* when the store was last told that it is in use; 0: never */
-
-    /* the index's, under its shard's lock */
-    struct list lru;
-    bool in_tier;
-    size_t charged; /* bytes besides object_weight(): index_charge() */
-
+    bool gzip;   /* the body is gzip-encoded, as its Content-Encoding says */
+    bool has_id; /* the upstream gave it an x-request-id */
     /* It was found in the tier: worth a ready-made answer, which most are never asked for. */
     atomic_bool warm;
-    /* The proxy's ready-made answer, under ready_lock; free_ready() when the object goes. */
-    pthread_mutex_t ready_lock;
-    void *ready;
-    int64_t ready_second;
-    void (*free_ready)(void *ready);
+    /* the index's, under its shard's lock */
+    bool in_tier;
+    struct list lru;
+    struct slot *slot; /* where it is in_tier */
+    size_t charged;    /* bytes besides object_weight(): index_charge() */
+    size_t size_;      /* of its memory */
+    unsigned char *body;
+    void *ready; /* the proxy's ready-made answer, under ready_lock */
 
-    size_t size_;           /* of its memory */
+    uint64_t collection;  /* of a GET (policy_collection_of()), else 0 */
+    struct fields fields; /* those that are kept */
+    struct key key;
+
+    size_t body_len;
+    int64_t stored_ms; /* Unix time at which it was complete */
+    unsigned status;
+    char *label; /* "POST /v1/chat/completions": method and path, without the query */
+    char model[OBJECT_MODEL_SIZE];
+    _Atomic int64_t touched_ms; /* when the store was last told that it is in use; 0: never */
+    pthread_mutex_t ready_lock;
+    int64_t ready_second;
+    void (*free_ready)(void *ready); /* when the object goes */
+
     unsigned char inside[]; /* object_new_whole(): body, label, fields */
 };
 

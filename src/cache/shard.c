@@ -5,13 +5,19 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/slab.h"
 
 #define BUCKETS_FIRST 64U
-#define SLOT_WEIGHT (sizeof(struct slot) + 32)
+#define ANSWER_BYTES ((size_t)4096)            /* a usual one, as it weighs */
+#define SLOT_WEIGHT (sizeof(struct slot) + 24) /* with its bucket */
+
+static struct slab slots = SLAB_INIT(16);
 
 void shard_init(struct shard *shard, size_t budget)
 {
     *shard = (struct shard){.budget = budget, .bucket_count = BUCKETS_FIRST};
+    while (shard->bucket_count < budget / ANSWER_BYTES) /* growing moves each slot */
+        shard->bucket_count *= 2;
     pthread_mutex_init(&shard->lock, NULL);
     list_init(&shard->claims);
     list_init(&shard->lru);
@@ -27,7 +33,7 @@ void shard_release(struct shard *shard)
 
             shard->buckets[i] = slot->next;
             object_unref(slot->object);
-            free(slot);
+            slab_free(&slots, slot, sizeof(*slot));
         }
     }
     free(shard->buckets);
@@ -83,9 +89,8 @@ struct slot *shard_find_or_add(struct shard *shard, const struct key *key)
     if (shard->slot_count >= shard->bucket_count)
         grow(shard);
     at = bucket_of(shard, key);
-    slot = mem_zero(sizeof(*slot));
-    slot->key = *key;
-    slot->next = shard->buckets[at];
+    slot = slab_alloc(&slots, sizeof(*slot));
+    *slot = (struct slot){.key = *key, .next = shard->buckets[at]};
     shard->buckets[at] = slot;
     shard->slot_count++;
     return slot;
@@ -101,7 +106,7 @@ void shard_tidy(struct shard *shard, struct slot *slot)
         at = &(*at)->next;
     *at = slot->next;
     shard->slot_count--;
-    free(slot);
+    slab_free(&slots, slot, sizeof(*slot));
 }
 
 /* --- the memory tier ------------------------------------------------------------------ */
@@ -119,6 +124,7 @@ void shard_unset_object(struct shard *shard, struct slot *slot)
         return;
     list_remove(&object->lru);
     object->in_tier = false;
+    object->slot = NULL;
     shard->bytes -= weight_of(object);
     shard->items--;
     if (object->collection)
@@ -135,6 +141,7 @@ void shard_set_object(struct shard *shard, struct slot *slot, struct object *obj
     slot->object = object_ref(object);
     slot->ticket = ticket;
     object->in_tier = true;
+    object->slot = slot;
     list_append(&shard->lru, &object->lru);
     shard->bytes += weight_of(object);
     shard->items++;
@@ -149,14 +156,33 @@ void shard_use(struct shard *shard, struct object *object)
     list_append(&shard->lru, &object->lru);
 }
 
+/* Who goes next, and where its slot is, is fetched into the processor's cache meanwhile: waiting
+ * for memory is most of what letting go costs. */
+static void look_ahead(struct shard *shard)
+{
+    struct list *first = shard->lru.next, *second = first->next;
+    const struct object *object = container_of(first, struct object, lru);
+
+    if (first == &shard->lru || second == &shard->lru)
+        return;
+    __builtin_prefetch(object->slot);
+    __builtin_prefetch(&shard->buckets[bucket_of(shard, &object->key)]);
+    object = container_of(second, struct object, lru);
+    __builtin_prefetch(object);
+    __builtin_prefetch((const char *)object + 64);
+}
+
 void shard_shrink(struct shard *shard)
 {
+    if (shard->bytes <= shard->budget)
+        return;
     while (shard->bytes > shard->budget) {
         struct object *object = container_of(shard->lru.next, struct object, lru);
-        struct slot *slot = shard_find(shard, &object->key);
+        struct slot *slot = object->slot;
 
         shard_unset_object(shard, slot);
         shard_tidy(shard, slot);
         shard->evictions++;
     }
+    look_ahead(shard);
 }

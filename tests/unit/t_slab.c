@@ -18,7 +18,7 @@ static bool is_all(const unsigned char *piece, size_t size, unsigned char byte)
 TEST("pieces of every size are whole and apart from each other")
 {
     static const size_t sizes[] = {1, 255, 256, 257, 511, 2300, 8191, 8192, 8193, 300000, 0};
-    struct slab slab = SLAB_INIT;
+    struct slab slab = SLAB_INIT(256);
     unsigned char *pieces[11][40];
 
     for (size_t s = 0; s < 11; s++) {
@@ -39,7 +39,7 @@ TEST("pieces of every size are whole and apart from each other")
 TEST("what came back is used again, and chunks that are empty go but for one of a size")
 {
     enum { MANY = 2000 };
-    struct slab slab = SLAB_INIT;
+    struct slab slab = SLAB_INIT(256);
     static unsigned char *pieces[MANY];
     uint64_t random = 7;
 
@@ -92,7 +92,7 @@ static void *churn(void *arg)
 
 TEST("several threads take and give back at once")
 {
-    struct slab slab = SLAB_INIT;
+    struct slab slab = SLAB_INIT(256);
     struct worker_arg args[4];
     pthread_t threads[4];
 
@@ -107,13 +107,15 @@ TEST("several threads take and give back at once")
 TEST("a piece costs what its chunk has for it: its size, rounded up, and a little")
 {
     static const size_t sizes[] = {1, 256, 257, 2300, 4000, 8192};
+    struct slab slab = SLAB_INIT(256), small = SLAB_INIT(16);
 
     for (size_t i = 0; i < countof(sizes); i++) {
-        size_t step = (sizes[i] + SLAB_STEP - 1) / SLAB_STEP * SLAB_STEP;
+        size_t step = (sizes[i] + 255) / 256 * 256;
 
-        CHECK(slab_cost(sizes[i]) >= step);
-        CHECK(slab_cost(sizes[i]) <= step + step / 30 + 8);
+        CHECK(slab_cost(&slab, sizes[i]) >= step);
+        CHECK(slab_cost(&slab, sizes[i]) <= step + step / 30 + 8);
     }
-    CHECK(slab_cost(SLAB_MAX + 1) > SLAB_MAX + 1);
-    CHECK(slab_cost(300000) > 300000 && slab_cost(300000) < 300100);
+    CHECK(slab_cost(&slab, 8193) > 8193 && slab_cost(&slab, 8193) < 8300);
+    CHECK_INT(slab_cost(&small, 72), 80);
+    CHECK(slab_cost(&small, 513) > 513);
 }
