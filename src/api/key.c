@@ -1,5 +1,6 @@
 #include "api/key.h"
 
+#include <endian.h>
 #include <stdint.h>
 #include <stdlib.h>
 
@@ -73,9 +74,9 @@ void keyer_free(struct keyer *keyer)
 /* Big-endian, so that a cache folder may be moved to another machine. */
 static char *put_number(char *at, uint64_t number)
 {
-    for (int shift = 56; shift >= 0; shift -= 8)
-        *at++ = (char)(unsigned char)(number >> shift);
-    return at;
+    number = htobe64(number);
+    memcpy(at, &number, sizeof(number));
+    return at + sizeof(number);
 }
 
 static char *put_bytes(char *at, const void *bytes, size_t len)

@@ -65,6 +65,8 @@ static bool string_is(const char *at, size_t len, const char *text)
     const size_t inside = len - 2, wanted = strlen(text);
     char utf8[4];
 
+    if (at[1] != text[0] && at[1] != '\\' && wanted > 0)
+        return false;
     if (inside <= wanted) /* an escape is longer than what it spells: there may be none */
         return inside == wanted && memcmp(at + 1, text, wanted) == 0 && !memchr(text, '\\', wanted);
     for (at++; *text; text++)
@@ -90,6 +92,11 @@ bool scan_copy_text(const struct scan_value *value, char *buf, size_t size)
         return false;
     at = value->at + 1;
     end = value->at + value->len;
+    if (value->len - 2 < size && !memchr(at, '\\', value->len - 2)) { /* as it stands */
+        memcpy(buf, at, value->len - 2);
+        buf[value->len - 2] = '\0';
+        return true;
+    }
     while ((len = next_char(&at, end, utf8)) && used + len < size) {
         memcpy(buf + used, utf8, len);
         used += len;

@@ -1,5 +1,6 @@
 #include "base/clock.h"
 
+#include <stdio.h>
 #include <time.h>
 
 uint64_t clock_mono_us(void)
@@ -29,9 +30,18 @@ void clock_hms(char *buf, size_t size)
 
 void clock_format_rfc3339(char *buf, size_t size, int64_t unix_ms)
 {
+    /* Mostly it is the second of the last time; and gmtime_r() has one lock for all threads. */
+    static _Thread_local struct {
+        time_t seconds;
+        char text[32];
+    } last = {.text = "1970-01-01T00:00:00Z"};
     time_t seconds = (time_t)(unix_ms / 1000);
     struct tm tm;
 
-    gmtime_r(&seconds, &tm);
-    strftime(buf, size, "%Y-%m-%dT%H:%M:%SZ", &tm);
+    if (seconds != last.seconds) {
+        last.seconds = seconds;
+        gmtime_r(&seconds, &tm);
+        strftime(last.text, sizeof(last.text), "%Y-%m-%dT%H:%M:%SZ", &tm);
+    }
+    snprintf(buf, size, "%s", last.text);
 }

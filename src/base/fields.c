@@ -4,11 +4,6 @@
 
 #include "base/mem.h"
 
-struct lengths {
-    uint32_t name;
-    uint32_t value;
-};
-
 void fields_init(struct fields *f)
 {
     str_init(&f->bytes);
@@ -67,7 +62,7 @@ static void trim(const char **s, size_t *len)
 bool fields_add(struct fields *f, const char *name, size_t name_len, const char *value,
                 size_t value_len)
 {
-    struct lengths lengths;
+    struct fields_lengths_ lengths;
     char *at;
 
     trim(&value, &value_len);
@@ -94,26 +89,10 @@ bool fields_adds(struct fields *f, const char *name, const char *value)
     return fields_add(f, name, strlen(name), value, strlen(value));
 }
 
-static struct field field_at(const struct fields *f, size_t at)
-{
-    struct field h = {.name = NULL};
-    struct lengths lengths;
-
-    if (at >= f->bytes.len)
-        return h;
-    memcpy(&lengths, f->bytes.text + at, sizeof(lengths));
-    h.name = f->bytes.text + at + sizeof(lengths);
-    h.name_len = lengths.name;
-    h.value = h.name + lengths.name + 1;
-    h.value_len = lengths.value;
-    h.next_ = at + sizeof(lengths) + lengths.name + 1 + lengths.value + 1;
-    return h;
-}
-
 bool fields_continue(struct fields *f, const char *more, size_t len)
 {
     struct field last = {.name = NULL};
-    struct lengths lengths;
+    struct fields_lengths_ lengths;
     size_t start;
 
     fields_each(h, f)
@@ -133,16 +112,6 @@ bool fields_continue(struct fields *f, const char *more, size_t len)
     lengths.value = (uint32_t)(last.value_len + (last.value_len > 0) + len);
     memcpy(f->bytes.text + start, &lengths, sizeof(lengths));
     return true;
-}
-
-struct field fields_first(const struct fields *f)
-{
-    return field_at(f, 0);
-}
-
-struct field fields_next(const struct fields *f, const struct field *current)
-{
-    return field_at(f, current->next_);
 }
 
 const char *fields_get(const struct fields *f, const char *name)

@@ -9,6 +9,8 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
+#include <string.h>
 
 #include "base/str.h"
 
@@ -39,9 +41,34 @@ bool fields_adds(struct fields *f, const char *name, const char *value);
 /* Appends to the last field's value after a space: an obs-fold line (RFC 9112 section 5.2). */
 bool fields_continue(struct fields *f, const char *more, size_t len);
 
+struct fields_lengths_ {
+    uint32_t name, value;
+};
+static inline struct field fields_at_(const struct fields *f, size_t at)
+{
+    struct field h = {.name = NULL};
+    struct fields_lengths_ lengths;
+
+    if (at >= f->bytes.len)
+        return h;
+    memcpy(&lengths, f->bytes.text + at, sizeof(lengths));
+    h.name = f->bytes.text + at + sizeof(lengths);
+    h.name_len = lengths.name;
+    h.value = h.name + lengths.name + 1;
+    h.value_len = lengths.value;
+    h.next_ = at + sizeof(lengths) + lengths.name + 1 + lengths.value + 1;
+    return h;
+}
+
 /* for (struct field h = fields_first(f); h.name; h = fields_next(f, &h)) */
-struct field fields_first(const struct fields *f);
-struct field fields_next(const struct fields *f, const struct field *current);
+static inline struct field fields_first(const struct fields *f)
+{
+    return fields_at_(f, 0);
+}
+static inline struct field fields_next(const struct fields *f, const struct field *current)
+{
+    return fields_at_(f, current->next_);
+}
 #define fields_each(h, f) for (struct field h = fields_first(f); h.name; h = fields_next(f, &h))
 
 /* The first value with that name (case does not matter), or NULL. */

@@ -100,11 +100,9 @@ static inline unsigned char lower(char c)
     return (unsigned char)(c >= 'A' && c <= 'Z' ? c + 32 : c);
 }
 
-bool str_same_nocase(const char *a, size_t a_len, const char *b, size_t b_len)
+bool str_same_nocase_(const char *a, const char *b, size_t len)
 {
-    if (a_len != b_len)
-        return false;
-    for (size_t i = 0; i < a_len; i++)
+    for (size_t i = 0; i < len; i++)
         if (lower(a[i]) != lower(b[i]))
             return false;
     return true;

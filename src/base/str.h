@@ -50,7 +50,11 @@ void str_add_number(struct str *s, uint64_t number);
 char *str_detach(struct str *s);
 
 /* ASCII only, whatever the locale: HTTP's names and tokens. */
-bool str_same_nocase(const char *a, size_t a_len, const char *b, size_t b_len);
+bool str_same_nocase_(const char *a, const char *b, size_t len);
+static inline bool str_same_nocase(const char *a, size_t a_len, const char *b, size_t b_len)
+{
+    return a_len == b_len && str_same_nocase_(a, b, a_len); /* most lengths differ */
+}
 bool str_is_nocase(const char *a, const char *b);
 bool str_starts(const char *s, const char *prefix);
 /* The value of a hexadecimal digit of either case, or -1. */
