@@ -1,0 +1,144 @@
+/* Processes that die while they store, and disks that are full. */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "cache/store.h"
+#include "store_help.h"
+#include "unit.h"
+
+#define MIB ((int64_t)1 << 20)
+
+/* fork() runs none of the parent's threads: the child has a store of its own. A byte goes to
+ * `told` when it is open and more than a hundred entries are written. */
+static void store_until_killed(const char *folder, unsigned round, int told)
+{
+    struct rig rig;
+    struct err err;
+
+    if (!rig_open(&rig, folder, 8 * MIB, &err))
+        _exit(1);
+    for (uint64_t i = 0;; i++) {
+        put(&rig, &(struct key[]){key_of(i << 40, i)}[0], 200 + (i * 37 + round) % 9000);
+        if (i % 50 == 0)
+            usleep(1000);
+        if (i == 150) {
+            settle(&rig);
+            (void)!write(told, "", 1);
+        }
+    }
+}
+
+static void wait_for_byte(int fd)
+{
+    char byte;
+
+    CHECK_INT(read(fd, &byte, 1), 1);
+}
+
+static bool count_row(void *arg, const struct store_row *row)
+{
+    (void)row;
+    ++*(uint64_t *)arg;
+    return true;
+}
+
+TEST("a process that is killed while it stores leaves whole entries only")
+{
+    mem_auto char *folder = unit_folder();
+    uint64_t seed = 99, good = 0, damaged = 0, rows = 0;
+    struct rig rig;
+    struct err err;
+
+    for (unsigned round = 0; round < 30; round++) {
+        int told[2];
+        pid_t child;
+
+        REQUIRE(pipe(told) == 0);
+        child = fork();
+        if (child == 0)
+            store_until_killed(folder, round, told[1]);
+        close(told[1]);
+        if (round % 2) /* every other one dies while it opens the file, if the machine is slow */
+            wait_for_byte(told[0]);
+        usleep(20000 + (unsigned)unit_random_up_to(&seed, 120000));
+        kill(child, SIGKILL);
+        waitpid(child, NULL, 0);
+        close(told[0]);
+        REQUIRE(rig_open(&rig, folder, 8 * MIB, &err));
+        CHECK_INT(store_verify(rig.store, &good, &damaged, NULL, NULL, &err), 0);
+        CHECK_INT(damaged, 0);
+        CHECK_INT(figures(&rig).items, good);
+        CHECK_INT(figures(&rig).errors, 0);
+        rig_free(&rig);
+    }
+    CHECK(good > 100);
+    REQUIRE(rig_open(&rig, folder, 8 * MIB, &err));
+    CHECK_INT(store_each(rig.store, count_row, &rows, &err), 0);
+    CHECK_INT(rows, good);
+    rig_free(&rig);
+}
+
+/* The exit status: 0, or the number of the expectation that failed. */
+static int fill_disk(const char *folder)
+{
+    struct key first = key_of(1, 1), dropped = key_of(2, 2);
+    struct rlimit limit = {2 * MIB, 2 * MIB};
+    struct rig rig;
+    struct err err;
+    uint64_t count;
+
+    signal(SIGXFSZ, SIG_IGN);
+    if (!rig_open(&rig, folder, 64 * MIB, &err))
+        return 1;
+    put(&rig, &first, 3000);
+    put(&rig, &dropped, 3000);
+    settle(&rig);
+    setrlimit(RLIMIT_FSIZE, &limit);
+    for (uint64_t i = 10; i < 4000; i++) {
+        put(&rig, &(struct key[]){key_of(i << 40, i)}[0], 2000);
+        if (i % 100 == 0)
+            usleep(20000);
+    }
+    /* The error is counted a moment before what was dropped for it. */
+    for (unsigned tries = 0; tries < 6000 && !(figures(&rig).errors && figures(&rig).dropped);
+         tries++)
+        usleep(10000);
+    if (figures(&rig).errors == 0 || figures(&rig).dropped == 0)
+        return 2;
+    if (!has(&rig, &first, 3000))
+        return 3;
+    /* It cannot be written that this one is gone; nobody finds it all the same. */
+    store_drop(rig.store, &(struct store_gone){.one = true, .key = dropped});
+    (void)store_drop_now(rig.store, &(struct store_gone){.one = true, .key = dropped}, &count,
+                         &err);
+    if (has(&rig, &dropped, 3000) || !has(&rig, &first, 3000))
+        return 4;
+    rig_free(&rig);
+    return 0;
+}
+
+TEST("on a full disk nothing is stored, what is there is found, and it is counted")
+{
+    mem_auto char *folder = unit_folder();
+    pid_t child = fork();
+    uint64_t good, damaged;
+    struct rig rig;
+    struct err err;
+    int status;
+
+    if (child == 0)
+        _exit(fill_disk(folder));
+    waitpid(child, &status, 0);
+    CHECK(WIFEXITED(status));
+    CHECK_INT(WEXITSTATUS(status), 0);
+    REQUIRE(rig_open(&rig, folder, 64 * MIB, &err));
+    CHECK_INT(store_verify(rig.store, &good, &damaged, NULL, NULL, &err), 0);
+    CHECK(good > 0);
+    CHECK_INT(damaged, 0);
+    rig_free(&rig);
+}
