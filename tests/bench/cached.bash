@@ -169,15 +169,15 @@ section_hit100k() {
 	if start_both "$load_core" && warm_hits 102400; then
 		hit_title
 		for ((round = 1; round <= rounds; round++)); do
-			compare_hits hit100k 102400 16 "$round"
+			compare_hits hit100k 102400 64 "$round"
 		done
 	fi
-	bar hit100k '>=' 4 %.2f "$rounds" "hits with a body of 100 KB at 16 connections, times nginx,"
+	bar hit100k '>=' 4 %.2f "$rounds" "hits with a body of 100 KB at 64 connections, times nginx,"
 }
 
 section_disk() {
 	local round first warm found
-	heading "disk: the first hit after a restart, $disk_keys keys, each asked for once (16 connections)"
+	heading "disk: the first hit after a restart, $disk_keys keys, each asked for once (64 connections)"
 	fresh_home
 	keep_home=$REPLY serve_options=(--max-cache-size 1G)
 	start_upstream "$load_core"
@@ -186,14 +186,14 @@ section_disk() {
 		for ((round = 1; round <= rounds; round++)); do
 			end "${top[goproxyai]}"
 			start_goproxyai || break
-			keys goproxyai 1024 16 -f $((fresh_key + disk_keys)) -k "$kept_keys" -n 5000 || break
-			keys goproxyai 1024 16 -f "$first" -n "$disk_keys" || break
+			keys goproxyai 1024 64 -f $((fresh_key + disk_keys)) -k "$kept_keys" -n 5000 || break
+			keys goproxyai 1024 64 -f "$first" -n "$disk_keys" -s || break
 			if ! hits_only goproxyai; then
 				((hits == 0)) && note "nothing was found on disk: does this program keep answers there?"
 				break
 			fi
 			found=$cpu_us warm=$per_second
-			keys goproxyai 1024 16 -f $((fresh_key + disk_keys)) -k "$kept_keys" -n "$disk_keys" || break
+			keys goproxyai 1024 64 -f $((fresh_key + disk_keys)) -k "$kept_keys" -n "$disk_keys" -s || break
 			hits_only goproxyai || break
 			calc '%.3f' "$warm / $per_second"
 			printf '%5s %12s %10s %10s %10s %10s\n' "$round" "$warm" "$per_second" "$REPLY" "$found" "$cpu_us"
@@ -209,7 +209,7 @@ section_disk() {
 unique() {
 	local name=$1 how=$2 options=()
 	[[ $how == not ]] && options=(-H "$no_store")
-	keys "$name" 1024 16 -f "$fresh_key" -d "$wrk_seconds" "${options[@]}" || return 1
+	keys "$name" 1024 64 -f "$fresh_key" -d "$wrk_seconds" "${options[@]}" || return 1
 	fresh_key=$((fresh_key + requests))
 	if ((asked_upstream < requests)) ||
 		[[ $name == goproxyai && $stored != "$([[ $how == not ]] && echo 0 || echo "$requests")" ]]; then
@@ -221,7 +221,7 @@ unique() {
 section_store() {
 	local round case name
 	local -A cpu=() worker=()
-	heading "store: CPU of a miss that is stored, POST of 1 KB, every key new (16 connections)"
+	heading "store: CPU of a miss that is stored, POST of 1 KB, every key new (64 connections)"
 	nginx_keeps=4k
 	serve_options=(--max-cache-size 4G)
 	if start_both "$load_core" && same_answer nginx && same_answer goproxyai &&
