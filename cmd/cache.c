@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/mem.h"
@@ -20,11 +21,6 @@ struct cache_command {
     bool headers, json;
 };
 
-static const char *plural(uint64_t n)
-{
-    return n == 1 ? "" : "s";
-}
-
 /* Without opening the store, which needs room on the disk: one clears a cache when there is none.
  */
 static int clear_all(const struct cache_command *c, struct err *err)
@@ -37,7 +33,7 @@ static int clear_all(const struct cache_command *c, struct err *err)
     if (count < 0)
         printf("all answers removed\n");
     else
-        printf("%" PRId64 " answer%s removed\n", count, plural((uint64_t)count));
+        printf("%" PRId64 " answer%s removed\n", count, cache_plural((uint64_t)count));
     return 0;
 }
 
@@ -60,13 +56,13 @@ static int clear(struct cache_command *c, struct err *err)
     if (cache_open(c->conf, false, &c->store, err) < 0 ||
         store_drop_now(c->store, &gone, &count, err) < 0)
         return -1;
-    printf("%" PRIu64 " answer%s removed\n", count, plural(count));
+    printf("%" PRIu64 " answer%s removed\n", count, cache_plural(count));
     return 0;
 }
 
 static bool print_row(void *arg, const struct store_row *row)
 {
-    cache_print_row(row, *(const int64_t *)arg);
+    cache_print_row(row, *(const int64_t *)arg, isatty(STDOUT_FILENO) == 1);
     return true;
 }
 
@@ -166,7 +162,7 @@ static int remove_one(struct cache_command *c, struct err *err)
 
     if (find(c, &gone.key, err) < 0 || store_drop_now(c->store, &gone, &count, err) < 0)
         return -1;
-    printf("%" PRIu64 " answer%s removed\n", count, plural(count));
+    printf("%" PRIu64 " answer%s removed\n", count, cache_plural(count));
     return 0;
 }
 
@@ -185,7 +181,7 @@ static int verify(struct cache_command *c, struct err *err)
 
     if (store_verify(c->store, &good, &damaged, name_damaged, NULL, err) < 0)
         return -1;
-    printf("%" PRIu64 " answer%s good, %" PRIu64 " damaged%s\n", good, plural(good), damaged,
+    printf("%" PRIu64 " answer%s good, %" PRIu64 " damaged%s\n", good, cache_plural(good), damaged,
            damaged ? ", removed" : "");
     if (damaged)
         return err_set(err, ERR_UNHEALTHY,

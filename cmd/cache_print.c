@@ -6,6 +6,8 @@
 #include "base/clock.h"
 #include "base/mem.h"
 
+#define BRIEF_DIGITS 16
+
 char *cache_folder(const struct conf *conf, struct err *err)
 {
     char *folder = conf_cache_folder(conf);
@@ -37,6 +39,11 @@ void cache_print_size(struct str *out, double bytes)
     str_addf(out, unit && bytes < 100 ? "%.1f %s" : "%.0f %s", bytes, units[unit]);
 }
 
+const char *cache_plural(uint64_t n)
+{
+    return n == 1 ? "" : "s";
+}
+
 void cache_print_age(struct str *out, int64_t ms)
 {
     int64_t s = ms > 0 ? ms / 1000 : 0;
@@ -51,7 +58,7 @@ void cache_print_age(struct str *out, int64_t ms)
         str_addf(out, "%" PRId64 " d", s / 86400);
 }
 
-void cache_print_row(const struct store_row *row, int64_t now_ms)
+void cache_print_row(const struct store_row *row, int64_t now_ms, bool brief)
 {
     struct str age = STR_INIT, size = STR_INIT;
     char hex[KEY_HEX_SIZE];
@@ -59,8 +66,8 @@ void cache_print_row(const struct store_row *row, int64_t now_ms)
     key_to_hex(&row->key, hex);
     cache_print_age(&age, now_ms - row->stored_ms);
     cache_print_size(&size, (double)row->body_bytes);
-    printf("%s  %6s  %u  %9s  %s%s%s\n", hex, age.text, row->status, size.text, row->label,
-           *row->model ? "  " : "", row->model);
+    printf("%.*s  %6s  %u  %9s  %s%s%s\n", brief ? BRIEF_DIGITS : KEY_HEX_SIZE, hex, age.text,
+           row->status, size.text, row->label, *row->model ? "  " : "", row->model);
     str_release(&age);
     str_release(&size);
 }

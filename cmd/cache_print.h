@@ -12,12 +12,15 @@ char *cache_folder(const struct conf *conf, struct err *err);
 /* Opens the store that the settings name. look_only: of store_rules. */
 int cache_open(const struct conf *conf, bool look_only, struct store **store, struct err *err);
 
+/* What follows a noun: 1 answer, 2 answers. */
+const char *cache_plural(uint64_t n);
 /* "1.2 MiB" */
 void cache_print_size(struct str *out, double bytes);
 /* "7 s", "12 min", "3 h", "5 d" */
 void cache_print_age(struct str *out, int64_t ms);
-/* One line of a list; as an object of a JSON list. */
-void cache_print_row(const struct store_row *row, int64_t now_ms);
+/* One line of a list; as an object of a JSON list. brief: for a terminal, with so much of the key
+ * that it is found again, and the line fits. */
+void cache_print_row(const struct store_row *row, int64_t now_ms, bool brief);
 void cache_print_json(const struct store_row *row, struct json *list);
 
 #endif

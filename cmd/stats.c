@@ -13,6 +13,12 @@ static double figure(const struct json *object, const char *name)
     return json_number(json_member(object, name));
 }
 
+/* "1 hit", "2 hits" */
+static void print_count(double n, const char *one, const char *ending, const char *more)
+{
+    printf("%.0f %s%s%s", n, one, n == 1 ? "" : ending, more);
+}
+
 static void print_cache(const struct json *cache, bool running)
 {
     const char *ttl = json_text(json_member(cache, "ttl"));
@@ -20,7 +26,9 @@ static void print_cache(const struct json *cache, bool running)
 
     cache_print_size(&used, figure(cache, "bytes"));
     cache_print_size(&most, figure(cache, "max_bytes"));
-    printf("cache    %.0f answers, %s of %s", figure(cache, "item_count"), used.text, most.text);
+    printf("cache    ");
+    print_count(figure(cache, "item_count"), "answer", "s", ", ");
+    printf("%s of %s", used.text, most.text);
     if (running)
         printf(", kept for %s; %.0f evicted", ttl ? ttl : "?", figure(cache, "evictions"));
     printf("\n");
@@ -37,10 +45,13 @@ static void print_for_people(const struct json *stats)
     const struct json *latency = json_member(stats, "latency_ms");
 
     if (traffic) {
-        printf("traffic  %.0f requests: %.0f hits, %.0f joined one in flight, %.0f misses, %.0f "
-               "bypassed, %.0f errors\n",
-               figure(traffic, "requests"), figure(traffic, "hits"), figure(traffic, "joins"),
-               figure(traffic, "misses"), figure(traffic, "bypasses"), figure(traffic, "errors"));
+        printf("traffic  ");
+        print_count(figure(traffic, "requests"), "request", "s", ": ");
+        print_count(figure(traffic, "hits"), "hit", "s", ", ");
+        printf("%.0f joined one in flight, ", figure(traffic, "joins"));
+        print_count(figure(traffic, "misses"), "miss", "es", ", ");
+        printf("%.0f bypassed, ", figure(traffic, "bypasses"));
+        print_count(figure(traffic, "errors"), "error", "s", "\n");
         printf("latency  half within %.3g ms, 90%% within %.3g ms, 99%% within %.3g ms\n",
                figure(latency, "p50"), figure(latency, "p90"), figure(latency, "p99"));
     }

@@ -111,7 +111,7 @@ two_are_in() {
     stored 1
     goproxyai stats --port "$PROXY_PORT" >said
     grep -q '^traffic  2 requests: 1 hits' said
-    grep -q '^cache    1 answers, .* of 100 MiB, kept for 5m0s' said
+    grep -q '^cache    1 answer, .* of 100 MiB, kept for 5m0s' said
     not grep -q 'No proxy' said
     goproxyai stats --port "$PROXY_PORT" --json | jq -e '.traffic.requests == 2 and .cache.item_count == 1 and .openai_url'
     # no traffic of its own
@@ -266,6 +266,16 @@ all_miss() {
 gone_is() {
     ask got -H 'Cache-Control: only-if-cached' -d "{\"model\":\"$1\"}" /v1/chat/completions
     [[ $got -eq 504 ]]
+}
+
+@test "in a terminal cache list has so much of a key that cache show finds it, in a pipe all of it" {
+    proxy
+    fill 2
+    local whole brief
+    whole=$(goproxyai cache list | cut -d ' ' -f 1)
+    brief=$(script -q -e -c "'$goproxyai_bin' cache list --cache-dir '$PROXY_HOME/cache/goproxyai'" /dev/null | cut -d ' ' -f 1)
+    [[ $(cut -c -16 <<<"$whole") == "$brief" && ${#whole} -eq 129 ]]
+    gives 0 cache show "$(head -n 1 <<<"$brief")"
 }
 
 @test "cache list tells what is stored, newest first" {
