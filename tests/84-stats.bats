@@ -110,7 +110,7 @@ two_are_in() {
     ask got /v1/models
     stored 1
     goproxyai stats --port "$PROXY_PORT" >said
-    grep -q '^traffic  2 requests: 1 hits' said
+    grep -q '^traffic  2 requests: 1 hit, 0 joined one in flight, 1 miss, ' said
     grep -q '^cache    1 answer, .* of 100 MiB, kept for 5m0s' said
     not grep -q 'No proxy' said
     goproxyai stats --port "$PROXY_PORT" --json | jq -e '.traffic.requests == 2 and .cache.item_count == 1 and .openai_url'
