@@ -120,6 +120,19 @@ TEST("the log is emptied once the reader that kept it from it is at rest")
     rig_free(&rig);
 }
 
+TEST("what was written may be there, what was not may not")
+{
+    struct rig rig;
+
+    REQUIRE(open_rig(&rig, NULL));
+    for (uint64_t i = 0; i < 1000; i++)
+        put_warm(&rig, &(struct key[]){key_of(i << 16 | 1, i)}[0], 50);
+    settle(&rig);
+    for (uint64_t i = 0; i < 2000; i++)
+        CHECK(store_may_have(rig.store, &(struct key[]){key_of(i << 16 | 1, i)}[0]) == (i < 1000));
+    rig_free(&rig);
+}
+
 TEST("who is left alone knows what others put, in the place of what went as well")
 {
     struct key keys[5];

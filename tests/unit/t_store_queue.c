@@ -1,0 +1,64 @@
+#include "cache/store_queue.h"
+
+#include <stdlib.h>
+
+#include "store_help.h"
+#include "unit.h"
+
+#define MANY 3000U
+
+static unsigned touch_many(struct store_queue *queue, uint64_t group)
+{
+    unsigned taken = 0;
+
+    for (uint64_t i = 0; i < MANY; i++) {
+        struct key key = key_of(group << 32 | i, i);
+
+        taken += queue_touch(queue, &key, 1);
+    }
+    return taken;
+}
+
+static size_t take_now(struct store_queue *queue)
+{
+    struct store_batch batch = {.ops = NULL};
+    size_t count;
+
+    CHECK(queue_take(queue, &batch, 1));
+    count = batch.count;
+    batch_clear(queue, &batch);
+    free(batch.ops);
+    return count;
+}
+
+TEST("while there is plenty of room, some touches are taken, and wait until something is put")
+{
+    struct key key = key_of(1, 1);
+    struct object *object = object_of(&key, 100);
+    struct store_queue queue;
+    unsigned taken;
+
+    queue_init(&queue);
+    queue_set_full(&queue, false);
+    taken = touch_many(&queue, 1);
+    CHECK(taken > 100 && taken < MANY / 2);
+    CHECK_INT(touch_many(&queue, 2), 0);
+    CHECK_INT(take_now(&queue), 0);
+    CHECK(queue_put(&queue, object, false));
+    CHECK_INT(take_now(&queue), taken + 1);
+    CHECK(touch_many(&queue, 3) == taken); /* there is room for others again */
+    object_unref(object);
+    queue_release(&queue);
+}
+
+TEST("near the bound every touch counts, and is written without a put")
+{
+    struct store_queue queue;
+
+    queue_init(&queue);
+    queue_set_full(&queue, true);
+    CHECK_INT(touch_many(&queue, 1), MANY);
+    CHECK_INT(take_now(&queue), MANY);
+    CHECK_INT(take_now(&queue), 0);
+    queue_release(&queue);
+}
