@@ -273,7 +273,9 @@ gone_is() {
     fill 2
     local whole brief
     whole=$(goproxyai cache list | cut -d ' ' -f 1)
-    brief=$(script -q -e -c "'$goproxyai_bin' cache list --cache-dir '$PROXY_HOME/cache/goproxyai'" /dev/null | cut -d ' ' -f 1)
+    export -f goproxyai
+    export goproxyai_bin PROXY_HOME
+    brief=$(SHELL=$BASH script -q -e -c 'goproxyai cache list' /dev/null | cut -d ' ' -f 1)
     [[ $(cut -c -16 <<<"$whole") == "$brief" && ${#whole} -eq 129 ]]
     gives 0 cache show "$(head -n 1 <<<"$brief")"
 }
