@@ -33,7 +33,7 @@ static int clear_all(const struct cache_command *c, struct err *err)
     if (count < 0)
         printf("all answers removed\n");
     else
-        printf("%" PRId64 " answer%s removed\n", count, cache_plural((uint64_t)count));
+        printf("%" PRId64 " answer%s removed\n", count, cache_plural((uint64_t)count, "s"));
     return 0;
 }
 
@@ -56,13 +56,20 @@ static int clear(struct cache_command *c, struct err *err)
     if (cache_open(c->conf, false, &c->store, err) < 0 ||
         store_drop_now(c->store, &gone, &count, err) < 0)
         return -1;
-    printf("%" PRIu64 " answer%s removed\n", count, cache_plural(count));
+    printf("%" PRIu64 " answer%s removed\n", count, cache_plural(count, "s"));
     return 0;
 }
 
+struct printing {
+    int64_t now_ms;
+    bool brief;
+};
+
 static bool print_row(void *arg, const struct store_row *row)
 {
-    cache_print_row(row, *(const int64_t *)arg, isatty(STDOUT_FILENO) == 1);
+    const struct printing *printing = arg;
+
+    cache_print_row(row, printing->now_ms, printing->brief);
     return true;
 }
 
@@ -74,13 +81,13 @@ static bool add_row(void *arg, const struct store_row *row)
 
 static int list(struct cache_command *c, struct err *err)
 {
-    int64_t now = clock_unix_ms();
+    struct printing printing = {clock_unix_ms(), isatty(STDOUT_FILENO) == 1};
     struct str text = STR_INIT;
     struct json *rows;
     int result;
 
     if (!c->json)
-        return store_each(c->store, print_row, &now, err);
+        return store_each(c->store, print_row, &printing, err);
     rows = json_array();
     result = store_each(c->store, add_row, rows, err);
     json_print(rows, &text);
@@ -162,7 +169,7 @@ static int remove_one(struct cache_command *c, struct err *err)
 
     if (find(c, &gone.key, err) < 0 || store_drop_now(c->store, &gone, &count, err) < 0)
         return -1;
-    printf("%" PRIu64 " answer%s removed\n", count, cache_plural(count));
+    printf("%" PRIu64 " answer%s removed\n", count, cache_plural(count, "s"));
     return 0;
 }
 
@@ -181,8 +188,8 @@ static int verify(struct cache_command *c, struct err *err)
 
     if (store_verify(c->store, &good, &damaged, name_damaged, NULL, err) < 0)
         return -1;
-    printf("%" PRIu64 " answer%s good, %" PRIu64 " damaged%s\n", good, cache_plural(good), damaged,
-           damaged ? ", removed" : "");
+    printf("%" PRIu64 " answer%s good, %" PRIu64 " damaged%s\n", good, cache_plural(good, "s"),
+           damaged, damaged ? ", removed" : "");
     if (damaged)
         return err_set(err, ERR_UNHEALTHY,
                        "damaged answers are never served, and are fetched again: look after the "

@@ -39,9 +39,9 @@ void cache_print_size(struct str *out, double bytes)
     str_addf(out, unit && bytes < 100 ? "%.1f %s" : "%.0f %s", bytes, units[unit]);
 }
 
-const char *cache_plural(uint64_t n)
+const char *cache_plural(uint64_t n, const char *ending)
 {
-    return n == 1 ? "" : "s";
+    return n == 1 ? "" : ending;
 }
 
 void cache_print_age(struct str *out, int64_t ms)

@@ -12,8 +12,8 @@ char *cache_folder(const struct conf *conf, struct err *err);
 /* Opens the store that the settings name. look_only: of store_rules. */
 int cache_open(const struct conf *conf, bool look_only, struct store **store, struct err *err);
 
-/* What follows a noun: 1 answer, 2 answers. */
-const char *cache_plural(uint64_t n);
+/* What follows a noun, which is `ending` or nothing: 1 answer, 2 answers, 2 misses. */
+const char *cache_plural(uint64_t n, const char *ending);
 /* "1.2 MiB" */
 void cache_print_size(struct str *out, double bytes);
 /* "7 s", "12 min", "3 h", "5 d" */

@@ -16,7 +16,7 @@ static double figure(const struct json *object, const char *name)
 /* "1 hit", "2 hits" */
 static void print_count(double n, const char *one, const char *ending, const char *more)
 {
-    printf("%.0f %s%s%s", n, one, n == 1 ? "" : ending, more);
+    printf("%.0f %s%s%s", n, one, cache_plural((uint64_t)n, ending), more);
 }
 
 static void print_cache(const struct json *cache, bool running)

@@ -253,14 +253,18 @@ spoil() {
 spoilings=(empty garbage text zeros cut:1 cut:50 cut:100 cut:4096 cut:6000 half short:1 short:4096 at:0 at:20 at:100
     at:4096 at:8200 every:4096 every:20000 version table column more)
 
+good_again() {
+    rm -f "$(db)"*
+    cp good.db "$(db)"
+}
+
 @test "a file that was cut, overwritten or changed between runs: no wrong answer, and it is stored again" {
     local how
     stored 20
     cp "$(db)" good.db
     for how in "${spoilings[@]}"; do
         echo "spoilt: $how"
-        rm -f "$(db)"*
-        cp good.db "$(db)"
+        good_again
         spoil "$(db)" "$how"
         proxy --home "$PROXY_HOME" --memory-cache 0
         serves_right
@@ -279,8 +283,7 @@ spoilings=(empty garbage text zeros cut:1 cut:50 cut:100 cut:4096 cut:6000 half 
     cp "$(db)" good.db
     for how in "${spoilings[@]}"; do
         echo "spoilt: $how"
-        rm -f "$(db)"*
-        cp good.db "$(db)"
+        good_again
         proxy --home "$PROXY_HOME" --memory-cache 0
         gets HIT "$(n 1 3000)"
         spoil "$(db)" "$how"

@@ -27,9 +27,9 @@ static const bool off = true;
 static const bool off = false;
 #endif
 
-static bool is_ours(const struct slab *slab, size_t size)
+static bool has_class(const struct slab *slab, size_t size)
 {
-    return !off && size > 0 && size <= slab->step * SLAB_CLASSES;
+    return size > 0 && size <= slab->step * SLAB_CLASSES;
 }
 
 static unsigned class_of(const struct slab *slab, size_t size)
@@ -124,7 +124,7 @@ void *slab_alloc(struct slab *slab, size_t size)
     struct slab_chunk *chunk;
     void *piece;
 
-    if (!is_ours(slab, size))
+    if (off || !has_class(slab, size))
         return mem_alloc(size);
     pthread_mutex_lock(&slab->lock);
     if (!slab->room[class])
@@ -142,7 +142,7 @@ void slab_free(struct slab *slab, void *piece, size_t size)
     unsigned class = class_of(slab, size);
     struct slab_chunk *chunk;
 
-    if (!is_ours(slab, size)) {
+    if (off || !has_class(slab, size)) {
         free(piece);
         return;
     }
@@ -162,7 +162,7 @@ void slab_free(struct slab *slab, void *piece, size_t size)
 
 size_t slab_cost(const struct slab *slab, size_t size)
 {
-    if (size == 0 || size > slab->step * SLAB_CLASSES) /* off, it should weigh the same */
+    if (!has_class(slab, size)) /* off, it should weigh the same */
         return size + HEAP_BYTES;
     return CHUNK_BYTES / most_of(piece_of(slab, class_of(slab, size)));
 }

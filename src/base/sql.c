@@ -235,11 +235,6 @@ int64_t sql_changes(struct sql *sql)
     return sqlite3_changes64(sql->sqlite);
 }
 
-int64_t sql_last_id(struct sql *sql)
-{
-    return sqlite3_last_insert_rowid(sql->sqlite);
-}
-
 void sql_undo(struct sql *sql)
 {
     if (!sqlite3_get_autocommit(sql->sqlite))

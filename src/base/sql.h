@@ -66,7 +66,6 @@ enum sql_result sql_run(struct sql *sql, unsigned which);
 enum sql_result sql_ask(struct sql *sql, unsigned which, int64_t *number);
 
 int64_t sql_changes(struct sql *sql); /* rows that the last statement changed */
-int64_t sql_last_id(struct sql *sql); /* of the last row that was inserted */
 void sql_undo(struct sql *sql);       /* the transaction, if one is open; keeps the error */
 /* Moves the log (-wal) to the file; `all`: and empties it, if nobody reads just now. */
 enum sql_result sql_checkpoint(struct sql *sql, bool all);

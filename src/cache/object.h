@@ -23,7 +23,7 @@
 struct slot; /* the index's */
 
 /* The oldest of many is let go of for each that is kept, and is not in the processor's cache then:
- * what that takes stands together in front, in two lines of 64 bytes. */
+ * most of what that takes stands together in front, in two lines of 64 bytes. */
 struct object {
     atomic_uint refs;
     bool gzip;   /* the body is gzip-encoded, as its Content-Encoding says */

@@ -1,5 +1,6 @@
 #include "cache/store_entry.h"
 
+#include <endian.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -48,17 +49,20 @@ void packer_free(struct packer *packer)
 static void sum_of(struct packer *packer, const struct entry *e, unsigned char *sum)
 {
     const struct entry_bytes *texts[] = {&e->label, &e->model, &e->head};
-    unsigned char fixed[KEY_BYTES + 9 * sizeof(uint64_t)], *at = fixed + KEY_BYTES;
-    const uint64_t numbers[] = {
-        (uint64_t)e->stored_ms, e->collection, e->status,   e->flags,   e->body_bytes,
-        e->label.len,           e->model.len,  e->head.len, e->body.len};
+    const uint64_t numbers[] = {/* the same on every machine */
+                                htole64((uint64_t)e->stored_ms),
+                                htole64(e->collection),
+                                htole64(e->status),
+                                htole64(e->flags),
+                                htole64(e->body_bytes),
+                                htole64(e->label.len),
+                                htole64(e->model.len),
+                                htole64(e->head.len),
+                                htole64(e->body.len)};
 
-    memcpy(fixed, e->key.bytes, KEY_BYTES);
-    for (size_t i = 0; i < countof(numbers); i++) /* the same on every machine */
-        for (unsigned bit = 0; bit < 64; bit += 8)
-            *at++ = (unsigned char)(numbers[i] >> bit);
     str_clear(&packer->sealed);
-    str_add(&packer->sealed, (const char *)fixed, sizeof(fixed));
+    str_add(&packer->sealed, (const char *)e->key.bytes, KEY_BYTES);
+    str_add(&packer->sealed, (const char *)numbers, sizeof(numbers));
     for (size_t i = 0; i < countof(texts); i++)
         if (texts[i]->len)
             str_add(&packer->sealed, texts[i]->at, texts[i]->len);

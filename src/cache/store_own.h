@@ -52,7 +52,7 @@ struct store {
     struct packer *packer;
     int64_t origin;   /* who we are to other processes */
     int64_t last_seq; /* of what they said */
-    int64_t filtered; /* the filter knows what was put until then: an n of theirs; 0: nothing */
+    int64_t filtered; /* the filter knows what was put until then: an n; 0: nothing */
     struct list late; /* drops that could not be written */
     struct store_heard *heard;
     size_t heard_count;

@@ -78,10 +78,12 @@ static enum sql_result put_entry(struct db *db, const struct entry *e, int64_t u
     bind_text(q, 12, &e->model);
     sql_bind_blob(q, 13, e->sum, ENTRY_SUM_BYTES);
     result = sql_finish(db->sql, q);
-    if (result == SQL_OK && sql_changes(db->sql) == 0)
+    if (result != SQL_OK)
+        return result;
+    if (sql_changes(db->sql) == 0)
         return SQL_NONE;
     db->added++;
-    return result;
+    return SQL_OK;
 }
 
 static enum sql_result put_body(struct db *db, const struct entry *e)
