@@ -80,20 +80,27 @@ bool index_is_fresh(const struct index *index, const struct object *object,
 
 /* --- claims: what becomes of a flight ------------------------------------------------- */
 
+/* From now on its flight is joined no more. With the shard's lock held. */
+static void leave_slot(struct claim *claim)
+{
+    struct slot *slot = take(claim->slot);
+
+    if (!slot)
+        return;
+    slot->claim = NULL;
+    shard_tidy(claim->shard, slot);
+}
+
 /* With the shard's lock held. */
 static void unlink_claim(struct claim *claim)
 {
-    struct slot *slot = shard_find(claim->shard, &claim->key);
-
-    if (list_empty(&claim->node))
+    if (claim->settled)
         return;
+    claim->settled = true;
     list_remove(&claim->node);
     if (claim->collection)
         claim->shard->gets--;
-    if (slot && slot->claim == claim) {
-        slot->claim = NULL;
-        shard_tidy(claim->shard, slot);
-    }
+    leave_slot(claim);
 }
 
 static void on_withdraw(struct flight_keeper *keeper, struct flight *flight)
@@ -110,7 +117,8 @@ static void on_free(struct flight_keeper *keeper)
 {
     struct claim *claim = container_of(keeper, struct claim, keeper);
 
-    on_withdraw(keeper, NULL);
+    if (!claim->settled) /* mostly it is: no lock for that */
+        on_withdraw(keeper, NULL);
     free(claim);
 }
 
@@ -179,7 +187,7 @@ static void publish(struct claim *claim, struct object *object)
 
     pthread_mutex_lock(&shard->lock);
     if (!claim->dropped) {
-        slot = shard_find_or_add(shard, &claim->key);
+        slot = claim->slot ? claim->slot : shard_find_or_add(shard, &claim->key);
         if (!slot->object || slot->ticket <= claim->ticket) {
             shard_set_object(shard, slot, object, claim->ticket);
             /* Under the lock: what is dropped from now on is dropped behind it in the store's
@@ -208,9 +216,11 @@ static bool on_complete(struct flight_keeper *keeper, struct flight *flight)
     return object != NULL;
 }
 
-static struct claim *claim_new(struct index *index, struct shard *shard, struct flight *flight,
+/* The claim of a flight that may be joined in that slot. With the shard's lock held. */
+static struct claim *claim_new(struct index *index, struct slot *slot, struct flight *flight,
                                const struct index_query *query)
 {
+    struct shard *shard = shard_of(index, query->key);
     size_t method_len = strlen(query->method), path_len = strcspn(query->target, "?");
     struct claim *claim;
 
@@ -228,6 +238,7 @@ static struct claim *claim_new(struct index *index, struct shard *shard, struct 
     claim->index = index;
     claim->shard = shard;
     claim->flight = flight;
+    claim->slot = slot;
     claim->key = *query->key;
     claim->ticket = atomic_fetch_add(&index->tickets, 1) + 1;
     claim->api = query->api;
@@ -277,9 +288,11 @@ static enum index_verdict judge(struct index *index, struct shard *shard,
         return INDEX_NONE;
     answer->flight = flight_new(true, query->high, query->low);
     flight_join(answer->flight, reader, notify);
-    /* One that is refreshed, or closed, is joined no more. */
-    slot = shard_find_or_add(shard, query->key);
-    slot->claim = claim_new(index, shard, answer->flight, query);
+    if (!slot)
+        slot = shard_add(shard, query->key);
+    if (slot->claim) /* it is refreshed now, or was closed */
+        slot->claim->slot = NULL;
+    slot->claim = claim_new(index, slot, answer->flight, query);
     return INDEX_MISS;
 }
 
@@ -352,17 +365,12 @@ static void drop_claims(struct shard *shard, const struct store_gone *gone)
 {
     list_each(node, &shard->claims) {
         struct claim *claim = container_of(node, struct claim, node);
-        struct slot *slot;
 
         /* What is in flight is newer than any time that is named. */
         if (!store_gone_covers(gone, &claim->key, claim->collection, INT64_MAX, claim->model))
             continue;
         claim->dropped = true;
-        slot = shard_find(shard, &claim->key);
-        if (slot && slot->claim == claim) {
-            slot->claim = NULL;
-            shard_tidy(shard, slot);
-        }
+        leave_slot(claim);
     }
 }
 

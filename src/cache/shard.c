@@ -9,7 +9,7 @@
 
 #define BUCKETS_FIRST 64U
 #define ANSWER_BYTES ((size_t)4096)            /* a usual one, as it weighs */
-#define SLOT_WEIGHT (sizeof(struct slot) + 24) /* with its bucket */
+#define SLOT_WEIGHT (sizeof(struct slot) + 40) /* with its buckets */
 
 static struct slab slots = SLAB_INIT(16);
 
@@ -79,14 +79,12 @@ struct slot *shard_find(struct shard *shard, const struct key *key)
     return slot;
 }
 
-struct slot *shard_find_or_add(struct shard *shard, const struct key *key)
+struct slot *shard_add(struct shard *shard, const struct key *key)
 {
-    struct slot *slot = shard_find(shard, key);
+    struct slot *slot;
     size_t at;
 
-    if (slot)
-        return slot;
-    if (shard->slot_count >= shard->bucket_count)
+    if (shard->slot_count * 2 >= shard->bucket_count)
         grow(shard);
     at = bucket_of(shard, key);
     slot = slab_alloc(&slots, sizeof(*slot));
@@ -94,6 +92,13 @@ struct slot *shard_find_or_add(struct shard *shard, const struct key *key)
     shard->buckets[at] = slot;
     shard->slot_count++;
     return slot;
+}
+
+struct slot *shard_find_or_add(struct shard *shard, const struct key *key)
+{
+    struct slot *slot = shard_find(shard, key);
+
+    return slot ? slot : shard_add(shard, key);
 }
 
 void shard_tidy(struct shard *shard, struct slot *slot)

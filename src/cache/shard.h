@@ -23,11 +23,13 @@ struct claim {
     struct shard *shard;
     struct list node; /* of shard->claims */
     struct flight *flight;
+    struct slot *slot; /* where it can be joined; NULL: no more */
     struct key key;
     uint64_t ticket; /* of two answers the one that was asked for later is the newer one */
     enum policy_api api;
     uint64_t collection;
     char model[OBJECT_MODEL_SIZE];
+    bool settled;  /* it is in no list any more, nor in a slot; the filler's */
     bool dropped;  /* what it brings is out of date already: do not keep it */
     bool unframed; /* its end was not HTTP's end */
     char label[];  /* method and path */
@@ -56,6 +58,7 @@ void shard_init(struct shard *shard, size_t budget);
 void shard_release(struct shard *shard);
 
 struct slot *shard_find(struct shard *shard, const struct key *key);
+struct slot *shard_add(struct shard *shard, const struct key *key); /* which is not there */
 struct slot *shard_find_or_add(struct shard *shard, const struct key *key);
 void shard_tidy(struct shard *shard, struct slot *slot); /* removes it if it is empty */
 

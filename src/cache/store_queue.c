@@ -15,6 +15,8 @@
 #define TOUCH_WAIT_MS 2000U
 #define TOUCHES_IDLE 1024U /* taken while there is room */
 #define GATHER_MS 50
+#define BUSY_OPS 128 /* so many within that time: more will come */
+#define GATHER_BUSY_MS 200
 #define MERGE_LOOK 8 /* pending drops that a new one is compared with */
 
 void queue_init(struct store_queue *q)
@@ -74,13 +76,16 @@ static bool is_urgent(const struct store_queue *q)
     return q->nearly_full && w->count > 0 && clock_mono_ms() - q->touched_ms >= TOUCH_WAIT_MS;
 }
 
+static bool is_full(const struct store_batch *batch)
+{
+    return batch->count >= BATCH_OPS || batch->bytes >= BATCH_BYTES;
+}
+
 /* Wakes the writer where it waits for just this; the lock is held. */
 static bool is_to_wake(struct store_queue *q)
 {
-    const struct store_batch *w = &q->waiting;
-    bool full = w->count >= BATCH_OPS || w->bytes >= BATCH_BYTES;
     bool wake = (q->idle && (is_urgent(q) || q->hurry || q->closing)) ||
-                (q->gathering && (full || q->hurry || q->closing));
+                (q->gathering && (is_full(&q->waiting) || q->hurry || q->closing));
 
     if (wake)
         q->idle = q->gathering = false;
@@ -363,7 +368,19 @@ static bool is_quiet(const struct store_queue *q)
     return !q->hurry && !q->closing;
 }
 
-static void gather(struct store_queue *q, unsigned wait_ms)
+static void gather(struct store_queue *q, unsigned ms)
+{
+    struct timespec until = in_ms(ms);
+    int code = 0;
+
+    while (!is_full(&q->waiting) && is_quiet(q) && code != ETIMEDOUT) {
+        q->gathering = true;
+        code = pthread_cond_timedwait(&q->filled, &q->lock, &until);
+    }
+    q->gathering = false;
+}
+
+static void await_ops(struct store_queue *q, unsigned wait_ms)
 {
     struct timespec until = in_ms(wait_ms);
     int code = 0;
@@ -373,14 +390,11 @@ static void gather(struct store_queue *q, unsigned wait_ms)
         code = pthread_cond_timedwait(&q->filled, &q->lock, &until);
     }
     q->idle = false;
-    until = in_ms(GATHER_MS);
-    code = is_urgent(q) ? 0 : ETIMEDOUT;
-    while (q->waiting.count < BATCH_OPS && q->waiting.bytes < BATCH_BYTES && is_quiet(q) &&
-           code != ETIMEDOUT) {
-        q->gathering = true;
-        code = pthread_cond_timedwait(&q->filled, &q->lock, &until);
-    }
-    q->gathering = false;
+    if (!is_urgent(q))
+        return;
+    gather(q, GATHER_MS);
+    if (q->waiting.count >= BUSY_OPS)
+        gather(q, GATHER_BUSY_MS);
 }
 
 bool queue_take(struct store_queue *q, struct store_batch *batch, unsigned wait_ms)
@@ -389,7 +403,7 @@ bool queue_take(struct store_queue *q, struct store_batch *batch, unsigned wait_
     bool more;
 
     pthread_mutex_lock(&q->lock);
-    gather(q, wait_ms);
+    await_ops(q, wait_ms);
     more = q->waiting.count > 0 || !q->closing;
     if (is_urgent(q) || !is_quiet(q)) {
         *batch = q->waiting;
