@@ -227,6 +227,18 @@ all_miss() {
     gets MISS got /v1/files/f1
 }
 
+@test "what is asked for anew, in the same bytes, is stored with its model again" {
+    proxy
+    ask got -d '{"model":"gpt-4o"}' /v1/chat/completions
+    stored 1
+    gives 0 cache clear
+    within_a_second gone_is gpt-4o
+    gets MISS got -d '{"model":"gpt-4o"}' /v1/chat/completions
+    stored 1
+    gives 0 cache clear --model gpt-4o
+    [[ $(<out) == '1 answer removed' ]]
+}
+
 @test "cache clear --model and --older-than take what they name, and no more" {
     proxy
     local model

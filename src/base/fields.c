@@ -89,6 +89,14 @@ bool fields_adds(struct fields *f, const char *name, const char *value)
     return fields_add(f, name, strlen(name), value, strlen(value));
 }
 
+void fields_add_field(struct fields *f, const struct field *field)
+{
+    const size_t head = sizeof(struct fields_lengths_);
+
+    str_add(&f->bytes, field->name - head, head + field->name_len + field->value_len + 2);
+    f->count++;
+}
+
 bool fields_continue(struct fields *f, const char *more, size_t len)
 {
     struct field last = {.name = NULL};
@@ -114,12 +122,10 @@ bool fields_continue(struct fields *f, const char *more, size_t len)
     return true;
 }
 
-const char *fields_get(const struct fields *f, const char *name)
+const char *fields_get_(const struct fields *f, const char *name, size_t name_len)
 {
-    size_t len = strlen(name);
-
     fields_each(h, f)
-        if (str_same_nocase(h.name, h.name_len, name, len))
+        if (str_same_nocase(h.name, h.name_len, name, name_len))
             return h.value;
     return NULL;
 }

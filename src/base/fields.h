@@ -37,6 +37,8 @@ void fields_wipe(struct fields *f); /* overwrites and frees */
 bool fields_add(struct fields *f, const char *name, size_t name_len, const char *value,
                 size_t value_len);
 bool fields_adds(struct fields *f, const char *name, const char *value);
+/* Copies one of another set. */
+void fields_add_field(struct fields *f, const struct field *field);
 
 /* Appends to the last field's value after a space: an obs-fold line (RFC 9112 section 5.2). */
 bool fields_continue(struct fields *f, const char *more, size_t len);
@@ -71,8 +73,12 @@ static inline struct field fields_next(const struct fields *f, const struct fiel
 }
 #define fields_each(h, f) for (struct field h = fields_first(f); h.name; h = fields_next(f, &h))
 
+const char *fields_get_(const struct fields *f, const char *name, size_t name_len);
 /* The first value with that name (case does not matter), or NULL. */
-const char *fields_get(const struct fields *f, const char *name);
+static inline const char *fields_get(const struct fields *f, const char *name)
+{
+    return fields_get_(f, name, strlen(name)); /* which the compiler mostly knows */
+}
 unsigned fields_count(const struct fields *f, const char *name);
 
 /* Does a comma-separated list value (RFC 9110 section 5.6.1) hold this token? */

@@ -329,16 +329,6 @@ enum body_state body_state(struct body *body)
     return state;
 }
 
-uint64_t body_size(struct body *body)
-{
-    uint64_t size;
-
-    pthread_mutex_lock(&body->lock);
-    size = body->end_;
-    pthread_mutex_unlock(&body->lock);
-    return size;
-}
-
 uint64_t body_unread(struct body *body)
 {
     uint64_t n;

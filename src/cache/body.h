@@ -89,7 +89,11 @@ bool body_join_locked(struct body *body, struct body_reader *reader,
 void body_leave_locked(struct body_reader *reader);
 
 enum body_state body_state(struct body *body);
-uint64_t body_size(struct body *body);   /* bytes so far */
+/* Bytes so far. Its filler's, who alone adds to them. */
+static inline uint64_t body_size(const struct body *body)
+{
+    return body->end_;
+}
 uint64_t body_unread(struct body *body); /* how far the readers are behind, as told above */
 /* Copies all of it (body_size() bytes); false if its first bytes are gone. */
 bool body_copy(struct body *body, unsigned char *out);

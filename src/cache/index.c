@@ -140,7 +140,7 @@ static struct object *copy_of(const struct claim *claim, struct flight *flight)
     str_reserve(&kept.bytes, flight->head.fields.bytes.len);
     fields_each(h, &flight->head.fields)
         if (policy_field_is_kept(&h))
-            fields_add(&kept, h.name, h.name_len, h.value, h.value_len);
+            fields_add_field(&kept, &h);
     object = object_new_whole(&claim->key, (size_t)body_size(&flight->body), claim->label,
                               strlen(claim->label), &kept);
     fields_release(&kept);

@@ -20,10 +20,12 @@
 
 #define OBJECT_MODEL_SIZE 64
 
+#define OBJECT_FRONT 192
+
 struct slot; /* the index's */
 
 /* The oldest of many is let go of for each that is kept, and is not in the processor's cache then:
- * most of what that takes stands together in front, in two lines of 64 bytes. */
+ * what that takes stands together in front, in three lines of 64 bytes (OBJECT_FRONT). */
 struct object {
     atomic_uint refs;
     bool gzip;   /* the body is gzip-encoded, as its Content-Encoding says */
@@ -41,6 +43,7 @@ struct object {
 
     uint64_t collection;  /* of a GET (policy_collection_of()), else 0 */
     struct fields fields; /* those that are kept */
+    pthread_mutex_t ready_lock;
     struct key key;
 
     size_t body_len;
@@ -49,7 +52,6 @@ struct object {
     char *label; /* "POST /v1/chat/completions": method and path, without the query */
     char model[OBJECT_MODEL_SIZE];
     _Atomic int64_t touched_ms; /* when the store was last told that it is in use; 0: never */
-    pthread_mutex_t ready_lock;
     int64_t ready_second;
     void (*free_ready)(void *ready); /* when the object goes */
 

@@ -36,6 +36,8 @@ void shard_release(struct shard *shard)
             slab_free(&slots, slot, sizeof(*slot));
         }
     }
+    if (shard->spare)
+        slab_free(&slots, shard->spare, sizeof(*shard->spare));
     free(shard->buckets);
     pthread_mutex_destroy(&shard->lock);
 }
@@ -87,7 +89,9 @@ struct slot *shard_add(struct shard *shard, const struct key *key)
     if (shard->slot_count * 2 >= shard->bucket_count)
         grow(shard);
     at = bucket_of(shard, key);
-    slot = slab_alloc(&slots, sizeof(*slot));
+    slot = take(shard->spare);
+    if (!slot)
+        slot = slab_alloc(&slots, sizeof(*slot));
     *slot = (struct slot){.key = *key, .next = shard->buckets[at]};
     shard->buckets[at] = slot;
     shard->slot_count++;
@@ -111,7 +115,10 @@ void shard_tidy(struct shard *shard, struct slot *slot)
         at = &(*at)->next;
     *at = slot->next;
     shard->slot_count--;
-    slab_free(&slots, slot, sizeof(*slot));
+    if (shard->spare)
+        slab_free(&slots, slot, sizeof(*slot));
+    else
+        shard->spare = slot;
 }
 
 /* --- the memory tier ------------------------------------------------------------------ */
@@ -173,8 +180,8 @@ static void look_ahead(struct shard *shard)
     __builtin_prefetch(object->slot);
     __builtin_prefetch(&shard->buckets[bucket_of(shard, &object->key)]);
     object = container_of(second, struct object, lru);
-    __builtin_prefetch(object);
-    __builtin_prefetch((const char *)object + 64);
+    for (size_t at = 0; at < OBJECT_FRONT; at += 64)
+        __builtin_prefetch((const char *)object + at);
 }
 
 void shard_shrink(struct shard *shard)

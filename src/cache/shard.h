@@ -47,6 +47,7 @@ struct shard {
     pthread_mutex_t lock;
     struct slot **buckets;
     size_t bucket_count, slot_count;
+    struct slot *spare; /* the one that was removed last: mostly one goes when one comes */
     struct list claims;
     struct list lru; /* objects, the least recently used first */
     size_t bytes, budget;

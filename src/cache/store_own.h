@@ -1,4 +1,4 @@
-/* The store's inside: private to the files store and store_write. */
+/* The store's inside: private to its files. */
 #ifndef CACHE_STORE_OWN_H
 #define CACHE_STORE_OWN_H
 
@@ -72,5 +72,9 @@ struct object *store_unpack(struct packer *packer, const struct entry *entry);
 /* After the file was opened: what the writer and the figures know of it. */
 void store_opened(struct store *store);
 void *store_write(void *store); /* the thread */
+
+/* Within a transaction (store_ops.c): what waits since it could not be written, and then these. */
+enum sql_result store_write_late(struct store *store);
+enum sql_result store_write_ops(struct store *store, struct store_op *ops, size_t count);
 
 #endif

@@ -1,6 +1,8 @@
 #include "cache/store_schema.h"
 
+#include <endian.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/mem.h"
 
@@ -141,9 +143,8 @@ const char *db_error(const struct db *db)
 
 int64_t db_id(const struct key *key)
 {
-    uint64_t id = 0;
+    uint64_t id;
 
-    for (unsigned i = 0; i < 8; i++)
-        id = id << 8 | key->bytes[i];
-    return (int64_t)(id >> 1);
+    memcpy(&id, key->bytes, sizeof(id));
+    return (int64_t)(be64toh(id) >> 1);
 }

@@ -197,82 +197,7 @@ static void listen_to_others(struct store *s)
     learn_new_ids(s);
 }
 
-/* Was it taken away by another process while it was in our queue? */
-static bool is_stale(const struct store *s, const struct object *o)
-{
-    for (size_t i = 0; i < s->heard_count; i++)
-        if (o->stored_ms <= s->heard[i].at_ms &&
-            store_gone_covers(&s->heard[i].gone, &o->key, o->collection, o->stored_ms, o->model))
-            return true;
-    return false;
-}
-
 /* ---- writing ---- */
-
-static enum sql_result write_drop(struct store *s, struct store_drop *drop, int64_t until_ms,
-                                  uint64_t *count)
-{
-    enum sql_result result = db_drop(s->link.db, &drop->gone, until_ms, count);
-
-    if (result != SQL_OK)
-        return result;
-    return db_say(s->link.db, s->origin, atomic_load(&drop->at_ms), &drop->gone);
-}
-
-/* A row that was found to be damaged. What stands there by now may be a fresh answer. */
-static enum sql_result discard(struct store *s, int64_t id, uint64_t *count)
-{
-    struct entry entry;
-    struct object *sound = NULL;
-    enum sql_result result = db_get(s->link.db, id, &entry);
-
-    if (result == SQL_OK)
-        sound = store_unpack(s->packer, &entry);
-    db_release(s->link.db);
-    object_unref(sound);
-    if (result == SQL_OK && !sound)
-        return db_discard(s->link.db, id, count);
-    return result == SQL_NONE ? SQL_OK : result;
-}
-
-static enum sql_result write_op(struct store *s, struct store_op *op)
-{
-    struct entry entry;
-
-    switch (op->kind) {
-    case OP_PUT:
-        if (is_stale(s, op->object))
-            return SQL_OK;
-        entry_pack(s->packer, op->object, &entry);
-        filter_add(&s->filter, db_id(&entry.key));
-        /* In use when it came, not when it is written: touches have waited as long. */
-        return db_put(s->link.db, &entry, op->object->stored_ms);
-    case OP_TOUCH:
-        return db_touch(s->link.db, &op->key, op->ms);
-    case OP_DROP:
-        /* All that was put before it, and nothing else, is there now: by order, not by time. */
-        op->count = 0;
-        return write_drop(s, op->drop, INT64_MAX, &op->count);
-    case OP_DISCARD:
-        op->count = 0;
-        return discard(s, op->id, &op->count);
-    }
-    return SQL_OK;
-}
-
-static enum sql_result write_late(struct store *s)
-{
-    enum sql_result result = SQL_OK;
-    uint64_t count = 0;
-
-    list_each(node, &s->late) {
-        struct store_drop *drop = container_of(node, struct store_drop, late);
-
-        if (result == SQL_OK) /* newer entries were put since: by time */
-            result = write_drop(s, drop, atomic_load(&drop->at_ms), &count);
-    }
-    return result;
-}
 
 static void settle_late(struct store *s)
 {
@@ -285,28 +210,34 @@ static bool begins_anew(const struct store_op *op)
     return op->kind == OP_DROP && is_everything(&op->drop->gone);
 }
 
-/* One transaction: ops from `at` on, until it is large enough. Returns where it ended. */
-static size_t write_some(struct store *s, struct store_batch *batch, size_t at,
-                         enum sql_result *result)
+/* Where a transaction ends that begins at `at`. */
+static size_t end_of(const struct store_batch *batch, size_t at)
 {
     size_t end = at, bytes = 0;
 
-    *result = db_begin(s->link.db);
-    if (*result == SQL_OK)
-        *result = hear(s);
-    if (*result == SQL_OK)
-        *result = write_late(s);
-    while (*result == SQL_OK && end < batch->count && end - at < BATCH_OPS && bytes < BATCH_BYTES &&
+    while (end < batch->count && end - at < BATCH_OPS && bytes < BATCH_BYTES &&
            !begins_anew(&batch->ops[end])) {
-        struct store_op *op = &batch->ops[end++];
+        const struct store_op *op = &batch->ops[end++];
 
         bytes += op->object ? op->object->body_len : 0;
-        *result = write_op(s, op);
     }
-    if (*result == SQL_OK)
-        *result = db_commit(s->link.db);
-    atomic_fetch_add(&s->changes, 1);
     return end;
+}
+
+static enum sql_result write_some(struct store *s, struct store_op *ops, size_t count)
+{
+    enum sql_result result = db_begin(s->link.db);
+
+    if (result == SQL_OK)
+        result = hear(s);
+    if (result == SQL_OK)
+        result = store_write_late(s);
+    if (result == SQL_OK)
+        result = store_write_ops(s, ops, count);
+    if (result == SQL_OK)
+        result = db_commit(s->link.db);
+    atomic_fetch_add(&s->changes, 1);
+    return result;
 }
 
 static void finish_ops(struct store *s, struct store_op *ops, size_t count)
@@ -378,8 +309,8 @@ static void shrink_now(struct store *s)
 
 static bool write_chunk(struct store *s, struct store_batch *batch, size_t *at, struct err *err)
 {
-    enum sql_result result = SQL_OK;
-    size_t begin = *at;
+    size_t begin = *at, end = end_of(batch, begin);
+    enum sql_result result;
 
     if (!s->link.db) {
         err_set(err, ERR_SYSTEM, "%s cannot be opened", s->file.path);
@@ -391,23 +322,22 @@ static bool write_chunk(struct store *s, struct store_batch *batch, size_t *at, 
         ++*at;
         return true;
     }
-    *at = write_some(s, batch, begin, &result);
-    if (result != SQL_OK) {
+    result = write_some(s, batch->ops + begin, end - begin);
+    if (result != SQL_OK)
         trouble(s, result, err);
-        *at = begin;
-    }
     pass_on(s);
     if (result != SQL_OK)
         return false;
+    *at = end;
     s->written_ms = clock_mono_ms();
     settle_late(s);
     keep_bound(s);
-    for (size_t i = begin; i < *at; i++)
+    for (size_t i = begin; i < end; i++)
         if (batch->ops[i].waiter) {
             shrink_now(s);
             break;
         }
-    finish_ops(s, batch->ops + begin, *at - begin);
+    finish_ops(s, batch->ops + begin, end - begin);
     return true;
 }
 

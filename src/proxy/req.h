@@ -89,6 +89,7 @@ struct req {
     struct policy_asks asks;
     struct key key;
     char model[OBJECT_MODEL_SIZE];
+    bool looked; /* at the body: model is what it says */
     bool loaded; /* the disk was looked at */
     bool alone;  /* what it joined came to nothing that it may have: it fetches for itself */
     bool wrote;  /* the GETs of its collection were dropped */

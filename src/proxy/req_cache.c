@@ -24,6 +24,7 @@ static struct key_request key_request_of(const struct req *req)
 
 static bool look_at_body(struct req *req)
 {
+    req->looked = true;
     return policy_body_is_cacheable(req->api, req->whole.text, req->whole.len, req->model,
                                     sizeof(req->model));
 }
@@ -124,7 +125,7 @@ enum req_next req_step_lookup(struct req *req)
     req->cache = STATS_MISS;
     query = query_of(req);
     on_disk = may_be_on_disk(req);
-    query.peek = on_disk || req->asks.only_if_cached;
+    query.peek = on_disk || req->asks.only_if_cached || !req->looked;
     switch (index_lookup(req->worker->server->caching.index, &query, &req->reader, on_flight_news,
                          &answer)) {
     case INDEX_HIT:
@@ -141,7 +142,12 @@ enum req_next req_step_lookup(struct req *req)
             req->fwd = FWD_STALE;
         return req_goto(req, STEP_FETCH);
     case INDEX_NONE:
-        return on_disk ? req_goto(req, STEP_LOAD) : refuse_uncached(req);
+        if (on_disk)
+            return req_goto(req, STEP_LOAD);
+        if (req->asks.only_if_cached)
+            return refuse_uncached(req);
+        look_at_body(req); /* the memo knew its key: what is stored has a model as well */
+        return req_goto(req, STEP_LOOKUP);
     }
     abort();
 }

@@ -76,7 +76,7 @@ static enum up_answer_line take_end(struct up_answer *a, struct head *head, stru
         } else if (str_same_nocase(h.name, h.name_len, "transfer-encoding", 17)) {
             chunked = true;
         } else if (header_is_end_to_end(&hops, &h)) {
-            fields_add(&head->fields, h.name, h.name_len, h.value, h.value_len);
+            fields_add_field(&head->fields, &h);
         }
     }
     if (chunked)

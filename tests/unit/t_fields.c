@@ -246,11 +246,11 @@ TEST("a list holds a token that stands whole between its commas, in any case")
     unit_row(NULL);
 }
 
-TEST("many fields of many lengths all come back")
+TEST("many fields of many lengths all come back, copied as well")
 {
     uint64_t random = 7;
     char name[64], value[400];
-    struct fields f;
+    struct fields f, copy;
     unsigned n = 0;
 
     fields_init(&f);
@@ -271,5 +271,12 @@ TEST("many fields of many lengths all come back")
         n++;
     }
     CHECK_INT(n, 500);
+    fields_init(&copy);
+    fields_each(h, &f)
+        fields_add_field(&copy, &h);
+    CHECK_INT(copy.count, 500);
+    REQUIRE(copy.bytes.len == f.bytes.len);
+    CHECK(memcmp(copy.bytes.text, f.bytes.text, f.bytes.len) == 0);
+    fields_release(&copy);
     fields_release(&f);
 }

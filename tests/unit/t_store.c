@@ -178,6 +178,27 @@ TEST("a later object takes the place of an earlier one with its key")
     rig_free(&rig);
 }
 
+TEST("of many that are written together the last one with a key is what stays")
+{
+    struct rig rig;
+
+    REQUIRE(open_rig(&rig));
+    for (size_t round = 1; round <= 3; round++)
+        for (uint64_t i = 0; i < 200; i++) {
+            struct key key = key_of(i * 0x9e3779b97f4a7c15, i);
+
+            put(&rig, &key, 100 * round);
+        }
+    settle(&rig);
+    for (uint64_t i = 0; i < 200; i++) {
+        struct key key = key_of(i * 0x9e3779b97f4a7c15, i);
+
+        CHECK(has(&rig, &key, 300));
+    }
+    CHECK_INT(figures(&rig).items, 200);
+    rig_free(&rig);
+}
+
 TEST("everything goes when nothing narrows, and the file shrinks at once")
 {
     struct store_gone all = {.one = false};

@@ -1,0 +1,138 @@
+/* What the operations of a batch do to the file, within a transaction. The writer's.
+ *
+ * Puts that stand next to each other are written in the order of their ids: then each page of the
+ * index of ids is looked for, changed and written once, and not as often as there are entries in
+ * it. Puts of the same id stay in their order, and nothing else is moved.
+ */
+#include <stdlib.h>
+
+#include "base/mem.h"
+#include "cache/store_own.h"
+
+struct place {
+    int64_t id;
+    size_t at;
+};
+
+/* Was it taken away by another process while it was in our queue? */
+static bool is_stale(const struct store *s, const struct object *o)
+{
+    for (size_t i = 0; i < s->heard_count; i++)
+        if (o->stored_ms <= s->heard[i].at_ms &&
+            store_gone_covers(&s->heard[i].gone, &o->key, o->collection, o->stored_ms, o->model))
+            return true;
+    return false;
+}
+
+static enum sql_result write_drop(struct store *s, struct store_drop *drop, int64_t until_ms,
+                                  uint64_t *count)
+{
+    enum sql_result result = db_drop(s->link.db, &drop->gone, until_ms, count);
+
+    if (result != SQL_OK)
+        return result;
+    return db_say(s->link.db, s->origin, atomic_load(&drop->at_ms), &drop->gone);
+}
+
+/* A row that was found to be damaged. What stands there by now may be a fresh answer. */
+static enum sql_result discard(struct store *s, int64_t id, uint64_t *count)
+{
+    struct entry entry;
+    struct object *sound = NULL;
+    enum sql_result result = db_get(s->link.db, id, &entry);
+
+    if (result == SQL_OK)
+        sound = store_unpack(s->packer, &entry);
+    db_release(s->link.db);
+    object_unref(sound);
+    if (result == SQL_OK && !sound)
+        return db_discard(s->link.db, id, count);
+    return result == SQL_NONE ? SQL_OK : result;
+}
+
+static enum sql_result write_op(struct store *s, struct store_op *op)
+{
+    struct entry entry;
+
+    switch (op->kind) {
+    case OP_PUT:
+        if (is_stale(s, op->object))
+            return SQL_OK;
+        entry_pack(s->packer, op->object, &entry);
+        filter_add(&s->filter, db_id(&entry.key));
+        /* In use when it came, not when it is written: touches have waited as long. */
+        return db_put(s->link.db, &entry, op->object->stored_ms);
+    case OP_TOUCH:
+        return db_touch(s->link.db, &op->key, op->ms);
+    case OP_DROP:
+        /* All that was put before it, and nothing else, is there now: by order, not by time. */
+        op->count = 0;
+        return write_drop(s, op->drop, INT64_MAX, &op->count);
+    case OP_DISCARD:
+        op->count = 0;
+        return discard(s, op->id, &op->count);
+    }
+    return SQL_OK;
+}
+
+enum sql_result store_write_late(struct store *s)
+{
+    enum sql_result result = SQL_OK;
+    uint64_t count = 0;
+
+    list_each(node, &s->late) {
+        struct store_drop *drop = container_of(node, struct store_drop, late);
+
+        if (result == SQL_OK) /* newer entries were put since: by time */
+            result = write_drop(s, drop, atomic_load(&drop->at_ms), &count);
+    }
+    return result;
+}
+
+static int by_id(const void *a, const void *b)
+{
+    const struct place *x = a, *y = b;
+
+    if (x->id != y->id)
+        return x->id < y->id ? -1 : 1;
+    return x->at < y->at ? -1 : 1;
+}
+
+static enum sql_result write_puts(struct store *s, struct store_op *ops, size_t count)
+{
+    struct place *places = mem_alloc(count * sizeof(places[0]));
+    enum sql_result result = SQL_OK;
+
+    for (size_t i = 0; i < count; i++)
+        places[i] = (struct place){.id = db_id(&ops[i].object->key), .at = i};
+    qsort(places, count, sizeof(places[0]), by_id);
+    for (size_t i = 0; i < count && result == SQL_OK; i++)
+        result = write_op(s, &ops[places[i].at]);
+    free(places);
+    return result;
+}
+
+/* How many puts it begins with. */
+static size_t puts_of(const struct store_op *ops, size_t count)
+{
+    size_t puts = 0;
+
+    while (puts < count && ops[puts].kind == OP_PUT)
+        puts++;
+    return puts;
+}
+
+enum sql_result store_write_ops(struct store *s, struct store_op *ops, size_t count)
+{
+    enum sql_result result = SQL_OK;
+    size_t puts;
+
+    for (size_t at = 0; at < count && result == SQL_OK; at += puts ? puts : 1) {
+        puts = puts_of(ops + at, count - at);
+        if (puts)
+            result = write_puts(s, ops + at, puts);
+        else
+            result = write_op(s, &ops[at]);
+    }
+    return result;
+}
