@@ -15,6 +15,7 @@
 
 #define TELL_EVERY_MS 60000
 #define ENTRY_MAX ((size_t)64 << 20)
+#define LOG_PART 8 /* of the file's bound */
 
 void store_tell(struct store *s, enum store_trouble kind, const char *format, ...)
 {
@@ -57,6 +58,7 @@ int store_open(struct store **made, const struct store_rules *rules, struct err 
     s->rules = *rules;
     store_file_init(&s->file, rules->folder);
     s->rules.folder = s->file.folder;
+    s->file.log_bytes = (uint64_t)rules->max_bytes / LOG_PART;
     s->file.look_only = rules->look_only;
     s->file.on_anew = on_anew;
     s->file.arg = s;

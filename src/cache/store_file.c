@@ -115,7 +115,7 @@ static int try_open(const struct store_file *file, struct store_link *link, cons
     if (result == SQL_OK && kind == DB_EMPTY)
         result = db_make(link->db);
     if (result == SQL_OK && kind != DB_OLDER)
-        result = db_write(link->db);
+        result = db_write(link->db, file->log_bytes);
     if (result == SQL_DAMAGED)
         *why = "it was damaged";
     else if (result == SQL_OK && kind == DB_OLDER)

@@ -17,7 +17,8 @@
 struct store_file {
     char *folder;
     char *path;
-    bool look_only; /* one that is damaged or older is left where it is */
+    uint64_t log_bytes; /* as db_write() takes it */
+    bool look_only;     /* one that is damaged or older is left where it is */
     void (*on_anew)(void *arg, const char *why); /* a file was removed, and another one made */
     void *arg;
 };

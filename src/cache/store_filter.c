@@ -8,12 +8,12 @@
 
 static struct store_filter_set set_new(size_t size)
 {
-    return (struct store_filter_set){.ids = mem_zero(size * sizeof(uint64_t)), .size = size};
+    return (struct store_filter_set){.ids = mem_zero(size * sizeof(uint32_t)), .size = size};
 }
 
 /* The place of the id, or the free one where it would stand. Ids are parts of digests: any bits of
  * theirs are as good as a hash. */
-static size_t place_of(const struct store_filter_set *set, uint64_t id)
+static size_t place_of(const struct store_filter_set *set, uint32_t id)
 {
     size_t at = id & (set->size - 1);
 
@@ -22,7 +22,7 @@ static size_t place_of(const struct store_filter_set *set, uint64_t id)
     return at;
 }
 
-static void set_add(struct store_filter_set *set, uint64_t id)
+static void set_add(struct store_filter_set *set, uint32_t id)
 {
     size_t at = place_of(set, id);
 
@@ -39,9 +39,9 @@ static void set_add(struct store_filter_set *set, uint64_t id)
     free(old.ids);
 }
 
-static uint64_t not_zero(int64_t id)
+static uint32_t part_of(int64_t id)
 {
-    return id ? (uint64_t)id : 1;
+    return (uint32_t)id ? (uint32_t)id : 1;
 }
 
 void filter_init(struct store_filter *filter)
@@ -60,9 +60,9 @@ void filter_release(struct store_filter *filter)
 void filter_add(struct store_filter *filter, int64_t id)
 {
     pthread_mutex_lock(&filter->lock);
-    set_add(&filter->set, not_zero(id));
+    set_add(&filter->set, part_of(id));
     if (filter->building)
-        set_add(&filter->next, not_zero(id));
+        set_add(&filter->next, part_of(id));
     pthread_mutex_unlock(&filter->lock);
 }
 
@@ -71,7 +71,7 @@ bool filter_has(struct store_filter *filter, int64_t id)
     bool has;
 
     pthread_mutex_lock(&filter->lock);
-    has = filter->set.ids[place_of(&filter->set, not_zero(id))] != 0;
+    has = filter->set.ids[place_of(&filter->set, part_of(id))] != 0;
     pthread_mutex_unlock(&filter->lock);
     return has;
 }

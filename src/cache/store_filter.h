@@ -1,6 +1,6 @@
-/* Which keys may be on disk, so that a miss need not look: the ids (db_id()) of all entries, eight
- * bytes each. An id that was taken away may stay for a while, which costs a look; none that is
- * there is missing. Any thread.
+/* Which keys may be on disk, so that a miss need not look: a part of the ids (db_id()) of all
+ * entries, four bytes each. An id that was taken away may stay for a while, and of a million keys
+ * some hundred look like others, which costs a look; none that is there is missing. Any thread.
  */
 #ifndef CACHE_STORE_FILTER_H
 #define CACHE_STORE_FILTER_H
@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 struct store_filter_set {
-    uint64_t *ids; /* open addressing; 0: free */
+    uint32_t *ids; /* open addressing; 0: free */
     size_t size, count;
 };
 

@@ -1,6 +1,8 @@
 #include "cache/store_schema.h"
 
 #include <endian.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,6 +12,8 @@
 #define VERSION "2"
 #define PAGE "8192"      /* DB_PAGE */
 #define SAID_KEPT "1000" /* of what was said; who slept longer takes it that all is gone */
+#define LOG_PAGES_MIN 1000U
+#define LOG_PAGES_MAX 4000U
 #define SHRINK_PAGES "1000"
 
 static const char schema[] =
@@ -120,12 +124,20 @@ enum sql_result db_make(struct db *db)
     return result == SQL_OK ? sql_execute(db->sql, schema) : result;
 }
 
-enum sql_result db_write(struct db *db)
+enum sql_result db_write(struct db *db, uint64_t log_bytes)
 {
+    uint64_t pages = log_bytes / DB_PAGE;
+    char text[256];
+
     if (sql_is_read_only(db->sql))
         return SQL_TROUBLE;
-    return sql_execute(db->sql, "PRAGMA journal_mode=WAL; PRAGMA journal_size_limit=16777216;"
-                                "PRAGMA wal_autocheckpoint=1000; PRAGMA cache_size=-4096");
+    pages = pages < LOG_PAGES_MIN ? LOG_PAGES_MIN : pages > LOG_PAGES_MAX ? LOG_PAGES_MAX : pages;
+    /* It is longer by a transaction than where it is emptied, and to shorten it costs time. */
+    snprintf(text, sizeof(text),
+             "PRAGMA journal_mode=WAL; PRAGMA journal_size_limit=%" PRIu64
+             "; PRAGMA wal_autocheckpoint=%" PRIu64 "; PRAGMA cache_size=-4096",
+             2 * pages * DB_PAGE, pages);
+    return sql_execute(db->sql, text);
 }
 
 void db_close(struct db *db)
