@@ -200,18 +200,23 @@ void body_stop_keeping(struct body *body)
     pthread_mutex_unlock(&body->lock);
 }
 
-bool body_copy(struct body *body, unsigned char *out)
+bool body_piece(const struct body *body, const unsigned char **bytes)
 {
-    bool all;
+    if (!body->first_ || body->first_ != body->last_ || body->begin_)
+        return false;
+    *bytes = body->first_->bytes;
+    return true;
+}
 
-    pthread_mutex_lock(&body->lock);
-    all = body->begin_ == 0;
-    for (const struct chunk *chunk = body->first_; all && chunk; chunk = chunk->next) {
+bool body_copy(const struct body *body, unsigned char *out)
+{
+    if (body->begin_)
+        return false;
+    for (const struct chunk *chunk = body->first_; chunk; chunk = chunk->next) {
         memcpy(out, chunk->bytes, chunk->len);
         out += chunk->len;
     }
-    pthread_mutex_unlock(&body->lock);
-    return all;
+    return true;
 }
 
 bool body_join_locked(struct body *body, struct body_reader *reader,

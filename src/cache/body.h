@@ -95,7 +95,10 @@ static inline uint64_t body_size(const struct body *body)
     return body->end_;
 }
 uint64_t body_unread(struct body *body); /* how far the readers are behind, as told above */
+/* The filler's as well, of a body that is kept: readers change nothing of what it holds. If that is
+ * in one piece, that piece, good until more is appended. */
+bool body_piece(const struct body *body, const unsigned char **bytes);
 /* Copies all of it (body_size() bytes); false if its first bytes are gone. */
-bool body_copy(struct body *body, unsigned char *out);
+bool body_copy(const struct body *body, unsigned char *out);
 
 #endif

@@ -147,20 +147,35 @@ static struct object *copy_of(const struct claim *claim, struct flight *flight)
     return object;
 }
 
+/* An object's memory is seldom in the processor's cache, what has just come is: so that is looked
+ * at, where it is in one piece, and copied only then. */
+static bool fill_if_whole(const struct claim *claim, struct flight *flight, struct object *object)
+{
+    const struct head *head = &flight->head;
+    const unsigned char *bytes = object->body;
+    bool in_one = body_piece(&flight->body, &bytes);
+
+    if (!in_one && !body_copy(&flight->body, object->body))
+        return false;
+    if (!policy_answer_is_whole(claim->api, head->status, &head->fields, (const char *)bytes,
+                                object->body_len, !claim->unframed && !head->until_close))
+        return false;
+    if (in_one)
+        memcpy(object->body, bytes, object->body_len);
+    return true;
+}
+
 /* NULL: it is not whole, or may change. */
 static struct object *object_of(const struct claim *claim, struct flight *flight)
 {
-    const struct head *head = &flight->head;
     struct object *object = copy_of(claim, flight);
 
-    if (!body_copy(&flight->body, object->body) ||
-        !policy_answer_is_whole(claim->api, head->status, &head->fields, (const char *)object->body,
-                                object->body_len, !claim->unframed && !head->until_close)) {
+    if (!fill_if_whole(claim, flight, object)) {
         object_unref(object);
         return NULL;
     }
     object->stored_ms = clock_unix_ms();
-    object->status = head->status;
+    object->status = flight->head.status;
     object->collection = claim->collection;
     memcpy(object->model, claim->model, sizeof(object->model));
     return object;

@@ -131,7 +131,7 @@ bool store_may_have(struct store *s, const struct key *key)
 
 void store_touch(struct store *s, const struct key *key, int64_t now_ms)
 {
-    queue_touch(&s->queue, key, now_ms);
+    queue_touch(&s->queue, db_id(key), now_ms);
 }
 
 void store_drop(struct store *s, const struct store_gone *gone)

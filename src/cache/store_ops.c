@@ -63,7 +63,7 @@ static enum sql_result write_op(struct store *s, struct store_op *op)
         /* In use when it came, not when it is written: touches have waited as long. */
         return db_put(s->link.db, &entry, op->object->stored_ms);
     case OP_TOUCH:
-        return db_touch(s->link.db, &op->key, op->ms);
+        return db_touch(s->link.db, op->id, op->ms);
     case OP_DROP:
         /* All that was put before it, and nothing else, is there now: by order, not by time. */
         op->count = 0;

@@ -8,15 +8,16 @@
 #include "base/clock.h"
 #include "base/mem.h"
 
-#define OPS_MAX 4096
+#define OPS_MAX 16384
 #define BYTES_MAX ((size_t)64 << 20)
 #define DROPS_MAX 4096
 /* A transaction costs as much as many entries, and nobody waits for this one. */
 #define TOUCH_WAIT_MS 2000U
 #define TOUCHES_IDLE 1024U /* taken while there is room */
+#define TOUCHES_FULL 512U  /* so many are company enough near the bound */
 #define GATHER_MS 50
 #define BUSY_OPS 128 /* so many within that time: more will come */
-#define GATHER_BUSY_MS 200
+#define GATHER_BUSY_MS 450
 #define MERGE_LOOK 8 /* pending drops that a new one is compared with */
 
 void queue_init(struct store_queue *q)
@@ -71,7 +72,7 @@ static bool is_urgent(const struct store_queue *q)
 {
     const struct store_batch *w = &q->waiting;
 
-    if (w->count > q->touches || (q->nearly_full && w->count >= BATCH_OPS))
+    if (w->count > q->touches || (q->nearly_full && w->count >= TOUCHES_FULL))
         return true;
     return q->nearly_full && w->count > 0 && clock_mono_ms() - q->touched_ms >= TOUCH_WAIT_MS;
 }
@@ -190,7 +191,7 @@ bool queue_put(struct store_queue *q, struct object *object, bool hold_it)
     return fits;
 }
 
-bool queue_touch(struct store_queue *q, const struct key *key, int64_t now_ms)
+bool queue_touch(struct store_queue *q, int64_t id, int64_t now_ms)
 {
     bool fits;
 
@@ -200,7 +201,7 @@ bool queue_touch(struct store_queue *q, const struct key *key, int64_t now_ms)
     if (fits) {
         struct store_op *op = add(q, OP_TOUCH);
 
-        op->key = *key;
+        op->id = id;
         op->ms = now_ms;
         if (q->touches++ == 0)
             q->touched_ms = clock_mono_ms();

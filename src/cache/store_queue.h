@@ -1,6 +1,6 @@
 /* What is to be written, in order, on its way from any thread to the writer.
  *
- * Bounded: at most 4096 operations wait, with 64 MiB of bodies (those that are being written
+ * Bounded: at most 16384 operations wait, with 64 MiB of bodies (those that are being written
  * count); beyond that puts and touches are refused. A drop is never refused, because what it takes
  * away must not be served again: equal ones are merged, and if thousands differ they become one
  * that takes away everything.
@@ -9,7 +9,7 @@
  * many are taken at all: who was used last matters where something has to go, and each write makes
  * readers look at the file anew.
  *
- * What is put is written within 50 ms, or within 250 where much comes: a batch writes each page of
+ * What is put is written within 50 ms, or half a second where much comes: a batch writes each page of
  * the file's index once, however many of its entries are new, and writing takes the processor's
  * caches away from those who serve.
  *
@@ -32,7 +32,7 @@
 #include "cache/object.h"
 #include "cache/store.h"
 
-#define BATCH_OPS 2048
+#define BATCH_OPS 8192
 #define BATCH_BYTES ((size_t)8 << 20)
 
 /* Who waits for a drop or discard; guarded by the queue's lock. */
@@ -63,9 +63,8 @@ struct store_op {
     enum store_op_kind { OP_PUT, OP_TOUCH, OP_DROP, OP_DISCARD } kind;
     struct object *object; /* a reference */
     bool held;
-    struct key key;
+    int64_t id; /* of the row that was used, or is to be discarded, if it is damaged indeed */
     int64_t ms;
-    int64_t id;     /* of the row that is to be discarded, if it is damaged indeed */
     uint64_t count; /* of entries that went */
     struct store_drop *drop;
     struct store_waiter *waiter;
@@ -104,7 +103,7 @@ void queue_release(struct store_queue *queue);
 bool queue_put(struct store_queue *queue, struct object *object, bool hold);
 /* What is held with that key, with one more reference, or NULL; mostly without taking the lock. */
 struct object *queue_find(struct store_queue *queue, const struct key *key);
-bool queue_touch(struct store_queue *queue, const struct key *key, int64_t now_ms);
+bool queue_touch(struct store_queue *queue, int64_t id, int64_t now_ms);
 void queue_drop(struct store_queue *queue, const struct store_gone *gone,
                 struct store_waiter *waiter);
 /* False as well: that row is to be discarded already. With a waiter it is always true. */

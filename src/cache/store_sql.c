@@ -116,14 +116,14 @@ enum sql_result db_put(struct db *db, const struct entry *e, int64_t used_ms)
     return result == SQL_OK ? put_body(db, e) : result;
 }
 
-enum sql_result db_touch(struct db *db, const struct key *key, int64_t now_ms)
+enum sql_result db_touch(struct db *db, int64_t id, int64_t now_ms)
 {
     struct sql_query *q;
     enum sql_result result = sql_query(db->sql, TOUCH, &q);
 
     if (result != SQL_OK)
         return result;
-    sql_bind_int(q, 1, db_id(key));
+    sql_bind_int(q, 1, id);
     sql_bind_int(q, 2, now_ms);
     return sql_finish(db->sql, q);
 }

@@ -49,7 +49,7 @@ enum sql_result db_begin(struct db *db);
 enum sql_result db_commit(struct db *db);
 void db_undo(struct db *db);
 enum sql_result db_put(struct db *db, const struct entry *entry, int64_t used_ms);
-enum sql_result db_touch(struct db *db, const struct key *key, int64_t now_ms);
+enum sql_result db_touch(struct db *db, int64_t id, int64_t now_ms);
 /* Of those that were stored until until_ms. Adds to *count. */
 enum sql_result db_drop(struct db *db, const struct store_gone *gone, int64_t until_ms,
                         uint64_t *count);
