@@ -329,6 +329,37 @@ TEST("what comes faster than it can be written is dropped and counted, without w
     rig_free(&rig);
 }
 
+/* The longest log that is seen while 24 MB are stored in a file of that bound. */
+static size_t longest_log(int64_t bound)
+{
+    const uint64_t all = 6000;
+    size_t longest = 0, now;
+    struct rig rig;
+    struct err err;
+
+    if (!CHECK(rig_open(&rig, NULL, bound, &err)))
+        return 0;
+    for (uint64_t i = 1; i <= all; i++) {
+        struct key key = key_of(i << 8, i);
+
+        put(&rig, &key, 4000);
+        if (i % 500)
+            continue;
+        SOON(figures(&rig).items + figures(&rig).dropped >= i);
+        now = file_size(&rig, "cache.db-wal");
+        longest = now > longest ? now : longest;
+    }
+    CHECK_INT(figures(&rig).dropped, 0);
+    rig_free(&rig);
+    return longest;
+}
+
+TEST("the log is moved to the file in time, later where the file may be large")
+{
+    CHECK(longest_log(64 * MIB) < (size_t)(14 * MIB)); /* 8, and a transaction */
+    CHECK(longest_log(1024 * MIB) > (size_t)(20 * MIB));
+}
+
 TEST("a narrow clear gives the space back")
 {
     struct store_gone some = {.model = "gpt-*"};

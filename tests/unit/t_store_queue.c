@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "store_help.h"
 #include "unit.h"
 
@@ -58,5 +59,37 @@ TEST("near the bound every touch counts, and is written without a put")
     CHECK_INT(touch_many(&queue, 1), MANY);
     CHECK_INT(take_now(&queue), MANY);
     CHECK_INT(take_now(&queue), 0);
+    queue_release(&queue);
+}
+
+static uint64_t ms_to_take(struct store_queue *queue, unsigned puts)
+{
+    uint64_t begin = clock_mono_ms();
+
+    for (unsigned i = 0; i < puts; i++) {
+        struct key key = key_of(i, i);
+        struct object *object = object_of(&key, 10);
+
+        CHECK(queue_put(queue, object, false));
+        object_unref(object);
+    }
+    CHECK_INT(take_now(queue), puts);
+    return clock_mono_ms() - begin;
+}
+
+TEST("a put waits a moment for others, and longer where there are many; a full batch does not wait")
+{
+    struct store_queue queue;
+    unsigned tries = 0;
+
+    queue_init(&queue);
+    CHECK(ms_to_take(&queue, 1) >= 45);
+    CHECK(ms_to_take(&queue, 1000) >= 400);
+    /* What has to be quick is tried again where the machine is busy. */
+    while (ms_to_take(&queue, 1) >= 400 && tries < 20)
+        tries++;
+    while (ms_to_take(&queue, BATCH_OPS) >= 400 && tries < 20)
+        tries++;
+    CHECK(tries < 20);
     queue_release(&queue);
 }
