@@ -9,8 +9,8 @@
  * many are taken at all: who was used last matters where something has to go, and each write makes
  * readers look at the file anew.
  *
- * What is put is written within 50 ms, or half a second where much comes: a batch writes each page of
- * the file's index once, however many of its entries are new, and writing takes the processor's
+ * What is put is written within 50 ms, or half a second where much comes: a batch writes each page
+ * of the file's index once, however many of its entries are new, and writing takes the processor's
  * caches away from those who serve.
  *
  * A put that no memory tier has is *held*: queue_find() finds it until it is written, so that the

@@ -37,11 +37,11 @@ enum db_kind {
 /* Opens a file that is there. wait_ms: how long to wait for other connections. *db is there for
  * db_error() and db_close() whatever the result is; it may be used if it is ours. */
 enum sql_result db_open(struct db **db, const char *path, enum db_kind *kind, unsigned wait_ms);
-enum sql_result db_make(struct db *db);  /* the tables, in an empty one */
+enum sql_result db_make(struct db *db); /* the tables, in an empty one */
 /* Before the first change. log_bytes: how long the log should become before what it holds is moved
  * to the file, in a round of 8 to 32 MB: pages that change often are moved once. */
 enum sql_result db_write(struct db *db, uint64_t log_bytes);
-void db_close(struct db *db);            /* NULL is nothing */
+void db_close(struct db *db); /* NULL is nothing */
 const char *db_error(const struct db *db);
 
 /* Changes lie between begin and commit; what fails in between is undone by db_undo(). */
