@@ -1,18 +1,11 @@
 /* What the operations of a batch do to the file, within a transaction. The writer's.
  *
- * Puts that stand next to each other are written in the order of their ids: then each page of the
- * index of ids is looked for, changed and written once, and not as often as there are entries in
- * it. Puts of the same id stay in their order, and nothing else is moved.
+ * In the order in which they came: who asks again mostly asks in the same order, and finds what it
+ * asks for side by side. (In the order of their ids the index would be written a little faster, and
+ * the first hits after a restart would cost a fifth more.)
  */
-#include <stdlib.h>
-
 #include "base/mem.h"
 #include "cache/store_own.h"
-
-struct place {
-    int64_t id;
-    size_t at;
-};
 
 /* Was it taken away by another process while it was in our queue? */
 static bool is_stale(const struct store *s, const struct object *o)
@@ -89,50 +82,11 @@ enum sql_result store_write_late(struct store *s)
     return result;
 }
 
-static int by_id(const void *a, const void *b)
-{
-    const struct place *x = a, *y = b;
-
-    if (x->id != y->id)
-        return x->id < y->id ? -1 : 1;
-    return x->at < y->at ? -1 : 1;
-}
-
-static enum sql_result write_puts(struct store *s, struct store_op *ops, size_t count)
-{
-    struct place *places = mem_alloc(count * sizeof(places[0]));
-    enum sql_result result = SQL_OK;
-
-    for (size_t i = 0; i < count; i++)
-        places[i] = (struct place){.id = db_id(&ops[i].object->key), .at = i};
-    qsort(places, count, sizeof(places[0]), by_id);
-    for (size_t i = 0; i < count && result == SQL_OK; i++)
-        result = write_op(s, &ops[places[i].at]);
-    free(places);
-    return result;
-}
-
-/* How many puts it begins with. */
-static size_t puts_of(const struct store_op *ops, size_t count)
-{
-    size_t puts = 0;
-
-    while (puts < count && ops[puts].kind == OP_PUT)
-        puts++;
-    return puts;
-}
-
 enum sql_result store_write_ops(struct store *s, struct store_op *ops, size_t count)
 {
     enum sql_result result = SQL_OK;
-    size_t puts;
 
-    for (size_t at = 0; at < count && result == SQL_OK; at += puts ? puts : 1) {
-        puts = puts_of(ops + at, count - at);
-        if (puts)
-            result = write_puts(s, ops + at, puts);
-        else
-            result = write_op(s, &ops[at]);
-    }
+    for (size_t at = 0; at < count && result == SQL_OK; at++)
+        result = write_op(s, &ops[at]);
     return result;
 }
