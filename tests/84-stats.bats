@@ -216,6 +216,35 @@ all_miss() {
     [[ $(<out) == '0 answers removed' ]]
 }
 
+@test "what was answered a moment ago is cleared as well" {
+    proxy
+    local i n
+    # one that is written at once, and many of which some still wait to be
+    for n in 1 5 300 1; do
+        for ((i = 1; i <= n; i++)); do
+            printf 'url = "%s/v1/files/f%d"\noutput = /dev/null\nsilent\n' "$PROXY" "$i"
+        done >ask.conf
+        client -K ask.conf
+        gives 0 cache clear
+        within_a_second all_miss /v1/files/f1 "/v1/files/f$n"
+        sleep 1 # longer than anything waits to be written
+        all_miss /v1/files/f1 "/v1/files/f$n"
+        [[ -z $(keys) ]]
+    done
+}
+
+@test "a script finds at once what it has just asked for" {
+    proxy
+    local i found=0
+    for i in {1..8}; do
+        client -o got -d "{\"model\":\"m$i\"}" "$PROXY/v1/chat/completions"
+        goproxyai cache list >listed
+        ! grep -q "m$i" listed || found=$((found + 1))
+    done
+    echo "$found of 8"
+    [[ $found -ge 5 ]] # all of them, where the machine is not busy
+}
+
 @test "cache clear works without a proxy" {
     proxy
     fill 3

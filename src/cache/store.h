@@ -83,8 +83,8 @@ struct store_reader *store_reader_new(struct store *store);
 void store_reader_free(struct store_reader *reader);
 /* The object, with one reference, or NULL. Key and checksum were verified; an entry that is
  * damaged is dropped and counted. touched_ms: when the store last heard of a use. What is put is
- * found once it is written, within 50 ms or so, half a second where much comes; at once if no
- * memory tier had it when it was put (then it is that very object). */
+ * found once it is written, at once or, where much comes, within half a second or so; before it is
+ * if no memory tier had it when it was put (then it is that very object). */
 struct object *store_get(struct store_reader *reader, const struct key *key);
 /* After the gets of a loop's turn: they share a look at the file, which costs about as much as
  * getting. Whoever waits with it open keeps the file's log from being emptied. NULL is nothing. */

@@ -23,7 +23,7 @@ enum store_trouble {
     TROUBLES
 };
 
-/* What another process took away, as long as a batch is written. */
+/* What another process took away, until all is written that was put before we knew. */
 struct store_heard {
     struct store_gone gone;
     char *model;
@@ -56,6 +56,8 @@ struct store {
     struct list late; /* drops that could not be written */
     struct store_heard *heard;
     size_t heard_count;
+    size_t heard_told;   /* of them others in this process know */
+    size_t heard_before; /* of them were heard before this round */
     uint64_t free_bytes;
     uint64_t reopen_ms, retry_ms; /* not before that */
     uint64_t written_ms;          /* the last change that is still in the log; 0: none */

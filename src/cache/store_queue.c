@@ -15,9 +15,10 @@
 #define TOUCH_WAIT_MS 2000U
 #define TOUCHES_IDLE 1024U /* taken while there is room */
 #define TOUCHES_FULL 512U  /* so many are company enough near the bound */
-#define GATHER_MS 50
-#define BUSY_OPS 128 /* so many within that time: more will come */
-#define GATHER_BUSY_MS 450
+#define GATHER_MS 50U
+#define PROMPT_MAX 20U /* batches that do not wait for more; one again each GATHER_MS */
+#define BUSY_OPS 128   /* so many within that time: more will come */
+#define GATHER_BUSY_MS 450U
 #define MERGE_LOOK 8 /* pending drops that a new one is compared with */
 
 void queue_init(struct store_queue *q)
@@ -33,7 +34,7 @@ void queue_init(struct store_queue *q)
     pthread_condattr_destroy(&monotonic);
     list_init(&q->drops);
     atomic_init(&q->drop_count, 0);
-    atomic_init(&q->held_count, 0);
+    atomic_init(&q->holds.count, 0);
 }
 
 static void free_drop(struct store_drop *drop)
@@ -102,70 +103,27 @@ static void unlock_and_wake(struct store_queue *q)
         pthread_cond_signal(&q->filled);
 }
 
-/* Keys are digests: any bits of theirs are as good as a hash. */
-static struct store_held **bucket_of(struct store_queue *q, const struct key *key)
-{
-    return &q->held[(key->bytes[0] ^ key->bytes[KEY_BYTES - 1]) % HELD_BUCKETS];
-}
-
-static void hold(struct store_queue *q, struct object *object)
-{
-    struct store_held **bucket = bucket_of(q, &object->key), *held = mem_alloc(sizeof(*held));
-
-    *held = (struct store_held){.next = *bucket, .object = object};
-    *bucket = held;
-    atomic_fetch_add(&q->held_count, 1);
-}
-
-static void let_go(struct store_queue *q, struct store_held **at)
-{
-    struct store_held *held = *at;
-
-    *at = held->next;
-    free(held);
-    atomic_fetch_sub(&q->held_count, 1);
-}
-
-static void let_go_of(struct store_queue *q, const struct object *object)
-{
-    struct store_held **at = bucket_of(q, &object->key);
-
-    while (*at && (*at)->object != object)
-        at = &(*at)->next;
-    if (*at) /* else a drop came by */
-        let_go(q, at);
-}
-
-static void let_go_of_gone(struct store_queue *q, const struct store_gone *gone)
-{
-    for (size_t i = 0; i < HELD_BUCKETS && atomic_load(&q->held_count); i++) {
-        struct store_held **at = &q->held[i];
-
-        while (*at) {
-            const struct object *o = (*at)->object;
-
-            if (store_gone_covers(gone, &o->key, o->collection, o->stored_ms, o->model))
-                let_go(q, at);
-            else
-                at = &(*at)->next;
-        }
-    }
-}
-
 struct object *queue_find(struct store_queue *q, const struct key *key)
 {
-    struct store_held *held;
     struct object *object;
 
-    if (atomic_load(&q->held_count) == 0)
+    if (held_none(&q->holds))
         return NULL;
     pthread_mutex_lock(&q->lock);
-    held = *bucket_of(q, key);
-    while (held && memcmp(held->object->key.bytes, key->bytes, KEY_BYTES) != 0)
-        held = held->next;
-    object = held ? object_ref(held->object) : NULL;
+    object = held_find(&q->holds, key);
+    if (object)
+        object_ref(object);
     pthread_mutex_unlock(&q->lock);
     return object;
+}
+
+void queue_let_go_of_gone(struct store_queue *q, const struct store_gone *gone)
+{
+    if (held_none(&q->holds))
+        return;
+    pthread_mutex_lock(&q->lock);
+    held_let_go_of_gone(&q->holds, gone);
+    pthread_mutex_unlock(&q->lock);
 }
 
 bool queue_put(struct store_queue *q, struct object *object, bool hold_it)
@@ -181,7 +139,7 @@ bool queue_put(struct store_queue *q, struct object *object, bool hold_it)
         op->object = object_ref(object);
         op->held = hold_it;
         if (hold_it)
-            hold(q, object);
+            held_add(&q->holds, object);
         q->waiting.bytes += object->body_len;
         q->last_put = q->taken + q->waiting.count;
         if (object->collection)
@@ -268,7 +226,7 @@ void queue_drop(struct store_queue *q, const struct store_gone *gone, struct sto
 {
     pthread_mutex_lock(&q->lock);
     add_drop(q, gone, waiter);
-    let_go_of_gone(q, gone);
+    held_let_go_of_gone(&q->holds, gone);
     if (waiter)
         q->hurry = true;
     unlock_and_wake(q);
@@ -381,6 +339,33 @@ static void gather(struct store_queue *q, unsigned ms)
     q->gathering = false;
 }
 
+/* As a leaky bucket counts: crowded_ms is ahead of now by what was taken lately. */
+static bool is_prompt(struct store_queue *q)
+{
+    uint64_t now = clock_mono_ms();
+
+    if (q->crowded_ms < now)
+        q->crowded_ms = now;
+    if (q->crowded_ms - now > (PROMPT_MAX - 1) * GATHER_MS)
+        return false;
+    q->crowded_ms += GATHER_MS;
+    return true;
+}
+
+static void gather_some(struct store_queue *q)
+{
+    unsigned ahead = PROMPT_MAX * GATHER_MS;
+
+    if (is_prompt(q))
+        return;
+    gather(q, GATHER_MS);
+    if (q->waiting.count >= BUSY_OPS) {
+        gather(q, GATHER_BUSY_MS);
+        ahead += GATHER_BUSY_MS;
+    }
+    q->crowded_ms = clock_mono_ms() + ahead;
+}
+
 static void await_ops(struct store_queue *q, unsigned wait_ms)
 {
     struct timespec until = in_ms(wait_ms);
@@ -393,9 +378,7 @@ static void await_ops(struct store_queue *q, unsigned wait_ms)
     q->idle = false;
     if (!is_urgent(q))
         return;
-    gather(q, GATHER_MS);
-    if (q->waiting.count >= BUSY_OPS)
-        gather(q, GATHER_BUSY_MS);
+    gather_some(q);
 }
 
 bool queue_take(struct store_queue *q, struct store_batch *batch, unsigned wait_ms)
@@ -448,7 +431,7 @@ static void let_go_of_ops(struct store_queue *q, struct store_op *ops, size_t co
 {
     for (size_t i = 0; i < count; i++)
         if (ops[i].held) {
-            let_go_of(q, ops[i].object);
+            held_let_go(&q->holds, ops[i].object);
             ops[i].held = false;
         }
 }

@@ -9,9 +9,10 @@
  * many are taken at all: who was used last matters where something has to go, and each write makes
  * readers look at the file anew.
  *
- * What is put is written within 50 ms, or half a second where much comes: a batch writes each page
- * of the file's index once, however many of its entries are new, and writing takes the processor's
- * caches away from those who serve.
+ * What is put is written at once where little comes, because who asks for little (a script, a
+ * person) looks for it at once. Where more comes it waits for company, for 50 ms, or half a second
+ * where it is much: a batch writes each page of the file's index once, however many of its entries
+ * are new, and writing takes the processor's caches away from those who serve.
  *
  * A put that no memory tier has is *held*: queue_find() finds it until it is written, so that the
  * same answer is not asked and paid for once more. A drop ends that at once.
@@ -31,6 +32,7 @@
 #include "base/list.h"
 #include "cache/object.h"
 #include "cache/store.h"
+#include "cache/store_held.h"
 
 #define BATCH_OPS 8192
 #define BATCH_BYTES ((size_t)8 << 20)
@@ -51,13 +53,6 @@ struct store_drop {
     _Atomic int64_t at_ms;
     uint64_t place; /* among all operations ever queued */
 };
-
-struct store_held {
-    struct store_held *next; /* of its bucket; the newest first */
-    struct object *object;   /* the op's reference */
-};
-
-#define HELD_BUCKETS 256
 
 struct store_op {
     enum store_op_kind { OP_PUT, OP_TOUCH, OP_DROP, OP_DISCARD } kind;
@@ -88,12 +83,12 @@ struct store_queue {
     uint64_t taken;           /* operations ever taken */
     uint64_t last_put;        /* the place after the last put; and after the last one of a GET */
     uint64_t last_get;
+    uint64_t crowded_ms;  /* until then all room for batches that do not wait would be back */
     bool idle, gathering; /* the writer waits: for anything, for more */
     bool hurry, closing;
     struct list drops;
     atomic_uint drop_count;
-    struct store_held *held[HELD_BUCKETS];
-    atomic_uint held_count;
+    struct store_holds holds;
 };
 
 void queue_init(struct store_queue *queue);
@@ -103,6 +98,8 @@ void queue_release(struct store_queue *queue);
 bool queue_put(struct store_queue *queue, struct object *object, bool hold);
 /* What is held with that key, with one more reference, or NULL; mostly without taking the lock. */
 struct object *queue_find(struct store_queue *queue, const struct key *key);
+/* Another process took that away: nothing of it is found any more. */
+void queue_let_go_of_gone(struct store_queue *queue, const struct store_gone *gone);
 bool queue_touch(struct store_queue *queue, int64_t id, int64_t now_ms);
 void queue_drop(struct store_queue *queue, const struct store_gone *gone,
                 struct store_waiter *waiter);

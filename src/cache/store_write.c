@@ -31,6 +31,50 @@ static void add(atomic_uint_least64_t *figure, uint64_t n)
     atomic_fetch_add_explicit(figure, n, memory_order_relaxed);
 }
 
+/* ---- what others took away ---- */
+
+static void on_heard(void *arg, int64_t at_ms, const struct store_gone *gone)
+{
+    struct store *s = arg;
+    struct store_heard *heard;
+
+    s->heard = mem_grow(s->heard, (s->heard_count + 1) * sizeof(s->heard[0]));
+    heard = &s->heard[s->heard_count++];
+    *heard = (struct store_heard){.gone = *gone, .at_ms = at_ms};
+    heard->model = gone->model ? mem_strdup(gone->model) : NULL;
+    heard->gone.model = heard->model;
+}
+
+/* Tells those who have it in memory. What is found in the queue would be in memory again: first. */
+static void pass_on(struct store *s)
+{
+    for (; s->heard_told < s->heard_count; s->heard_told++) {
+        const struct store_gone *gone = &s->heard[s->heard_told].gone;
+
+        queue_let_go_of_gone(&s->queue, gone);
+        if (s->rules.on_gone)
+            s->rules.on_gone(s->rules.arg, gone);
+    }
+}
+
+/* At the end of a round. What was heard before this one covers nothing any more: all that came
+ * before it was told is written. What was heard in this one covers puts that have queued up since.
+ */
+static void forget_heard(struct store *s)
+{
+    size_t old = s->heard_before;
+
+    for (size_t i = 0; i < old; i++)
+        free(s->heard[i].model);
+    s->heard_count -= old;
+    s->heard_told -= old;
+    s->heard_before = s->heard_count;
+    if (old && s->heard_count)
+        memmove(s->heard, s->heard + old, s->heard_count * sizeof(s->heard[0]));
+    else if (old)
+        free(take(s->heard));
+}
+
 /* ---- the file ---- */
 
 static bool take_sizes(struct store *s)
@@ -85,12 +129,6 @@ void store_opened(struct store *s)
     atomic_fetch_add(&s->generation, 1);
 }
 
-static void tell_gone(struct store *s, const struct store_gone *gone)
-{
-    if (s->rules.on_gone)
-        s->rules.on_gone(s->rules.arg, gone);
-}
-
 static int begin_anew(struct store *s, const char *why, struct err *err)
 {
     if (s->rules.look_only && why) {
@@ -107,7 +145,8 @@ static int begin_anew(struct store *s, const char *why, struct err *err)
     return 0;
 }
 
-/* Another file stands at the path: nobody knows what was taken away in between. */
+/* Another file stands at the path: nobody knows what was taken away in between, so all that is in
+ * memory is, and what waits to be written. */
 static void follow_file(struct store *s)
 {
     struct err err;
@@ -121,7 +160,7 @@ static void follow_file(struct store *s)
         return;
     }
     store_opened(s);
-    tell_gone(s, &everything);
+    on_heard(s, clock_unix_ms(), &everything);
 }
 
 static void watch_file(struct store *s)
@@ -153,18 +192,6 @@ static void trouble(struct store *s, enum sql_result result, struct err *err)
 
 /* ---- other processes ---- */
 
-static void on_heard(void *arg, int64_t at_ms, const struct store_gone *gone)
-{
-    struct store *s = arg;
-    struct store_heard *heard;
-
-    s->heard = mem_grow(s->heard, (s->heard_count + 1) * sizeof(s->heard[0]));
-    heard = &s->heard[s->heard_count++];
-    *heard = (struct store_heard){.gone = *gone, .at_ms = at_ms};
-    heard->model = gone->model ? mem_strdup(gone->model) : NULL;
-    heard->gone.model = heard->model;
-}
-
 static enum sql_result hear(struct store *s)
 {
     bool missed;
@@ -173,16 +200,6 @@ static enum sql_result hear(struct store *s)
     if (missed)
         on_heard(s, clock_unix_ms(), &everything);
     return result;
-}
-
-static void pass_on(struct store *s)
-{
-    for (size_t i = 0; i < s->heard_count; i++) {
-        tell_gone(s, &s->heard[i].gone);
-        free(s->heard[i].model);
-    }
-    free(take(s->heard));
-    s->heard_count = 0;
 }
 
 static void listen_to_others(struct store *s)
@@ -390,9 +407,13 @@ void *store_write(void *arg)
             listen_to_others(s);
         if (s->link.db)
             tidy(s);
+        pass_on(s);
+        forget_heard(s);
     }
     if (s->link.db)
         db_checkpoint(s->link.db, true);
+    s->heard_before = s->heard_count;
+    forget_heard(s);
     free(batch.ops);
     return NULL;
 }

@@ -225,6 +225,77 @@ TEST("a folder that is cleared is so for the stores that have it open, and they 
     free(a.folder);
 }
 
+/* Puts of which some still wait to be written, and some may be in hand. */
+static void put_some(struct rig *rig, uint64_t first, unsigned count)
+{
+    for (uint64_t n = first; n < first + count; n++)
+        put_with(rig, n, 0, 0, "m");
+}
+
+/* Of some answers, how many are there when all is written. */
+static unsigned left(struct rig *rig, uint64_t first, unsigned count)
+{
+    unsigned there_are = 0;
+
+    settle(rig);
+    for (uint64_t n = first; n < first + count; n++)
+        there_are += there(rig, n);
+    return there_are;
+}
+
+TEST("what waits to be written when another process clears the folder is gone as well")
+{
+    int64_t count;
+    struct rig a;
+    struct err err;
+
+    REQUIRE(open_rig(&a, NULL));
+    for (unsigned round = 0; round < 20; round++) {
+        unsigned told = atomic_load(&a.told);
+
+        put_some(&a, 1, 100);
+        put_some(&a, 200, 3);
+        CHECK_INT(store_clear_folder(a.folder, &count, &err), 0);
+        SOON(atomic_load(&a.told) > told);
+        CHECK_INT(left(&a, 1, 300), 0);
+    }
+    put_some(&a, 1, 10);
+    CHECK_INT(left(&a, 1, 10), 10);
+    rig_free(&a);
+}
+
+/* Some are in hand, and wait for the file, while one more queues up (and waits for company, as many
+ * came) and another process takes them away: the writer hears of it with the first ones. */
+TEST("what waits to be written when another process takes it away is gone as well, and at once")
+{
+    struct store_gone ours = {.model = "m"};
+    struct rig a, b;
+
+    REQUIRE(open_rig(&a, NULL));
+    REQUIRE(open_rig(&b, a.folder));
+    for (unsigned round = 0; round < 5; round++) {
+        unsigned told = atomic_load(&a.told);
+        struct sql *holder;
+
+        for (uint64_t n = 1000; n < 1030; n++) {
+            put_with(&a, n, 0, 0, "another");
+            settle(&a);
+        }
+        holder = hold_file(&a);
+        put_some(&a, 1, 200);
+        usleep(600000);
+        put_some(&a, 300, 1);
+        store_drop(b.store, &ours);
+        let_file_go(holder);
+        SOON(atomic_load(&a.told) > told);
+        CHECK(!there(&a, 300));
+        CHECK_INT(left(&a, 1, 300), 0);
+        CHECK_INT(left(&a, 1000, 30), 30);
+    }
+    rig_free(&b);
+    rig_free(&a);
+}
+
 TEST("who was away while too much was said takes it that all is gone")
 {
     struct rig a, b;
