@@ -6,9 +6,10 @@
 kept_keys=64       # so that not one object alone is hot
 disk_keys=20000    # fewer than the memory tier could hold; each one is asked for once
 entry_keys=100000
+store_slices=5 # of a round
 fresh_key=1000000000 # where the keys that are asked for once begin; every use moves it on
 if [[ $quick ]]; then
-	disk_keys=4000 entry_keys=20000
+	disk_keys=4000 entry_keys=20000 store_slices=2
 fi
 
 # keys NAME BODY CONNECTIONS [OPTION...]: benchkeys against NAME. Sets requests, per_second, hits,
@@ -205,11 +206,11 @@ section_disk() {
 	bar disk '>=' 0.5 %.3f "$rounds" "first hits after a restart, times warm hits,"
 }
 
-# unique NAME HOW: for a time, nothing but new keys. HOW: stored, or not
+# unique NAME HOW SECONDS: for that time, nothing but new keys. HOW: stored, or not
 unique() {
 	local name=$1 how=$2 options=()
 	[[ $how == not ]] && options=(-H "$no_store")
-	keys "$name" 1024 64 -f "$fresh_key" -d "$wrk_seconds" "${options[@]}" || return 1
+	keys "$name" 1024 64 -f "$fresh_key" -d "$3" "${options[@]}" || return 1
 	fresh_key=$((fresh_key + requests))
 	if ((asked_upstream < requests)) ||
 		[[ $name == goproxyai && $stored != "$([[ $how == not ]] && echo 0 || echo "$requests")" ]]; then
@@ -218,29 +219,60 @@ unique() {
 	fi
 }
 
+per_slice() {
+	calc '%.2f' "$1 / $store_slices"
+	echo "$REPLY"
+}
+
+# slices_of ROUND CASE...: so many slices of a second of each, in turn, as what else the machine does
+# changes within seconds and is to be the same for all. Sets the sums rate, worker and cpu of each.
+slices_of() {
+	local round=$1 slice case
+	shift
+	for ((slice = 1; slice <= store_slices; slice++)); do
+		in_turn "$((round + slice))" "$@"
+		for case in "${order[@]}"; do
+			unique "${case%,*}" "${case#*,}" 1 || return 1
+			calc '%.0f' "${rate[$case]:-0} + $per_second" && rate[$case]=$REPLY
+			calc '%.2f' "${worker[$case]:-0} + $worker_us" && worker[$case]=$REPLY
+			calc '%.2f' "${cpu[$case]:-0} + $cpu_us" && cpu[$case]=$REPLY
+		done
+	done
+}
+
+# print_store ROUND CASE, from those sums
+print_store() {
+	printf '%5s  %-10s %-8s %10s %12s %12s\n' "$1" "${2%,*}" "${2#*,}" \
+		$((rate[$2] / store_slices)) "$(per_slice "${worker[$2]}")" "$(per_slice "${cpu[$2]}")"
+}
+
+# nginx comes after all rounds of goproxyai's: the thousands of files that it leaves for the kernel
+# to write make everything slower, and most of all what follows next.
 section_store() {
-	local round case name
-	local -A cpu=() worker=()
+	local round
+	local -A rate=() cpu=() worker=() ours=()
 	heading "store: CPU of a miss that is stored, POST of 1 KB, every key new (64 connections)"
 	nginx_keeps=4k
 	serve_options=(--max-cache-size 4G)
-	if start_both "$load_core" && same_answer nginx && same_answer goproxyai &&
-		unique nginx stored && unique goproxyai stored && unique goproxyai not; then
-		printf '%5s  %-10s %-8s %10s %12s %12s %6s   (CPU us)\n' round proxy answers req/s worker 'all threads' 'busy %'
+	start_upstream "$load_core"
+	printf '%5s  %-10s %-8s %10s %12s %12s   (CPU us)\n' round proxy answers req/s worker 'all threads'
+	if start_goproxyai && same_answer goproxyai && unique goproxyai stored 2 && unique goproxyai not 2; then
 		for ((round = 1; round <= rounds; round++)); do
-			cpu=() worker=()
-			in_turn "$round" nginx,stored goproxyai,stored goproxyai,not
-			for case in "${order[@]}"; do
-				name=${case%,*}
-				unique "$name" "${case#*,}" || continue
-				cpu[$case]=$cpu_us worker[$case]=$worker_us
-				printf '%5s  %-10s %-8s %10s %12s %12s %6s\n' "$round" "$name" "${case#*,}" "$per_second" \
-					"$worker_us" "$cpu_us" "$busy"
-			done
-			((${#cpu[@]} == 3)) || continue
+			rate=() worker=() cpu=()
+			slices_of "$round" goproxyai,stored goproxyai,not || continue
+			print_store "$round" goproxyai,stored
+			print_store "$round" goproxyai,not
+			ours[$round]=${cpu[goproxyai,stored]}
 			calc '%.3f' "${worker[goproxyai,stored]} / ${worker[goproxyai,not]}"
 			value store-worker "$REPLY"
-			calc '%.3f' "${cpu[goproxyai,stored]} / ${cpu[nginx,stored]}"
+		done
+	fi
+	if start_nginx && same_answer nginx && unique nginx stored 2; then
+		for ((round = 1; round <= rounds; round++)); do
+			rate=() worker=() cpu=()
+			slices_of "$round" nginx,stored && [[ ${ours[$round]:-} ]] || continue
+			print_store "$round" nginx,stored
+			calc '%.3f' "${ours[$round]} / ${cpu[nginx,stored]}"
 			value store-all "$REPLY"
 		done
 	fi
