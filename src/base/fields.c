@@ -89,12 +89,34 @@ bool fields_adds(struct fields *f, const char *name, const char *value)
     return fields_add(f, name, strlen(name), value, strlen(value));
 }
 
+static size_t bytes_of(const struct field *h)
+{
+    return sizeof(struct fields_lengths_) + h->name_len + h->value_len + 2;
+}
+
 void fields_add_field(struct fields *f, const struct field *field)
 {
-    const size_t head = sizeof(struct fields_lengths_);
-
-    str_add(&f->bytes, field->name - head, head + field->name_len + field->value_len + 2);
+    str_add(&f->bytes, field->name - sizeof(struct fields_lengths_), bytes_of(field));
     f->count++;
+}
+
+size_t fields_copy(const struct fields *f, bool (*keeps)(const struct field *), struct fields *copy,
+                   char *memory)
+{
+    unsigned count = 0;
+    size_t len = 0;
+
+    fields_each(h, f) {
+        if (keeps && !keeps(&h))
+            continue;
+        if (copy)
+            memcpy(memory + len, h.name - sizeof(struct fields_lengths_), bytes_of(&h));
+        len += bytes_of(&h);
+        count++;
+    }
+    if (copy) /* cap 0: not to be freed */
+        *copy = (struct fields){.bytes = {.text = memory, .len = len}, .count = count};
+    return len;
 }
 
 bool fields_continue(struct fields *f, const char *more, size_t len)

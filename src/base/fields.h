@@ -39,6 +39,10 @@ bool fields_add(struct fields *f, const char *name, size_t name_len, const char 
 bool fields_adds(struct fields *f, const char *name, const char *value);
 /* Copies one of another set. */
 void fields_add_field(struct fields *f, const struct field *field);
+/* Makes *copy of those that `keeps` (NULL: of all), in memory of the caller's that nothing may be
+ * added to, and returns the bytes of it that are used. With NULL it returns what that will be. */
+size_t fields_copy(const struct fields *f, bool (*keeps)(const struct field *), struct fields *copy,
+                   char *memory);
 
 /* Appends to the last field's value after a space: an obs-fold line (RFC 9112 section 5.2). */
 bool fields_continue(struct fields *f, const char *more, size_t len);

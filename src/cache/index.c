@@ -1,7 +1,6 @@
 #include "cache/index.h"
 
 #include <stdatomic.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -131,22 +130,6 @@ static bool on_may_share(struct flight_keeper *keeper, struct flight *flight)
            policy_head_may_store(claim->api, head->status, &head->fields);
 }
 
-static struct object *copy_of(const struct claim *claim, struct flight *flight)
-{
-    struct fields kept;
-    struct object *object;
-
-    fields_init(&kept);
-    str_reserve(&kept.bytes, flight->head.fields.bytes.len);
-    fields_each(h, &flight->head.fields)
-        if (policy_field_is_kept(&h))
-            fields_add_field(&kept, &h);
-    object = object_new_whole(&claim->key, (size_t)body_size(&flight->body), claim->label,
-                              strlen(claim->label), &kept);
-    fields_release(&kept);
-    return object;
-}
-
 /* An object's memory is seldom in the processor's cache, what has just come is: so that is looked
  * at, where it is in one piece, and copied only then. */
 static bool fill_if_whole(const struct claim *claim, struct flight *flight, struct object *object)
@@ -168,7 +151,9 @@ static bool fill_if_whole(const struct claim *claim, struct flight *flight, stru
 /* NULL: it is not whole, or may change. */
 static struct object *object_of(const struct claim *claim, struct flight *flight)
 {
-    struct object *object = copy_of(claim, flight);
+    struct object *object = object_new_whole(&claim->key, (size_t)body_size(&flight->body),
+                                             claim->label, strlen(claim->label),
+                                             &flight->head.fields, policy_field_is_kept);
 
     if (!fill_if_whole(claim, flight, object)) {
         object_unref(object);
@@ -258,7 +243,8 @@ static struct claim *claim_new(struct index *index, struct slot *slot, struct fl
     claim->ticket = atomic_fetch_add(&index->tickets, 1) + 1;
     claim->api = query->api;
     claim->collection = query->api == POLICY_GET ? policy_collection_of(query->target) : 0;
-    snprintf(claim->model, sizeof(claim->model), "%s", query->model ? query->model : "");
+    if (query->model) /* the memory is zeroed */
+        memcpy(claim->model, query->model, strnlen(query->model, sizeof(claim->model) - 1));
     if (claim->collection)
         shard->gets++;
     list_append(&shard->claims, &claim->node);

@@ -32,23 +32,19 @@ struct object *object_new(const struct key *key)
     return make(key, sizeof(struct object));
 }
 
-static void seal(struct object *object, const struct fields *fields)
-{
-    const char *encoding = fields_get(fields, "content-encoding");
-
-    object->gzip = encoding && !str_is_nocase(encoding, "identity");
-    object->has_id = fields_get(fields, "x-request-id") != NULL;
-}
-
 void object_seal(struct object *object)
 {
-    seal(object, &object->fields);
+    const char *encoding = fields_get(&object->fields, "content-encoding");
+
+    object->gzip = encoding && !str_is_nocase(encoding, "identity");
+    object->has_id = fields_get(&object->fields, "x-request-id") != NULL;
 }
 
 struct object *object_new_whole(const struct key *key, size_t body_len, const char *label,
-                                size_t label_len, const struct fields *fields)
+                                size_t label_len, const struct fields *fields,
+                                bool (*keeps)(const struct field *))
 {
-    size_t fields_len = fields->bytes.len;
+    size_t fields_len = fields_copy(fields, keeps, NULL, NULL);
     size_t size = sizeof(struct object) + body_len + label_len + fields_len + 3;
     struct object *object = make(key, size);
     unsigned char *at = object->inside;
@@ -62,11 +58,9 @@ struct object *object_new_whole(const struct key *key, size_t body_len, const ch
         at[label_len] = '\0';
         at += label_len + 1;
     }
-    object->fields.bytes = (struct str){.text = memcpy(at, fields->bytes.text, fields_len),
-                                        .len = fields_len}; /* cap 0: not to be freed */
+    fields_copy(fields, keeps, &object->fields, (char *)at);
     at[fields_len] = '\0';
-    object->fields.count = fields->count;
-    seal(object, fields);
+    object_seal(object);
     return object;
 }
 

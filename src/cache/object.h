@@ -61,10 +61,12 @@ struct object {
 /* With one reference, empty; the caller fills in what is above before anybody else sees it. */
 struct object *object_new(const struct key *key);
 /* The same in one piece of memory, with room for a body of that length, which the caller fills, and
- * with copies of a label (NULL: none) and of fields, to which nothing may be added; sealed. Objects
- * live long and among short-lived things: few pieces of few sizes keep the allocator quick. */
+ * with copies of a label (NULL: none) and of those fields that `keeps` (NULL: of all), to which
+ * nothing may be added; sealed. Objects live long and among short-lived things: few pieces of few
+ * sizes keep the allocator quick. */
 struct object *object_new_whole(const struct key *key, size_t body_len, const char *label,
-                                size_t label_len, const struct fields *fields);
+                                size_t label_len, const struct fields *fields,
+                                bool (*keeps)(const struct field *));
 /* Works out what the fields say, before anybody else sees the object. */
 void object_seal(struct object *object);
 struct object *object_ref(struct object *object);

@@ -157,7 +157,7 @@ static struct object *object_of(struct packer *packer, const struct entry *entry
         return NULL;
     return object_new_whole(&entry->key, (size_t)entry->body_bytes,
                             entry->label.len ? entry->label.at : NULL, entry->label.len,
-                            &packer->fields);
+                            &packer->fields, NULL);
 }
 
 struct object *entry_unpack(struct packer *packer, const struct entry *entry)
