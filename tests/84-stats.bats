@@ -260,6 +260,7 @@ all_miss() {
     proxy
     ask got -d '{"model":"gpt-4o"}' /v1/chat/completions
     stored 1
+    gets HIT got -d '{"model":"gpt-4o"}' /v1/chat/completions
     gives 0 cache clear
     within_a_second gone_is gpt-4o
     gets MISS got -d '{"model":"gpt-4o"}' /v1/chat/completions

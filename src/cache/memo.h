@@ -1,4 +1,4 @@
-/* A memory of requests that were seen byte for byte: which cache key they have.
+/* A memory of requests, byte for byte, that were answered from the cache: which key they have.
  *
  * A request body's canonical form costs more than all the rest of a hit. A client that sends the
  * same bytes again gets its key from here. The table has a fixed size; a newer entry overwrites an

@@ -88,6 +88,7 @@ struct req {
     enum policy_api api; /* POLICY_NONE: nothing is looked up or stored */
     struct policy_asks asks;
     struct key key;
+    struct key_tag tag;
     char model[OBJECT_MODEL_SIZE];
     bool looked; /* at the body: model is what it says */
     bool loaded; /* the disk was looked at */

@@ -34,17 +34,15 @@ enum req_next req_step_key(struct req *req)
     struct caching *caching = &req->worker->server->caching;
     struct keyer *keyer = req->worker->keyer;
     struct key_request request;
-    struct key_tag tag;
 
     req->cache = STATS_BYPASS;
     if (req->api != POLICY_NONE) {
         request = key_request_of(req);
-        keyer_tag(keyer, &request, &tag);
-        if (memo_find(caching->memo, &tag, &req->key))
+        keyer_tag(keyer, &request, &req->tag);
+        if (memo_find(caching->memo, &req->tag, &req->key))
             return req_goto(req, STEP_LOOKUP);
         if (look_at_body(req)) {
             keyer_key(keyer, &request, &req->key);
-            memo_add(caching->memo, &tag, &req->key);
             return req_goto(req, STEP_LOOKUP);
         }
         req->api = POLICY_NONE;
@@ -103,8 +101,11 @@ static bool may_be_on_disk(const struct req *req)
            store_may_have(store, &req->key);
 }
 
+/* What was asked for twice may be asked for often. */
 static enum req_next hit(struct req *req, struct object *object)
 {
+    if (req->looked)
+        memo_add(req->worker->server->caching.memo, &req->tag, &req->key);
     req->object = object;
     req->cache = STATS_HIT;
     return req_goto(req, STEP_SEND);

@@ -270,7 +270,8 @@ section_store() {
 	if start_nginx && same_answer nginx && unique nginx stored 2; then
 		for ((round = 1; round <= rounds; round++)); do
 			rate=() worker=() cpu=()
-			slices_of "$round" nginx,stored && [[ ${ours[$round]:-} ]] || continue
+			[[ ${ours[$round]:-} ]] || continue
+			slices_of "$round" nginx,stored || continue
 			print_store "$round" nginx,stored
 			calc '%.3f' "${ours[$round]} / ${cpu[nginx,stored]}"
 			value store-all "$REPLY"
