@@ -209,12 +209,12 @@ static int path(struct cache_command *c, struct err *err)
 
 static const struct word {
     const char *name;
-    bool takes_key, takes_store, looks_only;
+    bool takes_key, takes_store, looks_only, takes_away;
     int (*run)(struct cache_command *, struct err *);
 } words[] = {
-    {"clear", false, false, false, clear}, {"list", false, true, true, list},
-    {"show", true, true, true, show},      {"remove", true, true, false, remove_one},
-    {"verify", false, true, true, verify}, {"path", false, false, false, path},
+    {"clear", false, false, false, true, clear},  {"list", false, true, true, false, list},
+    {"show", true, true, true, false, show},      {"remove", true, true, false, true, remove_one},
+    {"verify", false, true, true, false, verify}, {"path", false, false, false, false, path},
 };
 
 static const struct word *find_word(int count, char **argv, struct err *err)
@@ -254,6 +254,16 @@ static int check_flags(const struct word *word, const struct cache_command *c, s
     return 0;
 }
 
+/* A script that goes on is to find nothing of it any more. */
+static void tell_servers(const struct conf *conf)
+{
+    mem_auto char *folder = conf_cache_folder(conf);
+
+    if (folder && !store_tell_others(folder))
+        fprintf(stderr, PROGRAM ": a goproxyai that runs has not heard of it yet, and may answer "
+                                "from its memory: is it stopped?\n");
+}
+
 int cmd_cache(const struct command *self, int argc, char **argv)
 {
     struct cache_command c = {.key = ""};
@@ -279,6 +289,8 @@ int cmd_cache(const struct command *self, int argc, char **argv)
     if (result == 0)
         result = word->run(&c, &err);
     store_close(c.store);
+    if (result == 0 && word->takes_away)
+        tell_servers(&conf);
     conf_release(&conf);
     return result < 0 ? command_fail(&err) : 0;
 }

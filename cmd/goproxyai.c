@@ -30,7 +30,7 @@ static const struct command commands[] = {
      "  path           print where they are kept\n"
      "\n"
      "A KEY may be cut to a beginning that only one answer has. All of it works on the\n"
-     "cache of a running proxy, which follows within a second.",
+     "cache of a running proxy, which has followed when the command returns.",
      CONF_CACHE, cmd_cache,
      "  --older-than TIME      clear: what was stored longer ago, such as 90s, 12h, 7d\n"
      "  --model GLOB           clear: what was asked of such models, as in 'gpt-4*'\n"

@@ -202,7 +202,7 @@ two() {
     expect_stat requests = 3 # with two direct ones of gets
 }
 
-@test "cache clear is obeyed by all servers of the folder, in their memory too, within a second" {
+@test "cache clear is obeyed by all servers of the folder, in their memory too" {
     two
     local i name
     for i in 1 2; do
@@ -212,14 +212,16 @@ two() {
         at b
         is_kept "$(n 1)"
         if [[ $i == 1 ]]; then
-            gives 0 cache clear
+            gives 0 cache clear # which returns when all have heard of it
             grep -q '^1 answer removed' out
         else
             client --fail -o /dev/null -X DELETE "$PROXY_a/cache"
+            at b
+            within_a_second is_gone "$(n 1)"
         fi
         for name in a b; do
             at "$name"
-            within_a_second is_gone "$(n 1)"
+            is_gone "$(n 1)"
         done
         expect_figure item_count = 0
     done
@@ -242,8 +244,8 @@ two() {
     gives 0 cache clear --model '*-21'
     for name in a b; do
         at "$name"
-        within_a_second is_gone /v1/chat/completions -d "$chat"
-        within_a_second is_gone /v1/chat/completions -d "${chat/words-20/words-21}"
+        is_gone /v1/chat/completions -d "$chat"
+        is_gone /v1/chat/completions -d "${chat/words-20/words-21}"
         is_kept "$(n 1)"
     done
 }

@@ -15,6 +15,7 @@
 
 #define TELL_EVERY_MS 60000
 #define ENTRY_MAX ((size_t)64 << 20)
+#define TELL_WAIT_MS 3000
 #define LOG_PART 8 /* of the file's bound */
 
 void store_tell(struct store *s, enum store_trouble kind, const char *format, ...)
@@ -46,7 +47,7 @@ static void free_store(struct store *s)
     store_file_release(&s->file);
     queue_release(&s->queue);
     filter_release(&s->filter);
-    peers_close(s->peers_fd);
+    peers_close(&s->peers);
     packer_free(s->packer);
     free(s);
 }
@@ -64,7 +65,7 @@ int store_open(struct store **made, const struct store_rules *rules, struct err 
     s->file.arg = s;
     queue_init(&s->queue);
     filter_init(&s->filter);
-    s->peers_fd = -1;
+    s->peers = (struct store_peers)PEERS_INIT;
     list_init(&s->late);
     s->packer = packer_new();
     crypto_random(&s->origin, sizeof(s->origin));
@@ -101,6 +102,11 @@ int store_clear_folder(const char *folder, int64_t *count, struct err *err)
     result = store_file_clear(&file, count, err);
     store_file_release(&file);
     return result;
+}
+
+bool store_tell_others(const char *folder)
+{
+    return peers_tell(folder, TELL_WAIT_MS);
 }
 
 void store_put(struct store *s, struct object *object)

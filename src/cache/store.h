@@ -56,6 +56,10 @@ void store_close(struct store *store);
  * the lack of room. */
 int store_clear_folder(const char *folder, int64_t *count, struct err *err);
 
+/* For commands, when what they took away is gone and their own store is closed: waits until every
+ * process on the folder has heard of it, a few seconds at most. False: not all have. */
+bool store_tell_others(const char *folder);
+
 /* Any thread. put takes a reference of its own, with the lock held that guards object->in_tier; an
  * object of more than a quarter of max_bytes, or 64 MiB, is not stored (and counted as dropped).
  * From the moment that drop returns no get finds what was put before, wherever that stands: in the

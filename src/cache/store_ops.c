@@ -8,10 +8,10 @@
 #include "cache/store_own.h"
 
 /* Was it taken away by another process while it was in our queue? */
-static bool is_stale(const struct store *s, const struct object *o)
+static bool is_stale(const struct store *s, const struct object *o, uint64_t place)
 {
     for (size_t i = 0; i < s->heard_count; i++)
-        if (o->stored_ms <= s->heard[i].at_ms &&
+        if (place < s->heard[i].until && o->stored_ms <= s->heard[i].at_ms &&
             store_gone_covers(&s->heard[i].gone, &o->key, o->collection, o->stored_ms, o->model))
             return true;
     return false;
@@ -43,13 +43,13 @@ static enum sql_result discard(struct store *s, int64_t id, uint64_t *count)
     return result == SQL_NONE ? SQL_OK : result;
 }
 
-static enum sql_result write_op(struct store *s, struct store_op *op)
+static enum sql_result write_op(struct store *s, struct store_op *op, uint64_t place)
 {
     struct entry entry;
 
     switch (op->kind) {
     case OP_PUT:
-        if (is_stale(s, op->object))
+        if (is_stale(s, op->object, place))
             return SQL_OK;
         entry_pack(s->packer, op->object, &entry);
         filter_add(&s->filter, db_id(&entry.key));
@@ -82,11 +82,11 @@ enum sql_result store_write_late(struct store *s)
     return result;
 }
 
-enum sql_result store_write_ops(struct store *s, struct store_op *ops, size_t count)
+enum sql_result store_write_ops(struct store *s, struct store_op *ops, size_t count, uint64_t place)
 {
     enum sql_result result = SQL_OK;
 
     for (size_t at = 0; at < count && result == SQL_OK; at++)
-        result = write_op(s, &ops[at]);
+        result = write_op(s, &ops[at], place + at);
     return result;
 }

@@ -28,6 +28,7 @@ struct store_heard {
     struct store_gone gone;
     char *model;
     int64_t at_ms;
+    uint64_t until; /* the place in the queue of what came after we told the others here */
 };
 
 struct store {
@@ -35,8 +36,8 @@ struct store {
     struct store_file file;
     struct store_queue queue;
     struct store_filter filter;
-    int peers_fd;          /* the writer's, once it runs */
-    atomic_bool has_peers; /* then the filter alone does not know what is there */
+    struct store_peers peers; /* the writer's, once it runs */
+    atomic_bool has_peers;    /* then the filter alone does not know what is there */
     pthread_t thread;
     /* Which file readers should have open; grows when it is another one. */
     atomic_uint generation;
@@ -56,8 +57,8 @@ struct store {
     struct list late; /* drops that could not be written */
     struct store_heard *heard;
     size_t heard_count;
-    size_t heard_told;   /* of them others in this process know */
-    size_t heard_before; /* of them were heard before this round */
+    size_t heard_told; /* of them others in this process know */
+    bool unheard;      /* there may be more, which could not be read */
     uint64_t free_bytes;
     uint64_t reopen_ms, retry_ms; /* not before that */
     uint64_t written_ms;          /* the last change that is still in the log; 0: none */
@@ -75,8 +76,10 @@ struct object *store_unpack(struct packer *packer, const struct entry *entry);
 void store_opened(struct store *store);
 void *store_write(void *store); /* the thread */
 
-/* Within a transaction (store_ops.c): what waits since it could not be written, and then these. */
+/* Within a transaction (store_ops.c): what waits since it could not be written, and then these,
+ * the first of which has that place in the queue. */
 enum sql_result store_write_late(struct store *store);
-enum sql_result store_write_ops(struct store *store, struct store_op *ops, size_t count);
+enum sql_result store_write_ops(struct store *store, struct store_op *ops, size_t count,
+                                uint64_t place);
 
 #endif

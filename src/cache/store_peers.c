@@ -1,46 +1,123 @@
 #include "cache/store_peers.h"
 
+#include <errno.h>
 #include <fcntl.h>
+#include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "base/str.h"
 
 #define LOCK_FILE "cache.lock"
+#define NAP_MS 2
 
 /* Locks of an open file description (not of the process: closing another descriptor of the same
  * file would drop those). */
-static struct flock whole_file(short type)
+static int lock(int fd, int command, short type, off_t from, off_t len, struct flock *found)
 {
-    return (struct flock){.l_type = type, .l_whence = SEEK_SET};
+    struct flock lock = {.l_type = type, .l_whence = SEEK_SET, .l_start = from, .l_len = len};
+    int result = fcntl(fd, command, &lock);
+
+    if (found)
+        *found = lock;
+    return result;
 }
 
-int peers_open(const char *folder)
+/* Does anybody else hold a byte of these? len 0: of all. */
+static bool is_held(int fd, off_t len)
 {
-    struct flock shared = whole_file(F_RDLCK);
+    struct flock found;
+
+    return lock(fd, F_OFD_GETLK, F_WRLCK, 0, len, &found) < 0 || found.l_type != F_UNLCK;
+}
+
+static int open_in(const char *folder, int flags)
+{
     struct str path = STR_INIT;
     int fd;
 
     str_addf(&path, "%s/" LOCK_FILE, folder);
-    fd = open(path.text, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    fd = open(path.text, flags | O_RDWR | O_CLOEXEC | O_NOFOLLOW, 0600);
     str_release(&path);
-    if (fd >= 0 && fcntl(fd, F_OFD_SETLK, &shared) < 0) {
-        close(fd);
-        return -1;
-    }
     return fd;
 }
 
-void peers_close(int fd)
+static off_t size_of(int fd)
 {
-    if (fd >= 0)
-        close(fd);
+    struct stat info;
+
+    return fstat(fd, &info) < 0 ? 0 : info.st_size;
 }
 
-bool peers_are_there(int fd)
+static bool is_same_file(int a, int b)
 {
-    struct flock exclusive = whole_file(F_WRLCK);
+    struct stat of_a, of_b;
 
-    /* Our own lock is no obstacle to us. */
-    return fd < 0 || fcntl(fd, F_OFD_GETLK, &exclusive) < 0 || exclusive.l_type != F_UNLCK;
+    return a >= 0 && b >= 0 && fstat(a, &of_a) == 0 && fstat(b, &of_b) == 0 &&
+           of_a.st_dev == of_b.st_dev && of_a.st_ino == of_b.st_ino;
+}
+
+void peers_open(struct store_peers *peers, const char *folder)
+{
+    int fd = open_in(folder, O_CREAT);
+
+    if (is_same_file(fd, peers->fd)) {
+        close(fd);
+        return;
+    }
+    if (fd >= 0 && lock(fd, F_OFD_SETLK, F_RDLCK, 0, 1, NULL) < 0) {
+        close(fd);
+        fd = -1;
+    }
+    peers_close(peers); /* not earlier: one of them is seen at any time */
+    *peers = (struct store_peers){.fd = fd};
+}
+
+void peers_close(struct store_peers *peers)
+{
+    if (peers->fd >= 0)
+        close(peers->fd);
+    peers->fd = -1;
+}
+
+bool peers_are_there(const struct store_peers *peers)
+{
+    return peers->fd < 0 || is_held(peers->fd, 0); /* our own lock is no obstacle to us */
+}
+
+void peers_look(struct store_peers *peers)
+{
+    if (peers->fd >= 0)
+        peers->seen = size_of(peers->fd);
+}
+
+void peers_know(struct store_peers *peers)
+{
+    if (peers->fd < 0 || peers->seen <= peers->at ||
+        lock(peers->fd, F_OFD_SETLK, F_RDLCK, peers->seen, 1, NULL) < 0)
+        return;
+    (void)lock(peers->fd, F_OFD_SETLK, F_UNLCK, peers->at, 1, NULL);
+    peers->at = peers->seen;
+}
+
+bool peers_tell(const char *folder, unsigned wait_ms)
+{
+    const struct timespec nap = {.tv_nsec = NAP_MS * 1000000L};
+    uint64_t begin = clock_mono_ms();
+    int fd = open_in(folder, 0);
+    bool know = false;
+    off_t news;
+
+    if (fd < 0)
+        return errno == ENOENT; /* nobody was ever there */
+    /* Two that tell at the same time may have one number: what both did was done before. */
+    news = size_of(fd) + 1;
+    if (ftruncate(fd, news) == 0) {
+        while (!(know = !is_held(fd, news)) && clock_mono_ms() - begin < wait_ms)
+            nanosleep(&nap, NULL);
+    }
+    close(fd);
+    return know;
 }

@@ -285,6 +285,16 @@ bool queue_hides(struct store_queue *q, const struct object *object)
     return hides;
 }
 
+uint64_t queue_place(struct store_queue *q)
+{
+    uint64_t place;
+
+    pthread_mutex_lock(&q->lock);
+    place = q->taken + q->waiting.count;
+    pthread_mutex_unlock(&q->lock);
+    return place;
+}
+
 void queue_set_full(struct store_queue *q, bool nearly_full)
 {
     pthread_mutex_lock(&q->lock);
@@ -389,8 +399,10 @@ bool queue_take(struct store_queue *q, struct store_batch *batch, unsigned wait_
     pthread_mutex_lock(&q->lock);
     await_ops(q, wait_ms);
     more = q->waiting.count > 0 || !q->closing;
+    batch->place = q->taken;
     if (is_urgent(q) || !is_quiet(q)) {
         *batch = q->waiting;
+        batch->place = q->taken;
         q->waiting = empty;
         q->touches = 0;
         q->hand = batch;

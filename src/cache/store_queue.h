@@ -68,7 +68,8 @@ struct store_op {
 struct store_batch {
     struct store_op *ops;
     size_t count, cap;
-    size_t bytes; /* of bodies */
+    size_t bytes;   /* of bodies */
+    uint64_t place; /* of the first, or the next, among all operations ever queued */
 };
 
 struct store_queue {
@@ -109,6 +110,8 @@ bool queue_discard(struct store_queue *queue, int64_t id, struct store_waiter *w
 void queue_wait(struct store_queue *queue, struct store_waiter *waiter);
 /* Does a drop that is pending cover this? */
 bool queue_hides(struct store_queue *queue, const struct object *object);
+/* Of what is queued next, among all operations ever queued. */
+uint64_t queue_place(struct store_queue *queue);
 void queue_set_full(struct store_queue *queue, bool nearly_full);
 void queue_hurry(struct store_queue *queue); /* the writer is to look after things now */
 void queue_close(struct store_queue *queue);

@@ -12,7 +12,7 @@
 #include "base/mem.h"
 #include "cache/store_own.h"
 
-#define POLL_MS 250 /* how soon we hear of what another process took away */
+#define POLL_MS 100 /* how soon we hear of what another process took away: commands wait for it */
 #define RETRY_MS 1000
 #define QUIET_MS 2000  /* without a change, before the log is emptied */
 #define EVICT_MAX 2048 /* entries a transaction: other processes want to write too */
@@ -40,7 +40,7 @@ static void on_heard(void *arg, int64_t at_ms, const struct store_gone *gone)
 
     s->heard = mem_grow(s->heard, (s->heard_count + 1) * sizeof(s->heard[0]));
     heard = &s->heard[s->heard_count++];
-    *heard = (struct store_heard){.gone = *gone, .at_ms = at_ms};
+    *heard = (struct store_heard){.gone = *gone, .at_ms = at_ms, .until = UINT64_MAX};
     heard->model = gone->model ? mem_strdup(gone->model) : NULL;
     heard->gone.model = heard->model;
 }
@@ -49,26 +49,24 @@ static void on_heard(void *arg, int64_t at_ms, const struct store_gone *gone)
 static void pass_on(struct store *s)
 {
     for (; s->heard_told < s->heard_count; s->heard_told++) {
-        const struct store_gone *gone = &s->heard[s->heard_told].gone;
+        struct store_heard *heard = &s->heard[s->heard_told];
 
-        queue_let_go_of_gone(&s->queue, gone);
+        queue_let_go_of_gone(&s->queue, &heard->gone);
         if (s->rules.on_gone)
-            s->rules.on_gone(s->rules.arg, gone);
+            s->rules.on_gone(s->rules.arg, &heard->gone);
+        heard->until = queue_place(&s->queue);
     }
 }
 
-/* At the end of a round. What was heard before this one covers nothing any more: all that came
- * before it was told is written. What was heard in this one covers puts that have queued up since.
- */
-static void forget_heard(struct store *s)
+/* All is written that was queued before that place. */
+static void forget_heard(struct store *s, uint64_t place)
 {
-    size_t old = s->heard_before;
+    size_t old = 0;
 
-    for (size_t i = 0; i < old; i++)
-        free(s->heard[i].model);
+    for (; old < s->heard_told && s->heard[old].until <= place; old++)
+        free(s->heard[old].model);
     s->heard_count -= old;
     s->heard_told -= old;
-    s->heard_before = s->heard_count;
     if (old && s->heard_count)
         memmove(s->heard, s->heard + old, s->heard_count * sizeof(s->heard[0]));
     else if (old)
@@ -113,7 +111,7 @@ static void learn_ids(struct store *s)
 
 static void look_for_peers(struct store *s)
 {
-    atomic_store(&s->has_peers, peers_are_there(s->peers_fd));
+    atomic_store(&s->has_peers, peers_are_there(&s->peers));
 }
 
 void store_opened(struct store *s)
@@ -122,8 +120,7 @@ void store_opened(struct store *s)
     s->written_ms = clock_mono_ms(); /* another's log may be there: empty it in time */
     db_last_said(s->link.db, &s->last_seq);
     take_sizes(s);
-    peers_close(s->peers_fd);
-    s->peers_fd = peers_open(s->file.folder);
+    peers_open(&s->peers, s->file.folder);
     look_for_peers(s);
     learn_ids(s);
     atomic_fetch_add(&s->generation, 1);
@@ -204,10 +201,14 @@ static enum sql_result hear(struct store *s)
 
 static void listen_to_others(struct store *s)
 {
-    if (!db_changed(s->link.db))
+    enum sql_result result;
+
+    if (!db_changed(s->link.db) && !s->unheard)
         return;
     atomic_fetch_add(&s->changes, 1);
-    if (hear(s) == SQL_DAMAGED)
+    result = hear(s);
+    s->unheard = result != SQL_OK;
+    if (result == SQL_DAMAGED)
         atomic_store(&s->damaged_generation, atomic_load(&s->generation));
     pass_on(s);
     take_sizes(s);
@@ -241,7 +242,8 @@ static size_t end_of(const struct store_batch *batch, size_t at)
     return end;
 }
 
-static enum sql_result write_some(struct store *s, struct store_op *ops, size_t count)
+static enum sql_result write_some(struct store *s, struct store_op *ops, size_t count,
+                                  uint64_t place)
 {
     enum sql_result result = db_begin(s->link.db);
 
@@ -250,7 +252,7 @@ static enum sql_result write_some(struct store *s, struct store_op *ops, size_t 
     if (result == SQL_OK)
         result = store_write_late(s);
     if (result == SQL_OK)
-        result = store_write_ops(s, ops, count);
+        result = store_write_ops(s, ops, count, place);
     if (result == SQL_OK)
         result = db_commit(s->link.db);
     atomic_fetch_add(&s->changes, 1);
@@ -339,7 +341,7 @@ static bool write_chunk(struct store *s, struct store_batch *batch, size_t *at, 
         ++*at;
         return true;
     }
-    result = write_some(s, batch->ops + begin, end - begin);
+    result = write_some(s, batch->ops + begin, end - begin, batch->place + begin);
     if (result != SQL_OK)
         trouble(s, result, err);
     pass_on(s);
@@ -398,7 +400,9 @@ void *store_write(void *arg)
 
     while (queue_take(&s->queue, &batch, s->tidying ? 1 : POLL_MS)) {
         bool late = !list_empty(&s->late) && clock_mono_ms() >= s->retry_ms;
+        uint64_t end = batch.place + batch.count;
 
+        peers_look(&s->peers);
         watch_file(s);
         look_for_peers(s);
         if (batch.count || (late && s->link.db))
@@ -408,12 +412,13 @@ void *store_write(void *arg)
         if (s->link.db)
             tidy(s);
         pass_on(s);
-        forget_heard(s);
+        forget_heard(s, end);
+        if (s->link.db && !s->unheard)
+            peers_know(&s->peers);
     }
     if (s->link.db)
         db_checkpoint(s->link.db, true);
-    s->heard_before = s->heard_count;
-    forget_heard(s);
+    forget_heard(s, UINT64_MAX);
     free(batch.ops);
     return NULL;
 }

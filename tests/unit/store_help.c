@@ -79,6 +79,8 @@ static void on_gone(void *arg, const struct store_gone *gone)
 
     rig->last = *gone;
     rig->last.model = NULL;
+    if (rig->when_told)
+        rig->when_told(rig);
     atomic_fetch_add(&rig->told, 1);
 }
 

@@ -20,6 +20,7 @@ struct rig {
     struct store_reader *reader;
     atomic_uint told; /* on_gone calls */
     struct store_gone last;
+    void (*when_told)(struct rig *rig); /* NULL: nothing more */
 };
 
 /* A store in the folder (NULL: a new one) with a reader. False: it failed, as *err says. */

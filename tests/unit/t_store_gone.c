@@ -296,6 +296,81 @@ TEST("what waits to be written when another process takes it away is gone as wel
     rig_free(&a);
 }
 
+static void put_500(struct rig *rig)
+{
+    put_some(rig, 500, 1);
+}
+
+TEST("what is put after all were told stays, whatever its clock says")
+{
+    int64_t count;
+    struct rig a;
+    struct err err;
+
+    REQUIRE(open_rig(&a, NULL));
+    for (unsigned round = 0; round < 5; round++) {
+        unsigned told = atomic_load(&a.told);
+
+        for (uint64_t n = 1000; n < 1030; n++) { /* so much that what comes waits for more */
+            put_with(&a, n, 0, 0, "m");
+            settle(&a);
+        }
+        put_some(&a, 1000, 200);
+        settle(&a);
+        a.when_told = put_500; /* so that what was heard counts for a while */
+        CHECK_INT(store_clear_folder(a.folder, &count, &err), 0);
+        SOON(atomic_load(&a.told) > told);
+        put_with(&a, 501, 0, 1000, "m");
+        CHECK_INT(left(&a, 501, 1), 1);
+        CHECK_INT(left(&a, 1000, 200), 0);
+        a.when_told = NULL;
+    }
+    rig_free(&a);
+}
+
+static void clear_from_outside(struct rig *rig, bool all)
+{
+    struct store_gone ours = {.model = "m"};
+    int64_t count;
+    struct rig command;
+    struct err err;
+
+    if (all) {
+        CHECK_INT(store_clear_folder(rig->folder, &count, &err), 0);
+        return;
+    }
+    if (!CHECK(open_rig(&command, rig->folder)))
+        return;
+    drop_now(&command, &ours);
+    rig_free(&command);
+}
+
+TEST("who tells the others of what was taken away waits until they know")
+{
+    struct rig a, b;
+
+    REQUIRE(open_rig(&a, NULL));
+    REQUIRE(open_rig(&b, a.folder));
+    for (unsigned round = 0; round < 20; round++) {
+        unsigned told_a = atomic_load(&a.told), told_b = atomic_load(&b.told);
+
+        put_some(&a, 1, 1 + round);
+        put_some(&b, 100, 1 + round);
+        clear_from_outside(&a, round % 2);
+        CHECK(store_tell_others(a.folder));
+        CHECK(atomic_load(&a.told) > told_a && atomic_load(&b.told) > told_b);
+        put_some(&a, 200, 3);
+        CHECK_INT(left(&a, 1, 150), 0);
+        CHECK_INT(left(&b, 1, 150), 0);
+        CHECK_INT(left(&a, 200, 3), 3); /* what comes afterwards stays */
+    }
+    rig_free(&b);
+    rig_close(&a);
+    CHECK(store_tell_others(a.folder));
+    CHECK(store_tell_others("/nonexistent"));
+    rig_free(&a);
+}
+
 TEST("who was away while too much was said takes it that all is gone")
 {
     struct rig a, b;
