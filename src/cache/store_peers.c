@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -11,7 +10,7 @@
 #include "base/str.h"
 
 #define LOCK_FILE "cache.lock"
-#define NAP_MS 2
+#define NAP_US 2000
 
 /* Locks of an open file description (not of the process: closing another descriptor of the same
  * file would drop those). */
@@ -104,7 +103,6 @@ void peers_know(struct store_peers *peers)
 
 bool peers_tell(const char *folder, unsigned wait_ms)
 {
-    const struct timespec nap = {.tv_nsec = NAP_MS * 1000000L};
     uint64_t begin = clock_mono_ms();
     int fd = open_in(folder, 0);
     bool know = false;
@@ -116,7 +114,7 @@ bool peers_tell(const char *folder, unsigned wait_ms)
     news = size_of(fd) + 1;
     if (ftruncate(fd, news) == 0) {
         while (!(know = !is_held(fd, news)) && clock_mono_ms() - begin < wait_ms)
-            nanosleep(&nap, NULL);
+            usleep(NAP_US);
     }
     close(fd);
     return know;

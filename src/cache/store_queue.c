@@ -386,9 +386,8 @@ static void await_ops(struct store_queue *q, unsigned wait_ms)
         code = pthread_cond_timedwait(&q->filled, &q->lock, &until);
     }
     q->idle = false;
-    if (!is_urgent(q))
-        return;
-    gather_some(q);
+    if (is_urgent(q))
+        gather_some(q);
 }
 
 bool queue_take(struct store_queue *q, struct store_batch *batch, unsigned wait_ms)
@@ -399,16 +398,15 @@ bool queue_take(struct store_queue *q, struct store_batch *batch, unsigned wait_
     pthread_mutex_lock(&q->lock);
     await_ops(q, wait_ms);
     more = q->waiting.count > 0 || !q->closing;
-    batch->place = q->taken;
     if (is_urgent(q) || !is_quiet(q)) {
         *batch = q->waiting;
-        batch->place = q->taken;
         q->waiting = empty;
         q->touches = 0;
         q->hand = batch;
         q->in_hand = batch->bytes;
-        q->taken += batch->count;
     }
+    batch->place = q->taken;
+    q->taken += batch->count;
     q->hurry = false;
     pthread_mutex_unlock(&q->lock);
     return more;

@@ -210,7 +210,6 @@ static void listen_to_others(struct store *s)
     s->unheard = result != SQL_OK;
     if (result == SQL_DAMAGED)
         atomic_store(&s->damaged_generation, atomic_load(&s->generation));
-    pass_on(s);
     take_sizes(s);
     learn_new_ids(s);
 }
@@ -409,9 +408,9 @@ void *store_write(void *arg)
             write_batch(s, &batch);
         if (s->link.db)
             listen_to_others(s);
+        pass_on(s);
         if (s->link.db)
             tidy(s);
-        pass_on(s);
         forget_heard(s, end);
         if (s->link.db && !s->unheard)
             peers_know(&s->peers);

@@ -232,6 +232,15 @@ static void put_some(struct rig *rig, uint64_t first, unsigned count)
         put_with(rig, n, 0, 0, "m");
 }
 
+/* So many that what comes next waits for more. */
+static void crowd(struct rig *rig, const char *model)
+{
+    for (uint64_t n = 1000; n < 1030; n++) {
+        put_with(rig, n, 0, 0, model);
+        settle(rig);
+    }
+}
+
 /* Of some answers, how many are there when all is written. */
 static unsigned left(struct rig *rig, uint64_t first, unsigned count)
 {
@@ -277,10 +286,7 @@ TEST("what waits to be written when another process takes it away is gone as wel
         unsigned told = atomic_load(&a.told);
         struct sql *holder;
 
-        for (uint64_t n = 1000; n < 1030; n++) {
-            put_with(&a, n, 0, 0, "another");
-            settle(&a);
-        }
+        crowd(&a, "another");
         holder = hold_file(&a);
         put_some(&a, 1, 200);
         usleep(600000);
@@ -311,10 +317,7 @@ TEST("what is put after all were told stays, whatever its clock says")
     for (unsigned round = 0; round < 5; round++) {
         unsigned told = atomic_load(&a.told);
 
-        for (uint64_t n = 1000; n < 1030; n++) { /* so much that what comes waits for more */
-            put_with(&a, n, 0, 0, "m");
-            settle(&a);
-        }
+        crowd(&a, "m");
         put_some(&a, 1000, 200);
         settle(&a);
         a.when_told = put_500; /* so that what was heard counts for a while */
