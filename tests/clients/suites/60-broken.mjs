@@ -82,6 +82,10 @@ scenario(
 
 const error = { message: 'It broke', type: 'server_error', param: 'p', code: 'c' };
 
+// A client leaves at an error. The upstream waits for that, since whether it would have been
+// through with the rest of the stream by then is chance.
+const leaves = 'delay:10000;data:[DONE]';
+
 for (const [name, script, threw] of [
     ['an object', `data:${JSON.stringify({ error })}`, 'APIError'],
     ['an event of that name', `event:error=${JSON.stringify({ error })}`, 'APIError'],
@@ -94,27 +98,33 @@ for (const [name, script, threw] of [
             check(result, requests) {
                 assert.equal(ended(result).threw, threw);
                 assert.equal(requests.length, 1);
+                assert.equal(requests[0].finished, 'aborted');
             },
         },
         (t) =>
             t.drain(
                 openai(t).chat.completions.create(
                     ask('x', { stream: true }),
-                    t.script(`sse:2,10,nodone;${script};data:[DONE]`),
+                    t.script(`sse:2,10,nodone;${script};${leaves}`),
                 ),
             ),
     );
 
 scenario(
     'error within a stream: responses',
-    { check: (result) => assert.equal(ended(result).threw, 'APIError') },
+    {
+        check(result, requests) {
+            assert.equal(ended(result).threw, 'APIError');
+            assert.equal(requests[0].finished, 'aborted');
+        },
+    },
     (t) =>
         t.drain(
             openai(t).responses.create(
                 { model: 'm', input: 'x', stream: true },
                 t.script(
                     'event:response.created={"type":"response.created","sequence_number":0};' +
-                        `event:error=${JSON.stringify({ type: 'error', error })}`,
+                        `event:error=${JSON.stringify({ type: 'error', error })};${leaves}`,
                 ),
             ),
         ),
