@@ -154,6 +154,7 @@ two_are_in() {
     grep -qi '^x-proxy:' head
     not grep -qi '^x-cache:' head
     # at once, whatever is still on disk
+    stats_are '.cache.item_count == 0 and .cache.memory_items == 0'
     gets MISS got /v1/files/f2
     stored 1
     # a new proxy on the same folder finds no more either
@@ -169,11 +170,13 @@ two_are_in() {
     proxy
     fill 1
     local method
-    for method in GET POST PUT PATCH HEAD OPTIONS; do
+    for method in GET POST PUT PATCH OPTIONS; do
         ask got -X "$method" /cache
         [[ $got -eq 405 && $(field got allow) == DELETE ]]
-        [[ $method == HEAD ]] || jq -e '.error.code == "method_not_allowed"' got
+        jq -e '.error.code == "method_not_allowed"' got
     done
+    ask got -I /cache # with -X HEAD curl would wait for a body
+    [[ $got -eq 405 && $(field got allow) == DELETE ]]
     for method in POST DELETE PUT; do
         ask got -X "$method" /stats
         [[ $got -eq 405 && $(field got allow) == 'GET, HEAD' ]]

@@ -168,6 +168,11 @@ bool store_gone_covers(const struct store_gone *gone, const struct key *key, uin
            (!gone->model || fnmatch(gone->model, model ? model : "", 0) == 0);
 }
 
+bool store_gone_is_all(const struct store_gone *gone)
+{
+    return !gone->one && !gone->collection && !gone->stored_before_ms && !gone->model;
+}
+
 static uint64_t read_figure(const atomic_uint_least64_t *figure)
 {
     return atomic_load_explicit(figure, memory_order_relaxed);
@@ -175,6 +180,8 @@ static uint64_t read_figure(const atomic_uint_least64_t *figure)
 
 void store_figures(struct store *s, struct store_figures *figures)
 {
+    bool cleared = queue_clears(&s->queue); /* looked at first: it ends when the sizes are 0 */
+
     *figures = (struct store_figures){
         .items = read_figure(&s->items),
         .bytes = read_figure(&s->bytes),
@@ -183,4 +190,6 @@ void store_figures(struct store *s, struct store_figures *figures)
         .damaged = read_figure(&s->damaged),
         .errors = read_figure(&s->errors),
     };
+    if (cleared)
+        figures->items = figures->bytes = 0;
 }

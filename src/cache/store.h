@@ -68,14 +68,15 @@ bool store_tell_others(const char *folder);
 void store_put(struct store *store, struct object *object);
 void store_touch(struct store *store, const struct key *key, int64_t now_ms);
 void store_drop(struct store *store, const struct store_gone *gone);
-/* The same, and waits until it is done and the file has shrunk (for commands and DELETE /cache).
- * *count: entries on disk. */
+/* The same, for commands: waits until it is done and the file has shrunk. *count: entries on
+ * disk. */
 int store_drop_now(struct store *store, const struct store_gone *gone, uint64_t *count,
                    struct err *err);
 
 /* Is an object with these among what is gone? For memory tiers. */
 bool store_gone_covers(const struct store_gone *gone, const struct key *key, uint64_t collection,
                        int64_t stored_ms, const char *model);
+bool store_gone_is_all(const struct store_gone *gone);
 
 /* May it be there? Cheap, and false for nearly all that is not; with other processes on the folder
  * it is always true. */
@@ -95,7 +96,7 @@ struct object *store_get(struct store_reader *reader, const struct key *key);
 void store_reader_rest(struct store_reader *reader);
 
 struct store_figures {
-    uint64_t items, bytes;                        /* on disk; bytes: of the file in use */
+    uint64_t items, bytes; /* on disk; bytes: of the file in use. 0 from when all is dropped */
     uint64_t evictions, dropped, damaged, errors; /* since the store was opened */
 };
 void store_figures(struct store *store, struct store_figures *figures); /* any thread, no I/O */

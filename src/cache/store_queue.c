@@ -285,6 +285,19 @@ bool queue_hides(struct store_queue *q, const struct object *object)
     return hides;
 }
 
+bool queue_clears(struct store_queue *q)
+{
+    bool clears = false;
+
+    if (atomic_load(&q->drop_count) == 0)
+        return false;
+    pthread_mutex_lock(&q->lock);
+    list_each(node, &q->drops)
+        clears = clears || store_gone_is_all(&container_of(node, struct store_drop, node)->gone);
+    pthread_mutex_unlock(&q->lock);
+    return clears;
+}
+
 uint64_t queue_place(struct store_queue *q)
 {
     uint64_t place;

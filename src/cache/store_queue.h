@@ -110,6 +110,8 @@ bool queue_discard(struct store_queue *queue, int64_t id, struct store_waiter *w
 void queue_wait(struct store_queue *queue, struct store_waiter *waiter);
 /* Does a drop that is pending cover this? */
 bool queue_hides(struct store_queue *queue, const struct object *object);
+/* Is a drop of everything pending? */
+bool queue_clears(struct store_queue *queue);
 /* Of what is queued next, among all operations ever queued. */
 uint64_t queue_place(struct store_queue *queue);
 void queue_set_full(struct store_queue *queue, bool nearly_full);

@@ -21,11 +21,6 @@
 
 static const struct store_gone everything = {.one = false};
 
-static bool is_everything(const struct store_gone *gone)
-{
-    return !gone->one && !gone->collection && !gone->stored_before_ms && !gone->model;
-}
-
 static void add(atomic_uint_least64_t *figure, uint64_t n)
 {
     atomic_fetch_add_explicit(figure, n, memory_order_relaxed);
@@ -224,7 +219,7 @@ static void settle_late(struct store *s)
 
 static bool begins_anew(const struct store_op *op)
 {
-    return op->kind == OP_DROP && is_everything(&op->drop->gone);
+    return op->kind == OP_DROP && store_gone_is_all(&op->drop->gone);
 }
 
 /* Where a transaction ends that begins at `at`. */

@@ -226,6 +226,32 @@ TEST("everything goes when nothing narrows, and the file shrinks at once")
     rig_free(&rig);
 }
 
+TEST("what is dropped with all else is not counted from that moment")
+{
+    struct key one = key_of(1, 1), two = key_of(2, 2);
+    struct sql *other_one;
+    struct rig rig;
+
+    REQUIRE(open_rig(&rig));
+    put(&rig, &one, 300);
+    settle(&rig);
+    CHECK_INT(figures(&rig).items, 1);
+    other_one = hold_file(&rig); /* the store's thread gets no further than the second put */
+    put(&rig, &two, 300);
+    store_drop(rig.store, &(struct store_gone){.one = true, .key = one});
+    CHECK_INT(figures(&rig).items, 1); /* what goes one by one is counted when it has gone */
+    store_drop(rig.store, &(struct store_gone){.one = false});
+    CHECK_INT(figures(&rig).items, 0);
+    CHECK_INT(figures(&rig).bytes, 0);
+    let_file_go(other_one);
+    settle(&rig);
+    CHECK_INT(figures(&rig).items, 0);
+    put(&rig, &two, 300);
+    settle(&rig);
+    CHECK_INT(figures(&rig).items, 1);
+    rig_free(&rig);
+}
+
 TEST("the file keeps within its bound, and what was used least recently goes first")
 {
     struct key kept = key_of(1, 1);
