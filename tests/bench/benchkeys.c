@@ -5,9 +5,9 @@
  * time on each: BODY bytes (1024) with the numbers from FIRST on; with -k the
  * same KEYS numbers over and over, without it never one twice. COUNT requests,
  * or as many as SECONDS allow; -s spins where it would sleep. Prints
- *   requests=… us=… hits=… stored=… p50_us=… p99_us=… errors=…
- * where hits say "X-Cache: HIT" and stored "; stored" in Cache-Status, and
- * exits 1 when anything but 200 came.
+ *   requests=… us=… hits=… misses=… stored=… p50_us=… p99_us=… errors=…
+ * where hits say "X-Cache: HIT", misses "X-Cache: MISS" and stored "; stored"
+ * in Cache-Status, and exits 1 when anything but 200 came.
  */
 #include "bench.h"
 
@@ -30,7 +30,7 @@ struct conn {
 
 static char *request; /* each connection has a copy to write its numbers into */
 static size_t request_len, number_at;
-static uint64_t first, keys, asked, most, answered, hits, stored, errors;
+static uint64_t first, keys, asked, most, answered, hits, misses, stored, errors;
 static uint64_t begin_ns, end_ns;
 static uint64_t *times; /* microseconds */
 static size_t times_max;
@@ -135,6 +135,7 @@ static void conn_read(struct conn *c)
     take_time((now - c->start) / 1000);
     errors += a->status != 200;
     hits += memmem(a->head, a->head_len, "\r\nX-Cache: HIT\r\n", 16) != NULL;
+    misses += memmem(a->head, a->head_len, "\r\nX-Cache: MISS\r\n", 17) != NULL;
     stored += memmem(a->head, a->head_len, "; stored\r\n", 10) != NULL;
     conn_ask(c, now);
 }
@@ -250,9 +251,10 @@ int main(int argc, char **argv)
     poll_fd = epoll_create1(EPOLL_CLOEXEC);
     run(count, (double)seconds);
     qsort(times, answered, sizeof *times, compare_u64);
-    printf("requests=%llu us=%llu hits=%llu stored=%llu p50_us=%llu p99_us=%llu errors=%llu\n",
+    printf("requests=%llu us=%llu hits=%llu misses=%llu stored=%llu p50_us=%llu p99_us=%llu "
+           "errors=%llu\n",
            (unsigned long long)answered, (unsigned long long)((end_ns - begin_ns) / 1000),
-           (unsigned long long)hits, (unsigned long long)stored,
+           (unsigned long long)hits, (unsigned long long)misses, (unsigned long long)stored,
            (unsigned long long)percentile(times, answered, 50),
            (unsigned long long)percentile(times, answered, 99), (unsigned long long)errors);
     free(times);

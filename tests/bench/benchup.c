@@ -2,7 +2,9 @@
  * benchup [-p PORT] [-s BYTES]: the upstream of the benches, one epoll loop on
  * 127.0.0.1. Prints "listening PORT" when ready and runs until it is killed.
  *
- *   any request                a JSON chat completion of BYTES bytes (1200)
+ *   any request                a JSON chat completion of BYTES bytes (1200), with
+ *                              "Cache-Control: no-store" if the request says
+ *                              "X-Bench: no-store"
  *   …?every_ms=MS[&n=N]        an SSE stream: one chunk at once, then one each
  *                              MS milliseconds, N in all (0 or absent: no end),
  *                              then a finish chunk and [DONE]. Every chunk says
@@ -33,6 +35,7 @@ struct conn {
     uint64_t body_left;
     size_t line;
     bool in_size;
+    bool no_store; /* is what the answer is to say */
     enum { ASK_PLAIN, ASK_STREAM, ASK_COUNT } ask;
     uint64_t every_ns, chunks;
     /* the stream being written */
@@ -53,8 +56,12 @@ static size_t heap_len;
 
 static uint64_t answers, streams, open_streams;
 
-static char *plain_answer;
-static size_t plain_len;
+struct plain {
+    char *bytes;
+    size_t len;
+};
+
+static struct plain plain_answer, unkept_answer; /* to be stored, or not */
 
 static const char stream_head[] = "HTTP/1.1 200 OK\r\n"
                                   "Content-Type: text/event-stream; charset=utf-8\r\n"
@@ -216,7 +223,7 @@ static void stamp_chunk(void)
         chunk[chunk_stamp + i] = (char)('0' + t % 10);
 }
 
-static void build_answers(size_t size)
+static void build_plain(struct plain *plain, size_t size, const char *headers)
 {
     static const char a[] =
         "{\"id\":\"chatcmpl-bench\",\"object\":\"chat.completion\",\"created\":1700000000,"
@@ -232,21 +239,28 @@ static void build_answers(size_t size)
 
     if (size < fixed)
         size = fixed;
-    plain_answer = must_calloc(size + 512, 1);
-    n = snprintf(plain_answer, 512,
+    plain->bytes = must_calloc(size + 512, 1);
+    n = snprintf(plain->bytes, 512,
                  "HTTP/1.1 200 OK\r\nDate: Tue, 14 Nov 2023 22:13:20 GMT\r\n"
                  "Content-Type: application/json\r\nContent-Length: %zu\r\n"
-                 "openai-processing-ms: 312\r\nopenai-version: 2020-10-01\r\n"
+                 "openai-processing-ms: 312\r\nopenai-version: 2020-10-01\r\n%s"
                  "x-request-id: req_bench\r\n\r\n",
-                 size);
-    plain_len = (size_t)n;
-    memcpy(plain_answer + plain_len, a, sizeof a - 1);
-    plain_len += sizeof a - 1;
+                 size, headers);
+    plain->len = (size_t)n;
+    memcpy(plain->bytes + plain->len, a, sizeof a - 1);
+    plain->len += sizeof a - 1;
     for (payload = 0; payload < size - fixed; payload++)
-        plain_answer[plain_len++] = words[payload % (sizeof words - 1)];
-    memcpy(plain_answer + plain_len, b, sizeof b - 1);
-    plain_len += sizeof b - 1;
+        plain->bytes[plain->len++] = words[payload % (sizeof words - 1)];
+    memcpy(plain->bytes + plain->len, b, sizeof b - 1);
+    plain->len += sizeof b - 1;
+}
 
+static void build_answers(size_t size)
+{
+    int n;
+
+    build_plain(&plain_answer, size, "");
+    build_plain(&unkept_answer, size, "Cache-Control: no-store\r\n");
     n = snprintf(chunk, sizeof chunk, "%zx\r\n%s%s%020d%s\r\n",
                  sizeof CHUNK_JSON_A - 1 + sizeof STAMP - 1 + STAMP_DIGITS + sizeof CHUNK_JSON_B -
                      1,
@@ -312,6 +326,7 @@ static void stream_next(struct conn *c)
 
 static bool answer_request(struct conn *c)
 {
+    const struct plain *plain = c->no_store ? &unkept_answer : &plain_answer;
     char text[256], body[96];
     int n;
 
@@ -331,7 +346,7 @@ static bool answer_request(struct conn *c)
         break;
     case ASK_PLAIN:
         answers++;
-        if (!conn_send(c, plain_answer, plain_len))
+        if (!conn_send(c, plain->bytes, plain->len))
             return false;
         break;
     }
@@ -379,6 +394,7 @@ static bool read_head(struct conn *c, size_t len)
         c->ask = ASK_COUNT;
     }
     c->body = BODY_NONE;
+    c->no_store = false;
     for (line = target_end + 11; line < end - 2;) {
         const char *next = memmem(line, (size_t)(end - line), "\r\n", 2), *value;
         size_t line_len = (size_t)(next - line), value_len;
@@ -398,6 +414,10 @@ static bool read_head(struct conn *c, size_t len)
                 c->body_left = 0;
                 c->in_size = true;
             }
+            break;
+        case 'x':
+            if ((value = header_value(line, line_len, "X-Bench", &value_len)))
+                c->no_store = value_len == 8 && memcmp(value, "no-store", 8) == 0;
             break;
         default:
             break;

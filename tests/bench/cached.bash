@@ -13,7 +13,7 @@ if [[ $quick ]]; then
 fi
 
 # keys NAME BODY CONNECTIONS [OPTION...]: benchkeys against NAME. Sets requests, per_second, hits,
-# stored, p99_us, cpu_us, busy (percent of a core), worker_us (CPU of the busiest thread) and
+# misses, stored, p99_us, cpu_us, busy (percent of a core), worker_us (CPU of the busiest thread) and
 # asked_upstream. 1 unless every answer was a 200.
 keys() {
 	local name=$1 body=$2 conns=$3 out us errors before threads cpu started_at
@@ -41,7 +41,7 @@ keys() {
 	: >"$scratch/goproxyai.err"
 	field requests "$out" && requests=$REPLY && field us "$out" && us=$REPLY &&
 		field errors "$out" && errors=$REPLY && field hits "$out" && hits=$REPLY &&
-		field stored "$out" && stored=$REPLY && field p99_us "$out" && p99_us=$REPLY ||
+		field misses "$out" && misses=$REPLY && field stored "$out" && stored=$REPLY && field p99_us "$out" && p99_us=$REPLY ||
 		errors=unknown
 	if [[ $errors != 0 || $requests == 0 ]]; then
 		note "$name: ${out//$'\n'/; }"
@@ -206,17 +206,31 @@ section_disk() {
 	bar disk '>=' 0.5 %.3f "$rounds" "first hits after a restart, times warm hits,"
 }
 
-# unique NAME HOW SECONDS: for that time, nothing but new keys. HOW: stored, or not
+# unique NAME HOW SECONDS: for that time, nothing but new keys. HOW: stored; kept by nobody, as the
+# answer says no-store (unkept); past the cache, as the request says so (bypass)
 unique() {
-	local name=$1 how=$2 options=()
-	[[ $how == not ]] && options=(-H "$no_store")
-	keys "$name" 1024 64 -f "$fresh_key" -d "$3" "${options[@]}" || return 1
+	local name=$1 how=$2 says
+	case $how in
+	stored) says='X-Bench: stored' ;;
+	unkept) says='X-Bench: no-store' ;;
+	bypass) says=$no_store ;;
+	esac
+	keys "$name" 1024 64 -f "$fresh_key" -d "$3" -H "$says" || return 1
 	fresh_key=$((fresh_key + requests))
-	if ((asked_upstream < requests)) ||
-		[[ $name == goproxyai && $stored != "$([[ $how == not ]] && echo 0 || echo "$requests")" ]]; then
-		note "$name: of $requests requests the upstream answered $asked_upstream; $stored say that they are stored"
+	if ((asked_upstream < requests)) || { [[ $name == goproxyai ]] && ! happened "$how"; }; then
+		note "$name, $how: of $requests requests the upstream answered $asked_upstream;" \
+			"$misses say X-Cache: MISS, $stored that they are stored"
 		return 1
 	fi
+}
+
+# happened HOW: whether that is what goproxyai says of the last keys()
+happened() {
+	case $1 in
+	stored) ((misses == requests && stored == requests)) ;;
+	unkept) ((misses == requests && stored == 0)) ;;
+	bypass) ((misses == 0 && stored == 0)) ;;
+	esac
 }
 
 per_slice() {
@@ -249,22 +263,25 @@ print_store() {
 # nginx comes after all rounds of goproxyai's: the thousands of files that it leaves for the kernel
 # to write make everything slower, and most of all what follows next.
 section_store() {
-	local round
+	local round case
 	local -A rate=() cpu=() worker=() ours=()
 	heading "store: CPU of a miss that is stored, POST of 1 KB, every key new (64 connections)"
 	nginx_keeps=4k
 	serve_options=(--max-cache-size 4G)
 	start_upstream "$load_core"
 	printf '%5s  %-10s %-8s %10s %12s %12s   (CPU us)\n' round proxy answers req/s worker 'all threads'
-	if start_goproxyai && same_answer goproxyai && unique goproxyai stored 2 && unique goproxyai not 2; then
+	if start_goproxyai && same_answer goproxyai && unique goproxyai stored 2 && unique goproxyai unkept 2; then
 		for ((round = 1; round <= rounds; round++)); do
 			rate=() worker=() cpu=()
-			slices_of "$round" goproxyai,stored goproxyai,not || continue
-			print_store "$round" goproxyai,stored
-			print_store "$round" goproxyai,not
+			slices_of "$round" goproxyai,stored goproxyai,unkept goproxyai,bypass || continue
+			for case in stored unkept bypass; do
+				print_store "$round" "goproxyai,$case"
+			done
 			ours[$round]=${cpu[goproxyai,stored]}
-			calc '%.3f' "${worker[goproxyai,stored]} / ${worker[goproxyai,not]}"
+			calc '%.3f' "${worker[goproxyai,stored]} / ${worker[goproxyai,unkept]}"
 			value store-worker "$REPLY"
+			calc '%.3f' "${worker[goproxyai,stored]} / ${worker[goproxyai,bypass]}"
+			value store-bypass "$REPLY"
 		done
 	fi
 	if start_nginx && same_answer nginx && unique nginx stored 2; then
@@ -279,6 +296,7 @@ section_store() {
 	fi
 	serve_options=()
 	bar store-worker '<=' 1.25 %.3f "$rounds" "the worker's CPU for a miss that is stored, times one that is not,"
+	bar store-bypass '<=' 1.25 %.3f "$rounds" "and times a request that passes the cache by,"
 	bar store-all '<=' 0.65 %.3f "$rounds" "CPU of all threads for a miss that is stored, times nginx's,"
 }
 
