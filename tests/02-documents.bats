@@ -1,6 +1,8 @@
 #!/usr/bin/env bats
 # The documents say what the program does: `goproxyai help` and the tables in the code, the man page, the completions
-# and the README are held against each other, each in both directions.
+# and the README are held against each other, each in both directions. Of the program only help runs, which
+# 10-command.bats calls as well: that is enough with sanitizers.
+# bats file_tags=unsanitized
 
 load lib/vocabulary
 
