@@ -6,10 +6,11 @@
 kept_keys=64       # so that not one object alone is hot
 disk_keys=20000    # fewer than the memory tier could hold; each one is asked for once
 entry_keys=100000
-store_slices=5 # of a round
+hit_slices=3       # of a round
+store_slices=5
 fresh_key=1000000000 # where the keys that are asked for once begin; every use moves it on
 if [[ $quick ]]; then
-	disk_keys=4000 entry_keys=20000 store_slices=2
+	disk_keys=4000 entry_keys=20000 hit_slices=1 store_slices=2
 fi
 
 # keys NAME BODY CONNECTIONS [OPTION...]: benchkeys against NAME. Sets requests, per_second, hits,
@@ -109,22 +110,26 @@ hits_only() {
 	return 1
 }
 
-# compare_hits KEY BODY CONNECTIONS ROUND
+# compare_hits KEY BODY CONNECTIONS ROUND: slices in turn, each figure the median of theirs
 compare_hits() {
-	local key=$1 body=$2 conns=$3 round=$4 name
-	local -A rate=() p99=() row=()
-	in_turn "$round" nginx goproxyai
-	for name in "${order[@]}"; do
-		keys "$name" "$body" "$conns" -k "$kept_keys" -d "$wrk_seconds" || continue
-		hits_only "$name" || continue
-		rate[$name]=$per_second p99[$name]=$p99_us row[$name]="$cpu_us $p99_us $busy"
+	local key=$1 body=$2 conns=$3 round=$4 name slice
+	local -A rate=() cpu=() p99=() used=()
+	for ((slice = 1; slice <= hit_slices; slice++)); do
+		in_turn "$((round + slice))" nginx goproxyai
+		for name in "${order[@]}"; do
+			keys "$name" "$body" "$conns" -k "$kept_keys" -d "$wrk_seconds" && hits_only "$name" || return 1
+			rate[$name]+=" $per_second" cpu[$name]+=" $cpu_us"
+			p99[$name]+=" $p99_us" used[$name]+=" $busy"
+		done
 	done
-	[[ ${rate[nginx]:-} && ${rate[goproxyai]:-} ]] || return 1
 	for name in nginx goproxyai; do
+		median "${rate[$name]}" && rate[$name]=$REPLY
+		median "${cpu[$name]}" && cpu[$name]=$REPLY
+		median "${p99[$name]}" && p99[$name]=$REPLY
+		median "${used[$name]}" && used[$name]=$REPLY
 		calc '%.3f' "${rate[$name]} / ${rate[nginx]}"
-		# shellcheck disable=SC2086 # three columns
 		printf '%5s %5s %7s  %-10s %10s %8s %9s %8s %6s\n' "$round" "$conns" "$body" "$name" \
-			"${rate[$name]}" "$REPLY" ${row[$name]}
+			"${rate[$name]}" "$REPLY" "${cpu[$name]}" "${p99[$name]}" "${used[$name]}"
 	done
 	value "$key" "$REPLY"
 	calc '%.3f' "${p99[goproxyai]} / ${p99[nginx]}"
