@@ -17,7 +17,7 @@ fi
 # misses, stored, p99_us, cpu_us, busy (percent of a core), worker_us (CPU of the busiest thread) and
 # asked_upstream. 1 unless every answer was a 200.
 keys() {
-	local name=$1 body=$2 conns=$3 out us errors before threads cpu started_at
+	local name=$1 body=$2 conns=$3 out us errors before threads cpu started_at figure
 	shift 3
 	upstream_answers && before=$REPLY
 	threads_ns "${pid[$name]}" && threads=$REPLY
@@ -40,10 +40,13 @@ keys() {
 	busiest_ns "$threads" "$REPLY"
 	worker_us=$REPLY
 	: >"$scratch/goproxyai.err"
-	field requests "$out" && requests=$REPLY && field us "$out" && us=$REPLY &&
-		field errors "$out" && errors=$REPLY && field hits "$out" && hits=$REPLY &&
-		field misses "$out" && misses=$REPLY && field stored "$out" && stored=$REPLY && field p99_us "$out" && p99_us=$REPLY ||
-		errors=unknown
+	for figure in requests us errors hits misses stored p99_us; do
+		if ! field "$figure" "$out"; then
+			errors=unknown
+			break
+		fi
+		printf -v "$figure" %s "$REPLY"
+	done
 	if [[ $errors != 0 || $requests == 0 ]]; then
 		note "$name: ${out//$'\n'/; }"
 		return 1
