@@ -27,6 +27,10 @@ enum policy_api {
  * (Range, If-*): such requests are POLICY_NONE. */
 enum policy_api policy_api_of(const char *method, const char *target, const struct fields *fields);
 
+/* Does the request have a model write something: chat completions, completions, responses? Whatever
+ * its fields say, and whether it is cached or not. */
+bool policy_is_generation(const char *method, const char *target);
+
 /* By its body: what is stateful is passed on (the Responses API with a truthy `background`, or
  * with a `conversation` that is not null). A body that is no strict JSON is cacheable: it is keyed
  * by its bytes. Fills in `model` ("" if none), cut to fit. */

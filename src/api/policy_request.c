@@ -54,6 +54,13 @@ enum policy_api policy_api_of(const char *method, const char *target, const stru
     return api != POLICY_NONE && asks_for_something_else(fields) ? POLICY_NONE : api;
 }
 
+bool policy_is_generation(const char *method, const char *target)
+{
+    enum policy_api api = strcmp(method, "POST") == 0 ? api_of_post(target) : POLICY_NONE;
+
+    return api == POLICY_CHAT || api == POLICY_COMPLETIONS || api == POLICY_RESPONSES;
+}
+
 bool policy_body_is_cacheable(enum policy_api api, const char *body, size_t len, char *model,
                               size_t model_size)
 {

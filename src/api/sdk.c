@@ -1,5 +1,8 @@
 #include "api/sdk.h"
 
+#include "api/policy.h"
+
+/* What the SDKs document, and what reasoning models may take. */
 #define SDK_DEADLINE_MS (INT64_C(600) * 1000)
 #define MARGIN_MS 2000 /* a second was cut off, and a second for the way */
 #define DAY_MS (INT64_C(86400) * 1000)
@@ -17,7 +20,8 @@ static int64_t seconds_to_ms(const char *text)
     return seconds < 0.001 ? 1 : (int64_t)(seconds * 1000 + 0.5);
 }
 
-struct sdk_deadline sdk_deadline_of(const struct fields *request)
+struct sdk_deadline sdk_deadline_of(const char *method, const char *target,
+                                    const struct fields *request)
 {
     const char *lang = NULL, *read_timeout = NULL, *timeout = NULL;
     int64_t ms;
@@ -35,7 +39,7 @@ struct sdk_deadline sdk_deadline_of(const struct fields *request)
     ms = seconds_to_ms(read_timeout);
     if (ms == 0)
         ms = seconds_to_ms(timeout);
-    if (ms == 0 && lang)
+    if (ms == 0 && (lang || policy_is_generation(method, target)))
         ms = SDK_DEADLINE_MS;
     if (ms == 0)
         return (struct sdk_deadline){0, 0};

@@ -11,6 +11,16 @@ uint64_t clock_mono_us(void)
     return (uint64_t)t.tv_sec * 1000000U + (uint64_t)t.tv_nsec / 1000U;
 }
 
+int64_t clock_suspended_ms(void)
+{
+    struct timespec boot, mono;
+
+    if (clock_gettime(CLOCK_BOOTTIME, &boot) < 0)
+        return 0;
+    clock_gettime(CLOCK_MONOTONIC, &mono);
+    return (int64_t)(boot.tv_sec - mono.tv_sec) * 1000 + (boot.tv_nsec - mono.tv_nsec) / 1000000;
+}
+
 int64_t clock_unix_ms(void)
 {
     struct timespec t;

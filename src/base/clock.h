@@ -10,6 +10,9 @@ static inline uint64_t clock_mono_ms(void)
 {
     return clock_mono_us() / 1000;
 }
+/* How long the machine has been suspended since it booted: what CLOCK_BOOTTIME is ahead of
+ * CLOCK_MONOTONIC, ms. */
+int64_t clock_suspended_ms(void);
 int64_t clock_unix_ms(void);
 static inline int64_t clock_unix_s(void)
 {

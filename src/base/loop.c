@@ -78,7 +78,8 @@ void loop_turn(struct loop *l, int max_ms)
     }
     n = epoll_wait(l->epoll, events, EVENTS_PER_TURN, wait_ms);
     assert(n >= 0 || errno == EINTR);
-    l->now_ms = clock_mono_ms();
+    l->woke_us = clock_mono_us();
+    l->now_ms = l->woke_us / 1000;
     for (int i = 0; i < n; i++) {
         struct watch *w = events[i].data.ptr;
         if (w->fd >= 0)

@@ -29,7 +29,8 @@ struct garbage {
 
 struct loop {
     int epoll;
-    uint64_t now_ms; /* as of this turn's wake-up */
+    uint64_t now_ms;  /* as of this turn's wake-up */
+    uint64_t woke_us; /* the same, clock_mono_us() */
     struct timers timers;
     struct list garbage;
 };

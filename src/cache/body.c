@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/budget.h"
 #include "base/mem.h"
 
 #define CHUNK_MIN 1024
@@ -29,12 +30,18 @@ void body_init(struct body *body, bool keep, size_t high, size_t low, void (*on_
     list_init(&body->readers);
 }
 
+static void free_chunk(struct body *body, struct chunk *chunk)
+{
+    budget_sub(body->budget, sizeof(*chunk) + chunk->cap);
+    free(chunk);
+}
+
 void body_release(struct body *body)
 {
     assert(list_empty(&body->readers));
     while (body->first_) {
         struct chunk *next = body->first_->next;
-        free(body->first_);
+        free_chunk(body, body->first_);
         body->first_ = next;
     }
     pthread_mutex_destroy(&body->lock);
@@ -66,9 +73,7 @@ static uint64_t fastest_offset(const struct body *body)
 
 static uint64_t unread(const struct body *body)
 {
-    if (list_empty(&body->readers))
-        return 0;
-    return body->end_ - (body->keep ? fastest_offset(body) : slowest_offset(body));
+    return list_empty(&body->readers) ? 0 : body->end_ - fastest_offset(body);
 }
 
 static bool is_whole(const struct body *body)
@@ -94,7 +99,32 @@ static void let_go(struct body *body, uint64_t offset)
             if (reader->at_ == gone)
                 reader->at_ = NULL;
         }
-        free(gone);
+        free_chunk(body, gone);
+    }
+}
+
+static bool has_several_readers(const struct body *body)
+{
+    return body->readers.next != body->readers.prev;
+}
+
+/* Never the fastest one: nobody may be lost to nobody. */
+static void lose_laggards(struct body *body)
+{
+    const uint64_t fastest = fastest_offset(body);
+    struct list *node = body->readers.next;
+
+    while (node != &body->readers) {
+        struct body_reader *reader = container_of(node, struct body_reader, node);
+
+        node = node->next;
+        if (reader->offset == fastest ||
+            body->end_ - reader->offset <= (uint64_t)body->lag_max + body->high)
+            continue;
+        list_remove(&reader->node);
+        reader->lost = true;
+        reader->parked = false;
+        reader->notify(reader);
     }
 }
 
@@ -111,6 +141,7 @@ static struct chunk *new_chunk(struct body *body, size_t len)
     if (cap < CHUNK_MIN && so_far)
         cap = CHUNK_MIN;
     chunk = mem_alloc(sizeof(*chunk) + cap);
+    budget_add(body->budget, sizeof(*chunk) + cap);
     chunk->next = NULL;
     chunk->len = 0;
     chunk->cap = cap;
@@ -163,6 +194,10 @@ bool body_append(struct body *body, const void *bytes, size_t len)
     } else if (len > 0) {
         store(body, bytes, len);
         body_notify_locked(body);
+        if (!body->keep && has_several_readers(body)) {
+            lose_laggards(body);
+            let_go(body, slowest_offset(body));
+        }
     }
     room = unread(body) <= body->high;
     body->filler_waits = !room;
@@ -192,10 +227,12 @@ static void after_reading(struct body *body)
     }
 }
 
-void body_stop_keeping(struct body *body)
+void body_stop_keeping(struct body *body, size_t lag_max)
 {
     pthread_mutex_lock(&body->lock);
     body->keep = false;
+    body->lag_max = lag_max;
+    lose_laggards(body);
     after_reading(body);
     pthread_mutex_unlock(&body->lock);
 }
@@ -277,7 +314,9 @@ enum body_read body_read(struct body_reader *reader, void *buf, size_t *len)
     enum body_read result = BODY_READ_BYTES;
 
     pthread_mutex_lock(&body->lock);
-    if (reader->offset < body->end_) {
+    if (reader->lost) {
+        result = BODY_READ_BROKEN;
+    } else if (reader->offset < body->end_) {
         copy_out(reader, buf, len);
         after_reading(body);
     } else if (body->state == BODY_OPEN) {

@@ -10,10 +10,12 @@
  *
  * A body that keeps (keep = true) holds all its bytes, so that a reader may still join at
  * offset 0. One that does not lets go of the bytes that every reader has read. body_append()
- * says when the readers are more than `high` bytes behind: the filler then stops, and on_room is
- * called once they have come to within `low`. Of a body that keeps that is the fastest reader: the
- * others find their bytes whenever they come, and must not hold it up. Of one that does not keep
- * it is the slowest. With no reader at all what comes is kept, or swallowed.
+ * says when the fastest reader is more than `high` bytes behind: the filler then stops, and on_room
+ * is called once it has come to within `low`. Slower readers find their bytes later, and must not
+ * hold the fastest one up: where the body does not keep, one that falls more than `lag_max` behind
+ * it has *lost* the body. It is told, and reads BODY_READ_BROKEN. So what is held for readers is
+ * bounded, and nobody waits for somebody who has stopped reading. With no reader at all what comes
+ * is kept, or swallowed.
  *
  * Locking: one mutex per body. notify and on_room are called under it, from whichever thread
  * read or appended, so they may only post a letter or set a flag of their own thread; lock order:
@@ -41,6 +43,8 @@ struct body {
     uint64_t end_;   /* offset after the last byte */
     struct list readers;
     size_t high, low;
+    size_t lag_max;        /* bytes beyond `high`; 0 at first */
+    struct budget *budget; /* of what is held; NULL: it is not counted */
     void (*on_room)(void *arg);
     void *on_room_arg;
 };
@@ -52,6 +56,7 @@ struct body_reader {
     struct chunk *at_;  /* chunk that holds offset, or NULL: look for it */
     uint64_t at_begin_; /* offset of at_'s first byte */
     bool parked;
+    bool lost; /* it fell too far behind: what it has not read is gone */
     void (*notify)(struct body_reader *);
 };
 
@@ -59,7 +64,7 @@ enum body_read {
     BODY_READ_BYTES, /* *len > 0 bytes were copied */
     BODY_READ_WAIT,  /* nothing now: the reader is parked and will be notified */
     BODY_READ_END,   /* all was read, and it is complete */
-    BODY_READ_BROKEN /* all was read, and no more will come */
+    BODY_READ_BROKEN /* all was read, or lost, and no more will come */
 };
 
 /* on_room may be NULL where the filler cannot stop. high and low in bytes. */
@@ -70,8 +75,8 @@ void body_release(struct body *body); /* no reader may be left */
 /* Filler. Appends all of it; false: stop until on_room. Nothing may be appended after the end. */
 bool body_append(struct body *body, const void *bytes, size_t len);
 void body_end(struct body *body, enum body_state how);
-/* From now on it lets go of what was read. */
-void body_stop_keeping(struct body *body);
+/* From now on it lets go of what was read; readers may be lag_max bytes behind the fastest. */
+void body_stop_keeping(struct body *body, size_t lag_max);
 
 /* Reader. Joins at offset 0, parked or not; false if the first bytes are gone. */
 bool body_join(struct body *body, struct body_reader *reader, void (*notify)(struct body_reader *));

@@ -35,10 +35,12 @@ struct flight *flight_new(bool keep, size_t high, size_t low)
     return flight;
 }
 
-void flight_entrust(struct flight *flight, struct flight_keeper *keeper, uint64_t keep_max)
+void flight_entrust(struct flight *flight, struct flight_keeper *keeper, uint64_t keep_max,
+                    struct budget *budget)
 {
     flight->keeper = keeper;
     flight->keep_max = keep_max;
+    flight->body.budget = budget;
 }
 
 struct flight *flight_ref(struct flight *flight)
@@ -73,12 +75,12 @@ void flight_man(struct flight *flight, const struct flight_filler *filler)
     pthread_mutex_unlock(&flight->body.lock);
 }
 
-/* From now on it is the first reader's alone, and need not be kept. */
-static void withdraw(struct flight *flight)
+/* From now on nobody finds it, and it need not be kept. lag_max: see body.h. */
+static void withdraw(struct flight *flight, size_t lag_max)
 {
     flight->keeper->withdraw(flight->keeper, flight);
     free_keeper(flight);
-    body_stop_keeping(&flight->body);
+    body_stop_keeping(&flight->body, lag_max);
 }
 
 static struct body_reader *first_reader(struct flight *flight)
@@ -98,7 +100,7 @@ void flight_set_head(struct flight *flight, struct head *head)
     flight->head = *head;
     head_init(head);
     if (was_kept && !flight->keeper->may_share(flight->keeper, flight))
-        withdraw(flight);
+        withdraw(flight, 0);
     pthread_mutex_lock(&body->lock);
     flight->state = FLIGHT_GROWING;
     if (was_kept && !flight->keeper) {
@@ -109,12 +111,26 @@ void flight_set_head(struct flight *flight, struct head *head)
     pthread_mutex_unlock(&body->lock);
 }
 
+/* Whoever reads it already goes on. Of one that was only to be finished for the cache (its readers
+ * have left) the filler is told that nobody wants the rest. */
+static void outgrow(struct flight *flight, size_t lag_max)
+{
+    withdraw(flight, lag_max);
+    pthread_mutex_lock(&flight->body.lock);
+    flight->closed = true;
+    if (list_empty(&flight->body.readers) && flight->filler.on_abandoned)
+        flight->filler.on_abandoned(flight->filler.arg);
+    pthread_mutex_unlock(&flight->body.lock);
+}
+
 bool flight_append(struct flight *flight, const void *bytes, size_t len)
 {
     bool room = body_append(&flight->body, bytes, len);
 
     if (flight->keeper && body_size(&flight->body) > flight->keep_max)
-        withdraw(flight); /* whoever reads it already goes on */
+        outgrow(flight, (size_t)flight->keep_max);
+    else if (flight->keeper && !budget_has_room(flight->body.budget, 1))
+        outgrow(flight, 0);
     return room;
 }
 
@@ -130,7 +146,7 @@ static void end_badly(struct flight *flight, const struct err *err, enum flight_
                       enum flight_state to)
 {
     if (flight->keeper)
-        withdraw(flight);
+        withdraw(flight, (size_t)flight->keep_max); /* what came is for all readers */
     pthread_mutex_lock(&flight->body.lock);
     assert(flight->state == from);
     flight->err = err_copy(err);

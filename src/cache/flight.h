@@ -24,6 +24,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/budget.h"
 #include "base/err.h"
 #include "base/fields.h"
 #include "cache/body.h"
@@ -80,8 +81,10 @@ struct flight {
 /* With one reference, the caller's. keep, high, low: see body.h. */
 struct flight *flight_new(bool keep, size_t high, size_t low);
 /* Gives it a keeper, which is the flight's from now on, before anybody else knows the flight. A
- * body that grows beyond keep_max bytes is not kept. */
-void flight_entrust(struct flight *flight, struct flight_keeper *keeper, uint64_t keep_max);
+ * body that grows beyond keep_max bytes, or beyond the budget (NULL: none), is not kept: from then
+ * on its readers are held together as body.h says. */
+void flight_entrust(struct flight *flight, struct flight_keeper *keeper, uint64_t keep_max,
+                    struct budget *budget);
 struct flight *flight_ref(struct flight *flight);
 void flight_unref(struct flight *flight);
 

@@ -14,6 +14,10 @@
 #define FUTURE_MS 2000
 #define LABEL_PATH_MAX 200
 #define TOUCH_EVERY_MS 1000
+#define PROVE_MAX ((uint64_t)256 * 1024)
+#define PROVE_GZIP_MAX ((uint64_t)8 * 1024)
+#define PROVE_RATIO 8 /* of an answer's gzip, as it mostly is */
+#define ERROR_TTL_MS 60000
 
 struct index {
     struct index_rules rules;
@@ -59,10 +63,17 @@ static bool at_most_s(int64_t ms, int64_t seconds)
     return seconds >= INT64_MAX / 1000 || ms <= seconds * 1000;
 }
 
+int64_t index_ttl_ms(const struct index *index, unsigned status)
+{
+    int64_t ttl = index->rules.ttl_ms;
+
+    return status >= 400 && ttl > ERROR_TTL_MS ? ERROR_TTL_MS : ttl;
+}
+
 bool index_is_fresh(const struct index *index, const struct object *object,
                     const struct index_query *query)
 {
-    int64_t age = query->now_ms - object->stored_ms, ttl = index->rules.ttl_ms;
+    int64_t age = query->now_ms - object->stored_ms, ttl = index_ttl_ms(index, object->status);
 
     if (age < -FUTURE_MS)
         return false;
@@ -166,12 +177,25 @@ static struct object *object_of(const struct claim *claim, struct flight *flight
     return object;
 }
 
+/* Proving an answer takes time in proportion to its length: more than this is no work for a loop.
+ * (gzip may unfold to a thousand times its size.) */
+static bool takes_long(const struct claim *claim, const struct flight *flight)
+{
+    const char *encoding = fields_get(&flight->head.fields, "content-encoding");
+
+    return claim->index->rules.jobs &&
+           body_size(&flight->body) > (encoding ? PROVE_GZIP_MAX : PROVE_MAX);
+}
+
 static bool on_is_whole(struct flight_keeper *keeper, struct flight *flight)
 {
     struct claim *claim = container_of(keeper, struct claim, keeper);
     struct object *object;
 
     claim->unframed = true;
+    /* Nobody reads it and nobody joins any more: its end is judged where it is kept, or not. */
+    if (takes_long(claim, flight))
+        return true;
     object = object_of(claim, flight);
     object_unref(object);
     return object != NULL;
@@ -202,18 +226,53 @@ static void publish(struct claim *claim, struct object *object)
     pthread_mutex_unlock(&shard->lock);
 }
 
-static bool on_complete(struct flight_keeper *keeper, struct flight *flight)
+static bool keep(struct claim *claim, struct flight *flight)
 {
-    struct claim *claim = container_of(keeper, struct claim, keeper);
-    struct object *object;
+    struct object *object = object_of(claim, flight);
 
-    object = object_of(claim, flight);
     if (object)
         publish(claim, object);
     else
-        on_withdraw(keeper, flight);
+        on_withdraw(&claim->keeper, flight);
     object_unref(object);
     return object != NULL;
+}
+
+/* What the proof and the copy take meanwhile, from above. */
+static size_t memory_of_proof(const struct flight *flight)
+{
+    size_t size = (size_t)body_size(&flight->body);
+
+    return fields_get(&flight->head.fields, "content-encoding") ? size * PROVE_RATIO : size;
+}
+
+static void on_prove(struct job *job)
+{
+    struct claim *claim = container_of(job, struct claim, job);
+    struct flight *flight = claim->flight;
+    struct budget *budget = claim->index->rules.budget;
+    size_t bytes = memory_of_proof(flight);
+
+    if (budget_has_room(budget, bytes)) {
+        budget_add(budget, bytes);
+        keep(claim, flight);
+        budget_sub(budget, bytes);
+    } else {
+        on_withdraw(&claim->keeper, flight);
+    }
+    flight_unref(flight); /* and the claim with it, if that was the last one */
+}
+
+/* While the proof takes its time the flight stays where it was: who asks for the same reads it. */
+static bool on_complete(struct flight_keeper *keeper, struct flight *flight)
+{
+    struct claim *claim = container_of(keeper, struct claim, keeper);
+
+    if (!takes_long(claim, flight))
+        return keep(claim, flight);
+    flight_ref(flight);
+    jobs_add(claim->index->rules.jobs, &claim->job, on_prove);
+    return true;
 }
 
 /* The claim of a flight that may be joined in that slot. With the shard's lock held. */
@@ -248,7 +307,7 @@ static struct claim *claim_new(struct index *index, struct slot *slot, struct fl
     if (claim->collection)
         shard->gets++;
     list_append(&shard->claims, &claim->node);
-    flight_entrust(flight, &claim->keeper, index->rules.object_bytes);
+    flight_entrust(flight, &claim->keeper, index->rules.object_bytes, index->rules.budget);
     return claim;
 }
 

@@ -23,6 +23,8 @@
 
 #include "api/key.h"
 #include "api/policy.h"
+#include "base/budget.h"
+#include "base/jobs.h"
 #include "cache/flight.h"
 #include "cache/object.h"
 #include "cache/store.h"
@@ -32,9 +34,11 @@ struct index;
 #define INDEX_FOREVER INT64_MAX
 
 struct index_rules {
-    int64_t ttl_ms;      /* INDEX_FOREVER: an entry never grows too old */
-    size_t memory_bytes; /* of the memory tier */
-    size_t object_bytes; /* a larger body is not kept */
+    int64_t ttl_ms;        /* INDEX_FOREVER: an entry never grows too old */
+    size_t memory_bytes;   /* of the memory tier */
+    size_t object_bytes;   /* a larger body is not kept */
+    struct jobs *jobs;     /* for what takes long; NULL: it is done at once */
+    struct budget *budget; /* of answers that are kept while they grow; NULL: none */
 };
 
 struct index *index_new(const struct index_rules *rules);
@@ -69,6 +73,9 @@ enum index_verdict index_lookup(struct index *index, const struct index_query *q
 struct flight *index_pass(size_t high, size_t low, struct body_reader *reader,
                           void (*notify)(struct body_reader *));
 
+/* How long an answer of that status is good for, in ms, or INDEX_FOREVER. An error has a minute at
+ * most: a key that was just activated must not look broken. */
+int64_t index_ttl_ms(const struct index *index, unsigned status);
 /* May this object answer this request? */
 bool index_is_fresh(const struct index *index, const struct object *object,
                     const struct index_query *query);

@@ -11,6 +11,7 @@
 
 #include "api/key.h"
 #include "api/policy.h"
+#include "base/jobs.h"
 #include "base/list.h"
 #include "cache/flight.h"
 #include "cache/object.h"
@@ -19,6 +20,7 @@ struct index;
 
 struct claim {
     struct flight_keeper keeper;
+    struct job job; /* the proof of an answer that takes long */
     struct index *index;
     struct shard *shard;
     struct list node; /* of shard->claims */

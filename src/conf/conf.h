@@ -28,7 +28,8 @@ enum conf_origin { ORIGIN_DEFAULT, ORIGIN_FILE, ORIGIN_PLAIN, ORIGIN_VARIABLE, O
 struct conf_value {
     char *text;     /* as written */
     int64_t number; /* PORT, COUNT: the number; SWITCH: 0 or 1; DURATION: ms, 0 = off, INT64_MAX =
-                       forever; SIZE: bytes; DISCONNECT: 1 for finish */
+                       forever; SIZE: bytes; SIZE_AUTO: bytes, 0 = auto;
+                       DISCONNECT: 1 for finish */
     enum conf_origin origin;
     char *place; /* "--port", "GOPROXYAI_PORT", "/home/a/.config/goproxyai/config:3" */
 };

@@ -187,6 +187,10 @@ int conf_type_check(enum conf_type type, const char *text, int64_t *number, stru
         return check_url(text, proxy, true, "http://user:password@host:3128", why);
     case CONF_TTL:
         return check_ttl(text, number, why);
+    case CONF_SIZE_AUTO:
+        if (strcmp(text, "auto") == 0)
+            return 0;
+        return check_size(text, number, why);
     case CONF_SIZE:
         return check_size(text, number, why);
     case CONF_DISCONNECT:

@@ -16,6 +16,7 @@ enum conf_type {
     CONF_DURATION,
     CONF_TTL,
     CONF_SIZE,
+    CONF_SIZE_AUTO,
     CONF_DISCONNECT,
     CONF_COUNT
 };

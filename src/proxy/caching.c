@@ -4,9 +4,12 @@
 
 #include "api/policy.h"
 #include "base/mem.h"
+#include "base/process.h"
 
 /* An answer with a longer body is passed on, not kept. */
 #define OBJECT_MAX ((size_t)32 * 1024 * 1024)
+#define MEMORY_AUTO_MAX ((size_t)1024 * 1024 * 1024)
+#define JOB_THREADS 2
 
 static void add_ignored(void *arg, const char *name)
 {
@@ -46,12 +49,20 @@ static void open_store(struct caching *caching, struct log *log)
     log_event(log, true, "%s; answers are kept in memory only", err.text);
 }
 
+static size_t memory_of(const struct conf *conf)
+{
+    size_t given = (size_t)conf_number(conf, OPT_MEMORY), quarter = process_memory() / 4;
+
+    return given ? given : quarter < MEMORY_AUTO_MAX ? quarter : MEMORY_AUTO_MAX;
+}
+
 void caching_open(struct caching *caching, const struct conf *conf, const char *upstream,
                   struct log *log)
 {
     struct index_rules rules = {.ttl_ms = conf_number(conf, OPT_CACHE_TTL),
                                 .memory_bytes = (size_t)conf_number(conf, OPT_MEMORY_CACHE),
-                                .object_bytes = OBJECT_MAX};
+                                .object_bytes = OBJECT_MAX,
+                                .budget = &caching->budget};
 
     *caching = (struct caching){.ttl_ms = rules.ttl_ms,
                                 .memory_bytes = rules.memory_bytes,
@@ -63,16 +74,25 @@ void caching_open(struct caching *caching, const struct conf *conf, const char *
                                         .share = conf_number(conf, OPT_SHARE_CACHE) != 0};
     conf_each_item(conf, OPT_KEY_IGNORE, add_ignored, caching);
     caching->rules.ignored = caching->ignored_;
+    budget_init(&caching->budget, memory_of(conf));
     if (!caching->on)
         return;
+    rules.jobs = caching->jobs = jobs_new(JOB_THREADS);
     caching->folder = conf_cache_folder(conf);
     caching->index = index_new(&rules);
     caching->memo = memo_new();
     open_store(caching, log);
 }
 
+void caching_settle(struct caching *caching)
+{
+    if (caching->jobs)
+        jobs_stop(caching->jobs);
+}
+
 void caching_close(struct caching *caching)
 {
+    jobs_free(caching->jobs);
     store_close(caching->store);
     index_free(caching->index);
     memo_free(caching->memo);

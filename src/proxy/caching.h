@@ -8,7 +8,9 @@
 #include <stdint.h>
 
 #include "api/key.h"
+#include "base/budget.h"
 #include "base/err.h"
+#include "base/jobs.h"
 #include "base/log.h"
 #include "cache/index.h"
 #include "cache/memo.h"
@@ -25,7 +27,9 @@ struct caching {
     struct key_rules rules;
     char **ignored_;
     unsigned ignored_count_;
-    char *folder; /* NULL: none could be named */
+    char *folder;         /* NULL: none could be named */
+    struct budget budget; /* of bodies that are held and answers that are kept (--memory) */
+    struct jobs *jobs;    /* for what takes too long for a loop */
     struct index *index;
     struct memo *memo;
     struct store *store; /* NULL: memory only */
@@ -34,6 +38,8 @@ struct caching {
 /* upstream: see key_rules; it must outlive this. Disk trouble is logged, and fails nothing. */
 void caching_open(struct caching *caching, const struct conf *conf, const char *upstream,
                   struct log *log);
+/* Ends what goes on besides the workers, once they stand still: before they are released. */
+void caching_settle(struct caching *caching);
 void caching_close(struct caching *caching); /* after the workers */
 
 /* A request that changes things was passed on: stored GETs of its collection are out of date. */

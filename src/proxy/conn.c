@@ -8,10 +8,13 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "base/sock_diag.h"
 
 #define BODY_WINDOW_BYTES 1024 /* the least that a body must bring per client_ms */
 #define LINGER_MS 5000
-#define GONE_MS 20 /* for what a client that left had sent before */
+#define GONE_MS 20          /* for what a client that left had sent before */
+#define HALF_CLOSED_MS 1000 /* the same, of a client that waits for the answer */
+#define HALF_CLOSED_LOOK_MS 500
 
 void conn_format_address(char *buf, size_t size, const struct sockaddr *address)
 {
@@ -38,21 +41,54 @@ static void expect(struct conn *conn, uint64_t in_ms)
 {
     if (conn->gone)
         set_deadline(conn, GONE_MS);
+    else if (conn->half_closed)
+        set_deadline(conn, HALF_CLOSED_MS);
     else if (conn->client_ms)
         set_deadline(conn, in_ms);
 }
 
 /* libmicrohttpd may miss an end that came together with data: it asks epoll for edges, and there
  * was only one. So the connection is ended by its deadline, unless it is answered before. */
-static void on_hangup(struct watch *w, uint32_t events)
+static void leave(struct conn *conn)
 {
-    struct conn *conn = container_of(w, struct conn, watch);
-
-    (void)events;
     conn->gone = true;
     if (!conn->busy)
         set_deadline(conn, GONE_MS);
     conn->on_gone(conn);
+}
+
+/* Does a process on this machine still hold the client's socket? */
+static bool is_held(const struct conn *conn)
+{
+    struct sock_diag_peer peer;
+
+    return conn->on_loopback && conn->diag &&
+           sock_diag_ask(conn->diag, conn->fd, &peer) == SOCK_DIAG_FOUND;
+}
+
+static void on_half_timer(struct timer *timer)
+{
+    struct conn *conn = container_of(timer, struct conn, half_timer);
+
+    if (is_held(conn))
+        timer_set(&conn->loop->timers, timer, conn->loop->now_ms + HALF_CLOSED_LOOK_MS);
+    else
+        leave(conn);
+}
+
+static void on_hangup(struct watch *w, uint32_t events)
+{
+    struct conn *conn = container_of(w, struct conn, watch);
+
+    /* EPOLLHUP: both directions are closed. */
+    if ((events & (EPOLLHUP | EPOLLERR)) || !is_held(conn)) {
+        leave(conn);
+        return;
+    }
+    conn->half_closed = true;
+    if (!conn->busy)
+        set_deadline(conn, HALF_CLOSED_MS);
+    timer_set(&conn->loop->timers, &conn->half_timer, conn->loop->now_ms + HALF_CLOSED_LOOK_MS);
 }
 
 static void on_timer(struct timer *timer)
@@ -81,7 +117,9 @@ struct conn *conn_new(struct loop *loop, int fd, const struct sockaddr *address,
     conn->client_ms = client_ms;
     conn->on_gone = on_gone;
     conn_format_address(conn->address, sizeof(conn->address), address);
+    conn->on_loopback = sock_diag_is_local(address);
     timer_init(&conn->timer, on_timer);
+    timer_init(&conn->half_timer, on_half_timer);
     conn->gone = loop_watch(loop, &conn->watch, fd, EPOLLRDHUP | EPOLLET, on_hangup, &err) < 0;
     conn->deadline_ms = UINT64_MAX;
     expect(conn, client_ms);
@@ -154,6 +192,7 @@ void conn_close(struct conn *conn)
 {
     loop_unwatch(conn->loop, &conn->watch);
     timer_cancel(&conn->loop->timers, &conn->timer);
+    timer_cancel(&conn->loop->timers, &conn->half_timer);
     list_remove(&conn->node);
     list_remove(&conn->early);
     if (conn->linger)

@@ -1,7 +1,11 @@
 /* A client's connection, as far as libmicrohttpd does not look after it.
  *
  * - Its descriptor is watched for the client's leaving: libmicrohttpd does not look at a
- *   suspended connection, and a request that waits is one.
+ *   suspended connection, and a request that waits is one. A client that only closed its sending
+ *   half (RFC 9293 section 3.6: it still reads) has not left: on this machine the kernel tells the
+ *   two apart, because a socket that was closed is no process's any more. Then the kernel is asked
+ *   again now and then, since the closing itself sends nothing more. A FIN from another machine
+ *   counts as leaving.
  * - Absolute deadlines: the head of a request must be whole, and its body must make progress, in
  *   client_ms; an idle connection is closed after CONN_IDLE_MS. libmicrohttpd's own timeout
  *   starts anew at each byte.
@@ -20,6 +24,7 @@
 
 #include "base/list.h"
 #include "base/loop.h"
+#include "proxy/peer.h"
 
 #define CONN_IDLE_MS 300000
 
@@ -41,12 +46,17 @@ struct conn {
     uint64_t window_bytes; /* of a body, since the deadline was last moved */
     bool busy;             /* nothing is expected of the client: see below */
     bool gone;             /* the client left, or was thrown out */
-    bool parked;           /* suspended in libmicrohttpd */
-    bool dozing;           /* waits, but not suspended yet: see down.c */
-    unsigned looks;        /* how often it was looked at while dozing */
-    bool begun;            /* the current request's head was handed over */
-    bool linger;           /* drain after the end */
-    struct req *req;       /* the current request, or NULL */
+    bool half_closed;      /* the client sends nothing more, and still reads */
+    bool on_loopback;
+    enum peer_verdict peer;
+    struct sock_diag *diag; /* the worker's, or NULL */
+    struct timer half_timer;
+    bool parked;     /* suspended in libmicrohttpd */
+    bool dozing;     /* waits, but not suspended yet: see down.c */
+    unsigned looks;  /* how often it was looked at while dozing */
+    bool begun;      /* the current request's head was handed over */
+    bool linger;     /* drain after the end */
+    struct req *req; /* the current request, or NULL */
     char address[INET6_ADDRSTRLEN];
     unsigned local_port;
     void (*on_gone)(struct conn *); /* the client left: wake the connection if it waits */

@@ -1,23 +1,47 @@
 #include "proxy/door.h"
 
 #include <ctype.h>
+#include <string.h>
 
 void door_init(struct door *door)
 {
+    *door = (struct door){.port = 0};
     str_init(&door->names);
-    door->port = 0;
+    str_init(&door->origins);
 }
 
 void door_release(struct door *door)
 {
     str_release(&door->names);
+    str_release(&door->origins);
+}
+
+static void add_lower(struct str *list, const char *text, size_t len)
+{
+    for (size_t i = 0; i < len; i++)
+        str_addc(list, (char)tolower((unsigned char)text[i]));
+    str_add(list, "", 1);
 }
 
 void door_allow(struct door *door, const char *name)
 {
-    for (; *name; name++)
-        str_addc(&door->names, (char)tolower((unsigned char)*name));
-    str_add(&door->names, "", 1);
+    add_lower(&door->names, name, strlen(name));
+}
+
+int door_allow_origin(struct door *door, const char *origin, struct err *err)
+{
+    const char *host = strstr(origin, "://");
+    size_t len = strlen(origin);
+
+    if (!host || host == origin || !host[3] || strchr(origin, '*'))
+        return err_set(err, ERR_USAGE,
+                       "--allow-origin is '%.200s': it must be one site as browsers name it, such "
+                       "as http://localhost:3000 (neither * nor null: any page can have that)",
+                       origin);
+    if (origin[len - 1] == '/') /* as people copy it from the address bar */
+        len--;
+    add_lower(&door->origins, origin, len);
+    return 0;
 }
 
 /* 127.0.0.0/8, in dotted form only: other spellings are no client's. */
@@ -71,58 +95,119 @@ static bool split(const char *authority, unsigned implied, size_t *host_len, uns
     return *host_len > 0;
 }
 
-static bool is_let_in(const struct door *door, const char *authority, unsigned implied)
+/* Is it one of our names? One that was written with a port is a name with that port only. */
+static bool is_name(const struct door *door, const char *host, size_t host_len, unsigned port)
 {
-    size_t host_len;
-    unsigned port;
-
-    if (!split(authority, implied, &host_len, &port))
-        return false;
-    if (port == door->port && is_loopback(authority, host_len))
+    if (is_loopback(host, host_len))
         return true;
     for (size_t at = 0; at < door->names.len;) {
         const char *name = door->names.text + at;
-        size_t len = strlen(name);
-
         unsigned own_port;
         size_t own_len;
 
-        if (split(name, door->port, &own_len, &own_port) && own_port == port &&
-            str_same_nocase(authority, host_len, name, own_len))
+        if (split(name, port, &own_len, &own_port) && own_port == port &&
+            str_same_nocase(host, host_len, name, own_len))
             return true;
-        at += len + 1;
+        at += strlen(name) + 1;
     }
     return false;
 }
 
-static bool is_own_origin(const struct door *door, const char *origin)
+static bool is_our_host(const struct door *door, const char *authority)
+{
+    size_t host_len;
+    unsigned port;
+
+    return split(authority, 80, &host_len, &port) && is_name(door, authority, host_len, port);
+}
+
+bool door_names(const struct door *door, const char *host, bool bracketed)
+{
+    struct str text = STR_INIT;
+    bool is;
+
+    str_addf(&text, bracketed ? "[%s]" : "%s", host);
+    is = is_name(door, text.text, text.len, door->port);
+    str_release(&text);
+    return is;
+}
+
+/* Does the page come from where this request goes to? By the port that we listen on, or by the
+ * Host's, which is another one behind a tunnel or a port mapping. */
+static bool is_own_authority(const struct door *door, const char *host, const char *authority,
+                             unsigned implied)
+{
+    size_t len, host_len;
+    unsigned port, host_port;
+
+    if (!split(authority, implied, &len, &port) || !is_name(door, authority, len, port))
+        return false;
+    if (port == door->port || !is_loopback(authority, len))
+        return true;
+    return split(host, implied, &host_len, &host_port) && port == host_port &&
+           str_same_nocase(authority, len, host, host_len);
+}
+
+static bool is_own_origin(const struct door *door, const char *host, const char *origin)
 {
     if (str_starts(origin, "http://"))
-        return is_let_in(door, origin + 7, 80);
+        return is_own_authority(door, host, origin + 7, 80);
     if (str_starts(origin, "https://"))
-        return is_let_in(door, origin + 8, 443);
+        return is_own_authority(door, host, origin + 8, 443);
     return false; /* "null" and all other schemes */
 }
 
-int door_check(const struct door *door, const struct fields *request, bool is_api, struct err *err)
+static bool is_allowed_origin(const struct door *door, const char *origin)
+{
+    for (size_t at = 0; at < door->origins.len; at += strlen(door->origins.text + at) + 1)
+        if (str_is_nocase(door->origins.text + at, origin))
+            return true;
+    return false;
+}
+
+static bool is_other_site(const char *sec_fetch_site)
+{
+    return str_is_nocase(sec_fetch_site, "cross-site") ||
+           str_is_nocase(sec_fetch_site, "same-site");
+}
+
+static int check_page(const struct door *door, const struct fields *request, const char *host,
+                      const char **cors, struct err *err)
+{
+    bool other_site = false;
+
+    fields_each(h, request) {
+        if (str_same_nocase(h.name, h.name_len, "sec-fetch-site", 14)) {
+            other_site |= is_other_site(h.value);
+        } else if (str_same_nocase(h.name, h.name_len, "origin", 6) &&
+                   !is_own_origin(door, host, h.value)) {
+            if (!is_allowed_origin(door, h.value))
+                return err_set(err, ERR_ORIGIN,
+                               "Pages of %.200s may not use this proxy: start it with "
+                               "--allow-origin %.200s if they are yours.",
+                               h.value, h.value);
+            *cors = h.value;
+        }
+    }
+    if (other_site && !*cors)
+        return err_set(err, ERR_ORIGIN,
+                       "Requests from other sites' pages are not served: start the proxy with "
+                       "--allow-origin and the page's origin if it is yours.");
+    return 0;
+}
+
+int door_check(const struct door *door, const struct fields *request, const char **cors,
+               struct err *err)
 {
     const char *host = fields_get(request, "host");
 
+    *cors = NULL;
     if (fields_count(request, "host") != 1)
         return err_set(err, ERR_HOST, "The request must have exactly one Host field.");
-    if (!is_let_in(door, host, 80))
+    if (!is_our_host(door, host))
         return err_set(err, ERR_HOST,
                        "The Host '%.200s' is not one of this proxy's names: use "
                        "localhost:%u, or start it with --allow-host.",
                        host, door->port);
-    if (is_api)
-        return 0;
-    fields_each(h, request) {
-        if (str_same_nocase(h.name, h.name_len, "origin", 6) && !is_own_origin(door, h.value))
-            return err_set(err, ERR_ORIGIN, "Requests from other sites' pages are not served.");
-        if (str_same_nocase(h.name, h.name_len, "sec-fetch-site", 14) &&
-            str_is_nocase(h.value, "cross-site"))
-            return err_set(err, ERR_ORIGIN, "Requests from other sites' pages are not served.");
-    }
-    return 0;
+    return check_page(door, request, host, cors, err);
 }

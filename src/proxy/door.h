@@ -1,10 +1,13 @@
 /* Who gets in. A web page in the user's browser can send requests to localhost, under its own
  * name (Origin, Sec-Fetch-Site) or under one that it made point here (DNS rebinding: Host).
  *
- * - On every route: exactly one Host field, which names loopback, an address that we were told
- *   to listen on, or what --allow-host adds; and our port.
- * - On all but /v1 (where the key is the client's own): no Origin but ours, and no Sec-Fetch-Site
- *   of cross-site. Sec-Fetch-Mode says nothing: Node's fetch sends "cors" by itself.
+ * - Exactly one Host field, which names loopback, an address that we were told to listen on, or
+ *   what --allow-host adds. Its port does not matter: an SSH tunnel or a port mapping shows another
+ *   one, and rebinding shows in the name. (A name that --allow-host gives with a port is one with
+ *   that port only.)
+ * - No Origin but our own or one that --allow-origin names, and no Sec-Fetch-Site of cross-site or
+ *   same-site unless such an Origin is there. Sec-Fetch-Mode says nothing: Node's fetch sends
+ * "cors" by itself.
  *
  * Immutable once the server runs; any thread may check.
  */
@@ -18,16 +21,26 @@
 #include "base/str.h"
 
 struct door {
-    struct str names; /* NUL-ended, lower case: "proxy.test", "proxy.test:9000" */
-    unsigned port;
+    struct str names;   /* NUL-ended, lower case: "proxy.test", "proxy.test:9000" */
+    struct str origins; /* the same: "http://localhost:3000" */
+    unsigned port;      /* the one that we listen on */
 };
 
 void door_init(struct door *door);
 void door_release(struct door *door);
-/* A name or address that is let in: with our port, or with the one that is written. */
+/* A name or address that is let in: with any port, or with the one that is written. */
 void door_allow(struct door *door, const char *name);
+/* A site whose pages may use the proxy, by its serialised origin (RFC 6454 section 6.2). -1 with
+ * ERR_USAGE for what is none, and for "*" and "null". */
+int door_allow_origin(struct door *door, const char *origin, struct err *err);
 
-/* 0, or -1 with ERR_HOST or ERR_ORIGIN. */
-int door_check(const struct door *door, const struct fields *request, bool is_api, struct err *err);
+/* Is this host one of the proxy's own names or addresses, whatever the port? bracketed: it was
+ * written as an IPv6 address in brackets, which `host` has not. */
+bool door_names(const struct door *door, const char *host, bool bracketed);
+
+/* 0, or -1 with ERR_HOST or ERR_ORIGIN. *cors: the Origin of an allowed page of another site, which
+ * needs CORS fields in the answer; it points into `request`. Else NULL. */
+int door_check(const struct door *door, const struct fields *request, const char **cors,
+               struct err *err);
 
 #endif

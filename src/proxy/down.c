@@ -187,7 +187,8 @@ static bool is_ready_made(const struct conn *conn)
 {
     const struct reply *reply = &conn->req->reply;
 
-    return reply_is_ready_made(reply) && !conn->gone && !conn->lane->worker->draining &&
+    return reply_is_ready_made(reply) && !conn->gone && !conn->half_closed &&
+           !conn->lane->worker->draining &&
            down_past_fits(conn->req, reply->object->fields.bytes.len + READY_OWN_BYTES);
 }
 
@@ -205,7 +206,7 @@ static enum MHD_Result queue(struct conn *conn)
     response = complete_response_of(conn);
     if (!response)
         return MHD_NO;
-    if (req->reply.close || conn->gone || conn->lane->worker->draining)
+    if (req->reply.close || conn->gone || conn->half_closed || conn->lane->worker->draining)
         MHD_add_response_header(response, "Connection", "close");
     result = MHD_queue_response(conn->mhd, req->reply.status, response);
     MHD_destroy_response(response);
@@ -392,6 +393,7 @@ void down_adopt(struct down *down, int fd, const struct sockaddr *address, sockl
     struct conn *conn = conn_new(down->loop, fd, address, client_ms, on_conn_gone);
 
     conn->lane = down->lane;
+    conn->diag = down->lane->worker->diag;
     down->arriving = conn;
     /* Closes the descriptor itself if it fails. */
     if (MHD_add_connection(down->mhd, fd, address, len) != MHD_YES && down->arriving)

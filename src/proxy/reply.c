@@ -14,12 +14,14 @@ void reply_init(struct reply *reply)
     *reply = (struct reply){.status = 0};
     fields_init(&reply->own);
     str_init(&reply->text);
+    str_init(&reply->origin);
 }
 
 void reply_release(struct reply *reply)
 {
     fields_release(&reply->own);
     str_release(&reply->text);
+    str_release(&reply->origin);
 }
 
 bool reply_passes(const struct reply *reply, const struct field *h)
@@ -32,8 +34,25 @@ bool reply_passes(const struct reply *reply, const struct field *h)
     return h->name_len < 15 || !str_same_nocase(h->name, 15, "access-control-", 15);
 }
 
+void reply_allow_origin(struct reply *reply, const char *origin)
+{
+    str_clear(&reply->origin);
+    str_adds(&reply->origin, origin);
+}
+
+/* Without credentials: a page that may read answers brings the key itself. "*" stands for all
+ * fields of an answer then. */
+static void add_cors(struct reply *reply)
+{
+    fields_adds(&reply->own, "Access-Control-Allow-Origin", reply->origin.text);
+    fields_adds(&reply->own, "Access-Control-Expose-Headers", "*");
+    fields_adds(&reply->own, "Vary", "Origin");
+}
+
 static void add_own(struct reply *reply, const char *request_id)
 {
+    if (reply->origin.len)
+        add_cors(reply);
     fields_adds(&reply->own, "X-Proxy", X_PROXY);
     if (request_id && !(reply->upstream && fields_get(reply->upstream, "x-request-id")))
         fields_adds(&reply->own, "X-Request-ID", request_id);
@@ -62,6 +81,19 @@ static void add_hit(struct reply *reply, const struct reply_cache *cache)
     str_release(&number);
 }
 
+/* So much of a key tells entries apart, and `cache show` takes it. */
+#define KEY_DIGITS_SHOWN 12
+
+static void add_key(struct str *status, const struct key *key)
+{
+    char hex[KEY_HEX_SIZE];
+
+    key_to_hex(key, hex);
+    str_adds(status, "; key=\"");
+    str_add(status, hex, KEY_DIGITS_SHOWN);
+    str_addc(status, '"');
+}
+
 static void add_cache_story(struct reply *reply, const struct reply_cache *cache)
 {
     static const char *const words[] = {[STATS_OWN] = "BYPASS",
@@ -81,6 +113,8 @@ static void add_cache_story(struct reply *reply, const struct reply_cache *cache
         str_adds(&status, "; ttl=");
         str_add_number(&status, (uint64_t)cache->ttl_ms / 1000);
     }
+    if (cache->key)
+        add_key(&status, cache->key);
     fields_adds(&reply->own, "Cache-Status", status.text);
     str_release(&status);
 }
@@ -122,6 +156,7 @@ void reply_from_object(struct reply *reply, struct object *object, bool unpacked
 bool reply_is_ready_made(const struct reply *reply)
 {
     return reply->object && reply->kind == REPLY_WHOLE && reply->object->has_id &&
+           reply->origin.len == 0 &&
            atomic_load_explicit(&reply->object->warm, memory_order_relaxed);
 }
 
@@ -142,6 +177,26 @@ void reply_own_json(struct reply *reply, unsigned status, const char *request_id
     reply->len = reply->text.len;
     add_own(reply, request_id);
     fields_adds(&reply->own, "Content-Type", "application/json");
+}
+
+void reply_preflight(struct reply *reply, const struct fields *request, const char *request_id)
+{
+    const char *asked = fields_get(request, "access-control-request-headers");
+
+    reply->status = 204;
+    reply->upstream = NULL;
+    reply->kind = REPLY_WHOLE;
+    reply->bytes = "";
+    reply->len = 0;
+    add_own(reply, request_id);
+    fields_adds(&reply->own, "Access-Control-Allow-Methods",
+                "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
+    /* "*" would not stand for Authorization. */
+    if (asked)
+        fields_adds(&reply->own, "Access-Control-Allow-Headers", asked);
+    if (fields_get(request, "access-control-request-private-network"))
+        fields_adds(&reply->own, "Access-Control-Allow-Private-Network", "true");
+    fields_adds(&reply->own, "Access-Control-Max-Age", "600");
 }
 
 void reply_from_err(struct reply *reply, const struct err *err, const struct reply_cache *cache,

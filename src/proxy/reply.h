@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "api/key.h"
 #include "base/err.h"
 #include "base/fields.h"
 #include "base/str.h"
@@ -15,10 +16,11 @@
 /* What the cache has to do with an answer. */
 struct reply_cache {
     enum stats_cache kind;
-    const char *status; /* of Cache-Status (RFC 9211), after our name and "; " */
-    int64_t now_ms;     /* Unix time */
-    int64_t stored_ms;  /* STATS_HIT, STATS_JOIN: when it was stored */
-    int64_t ttl_ms;     /* STATS_HIT: what is left; < 0: for ever */
+    const char *status;    /* of Cache-Status (RFC 9211), after our name and "; " */
+    int64_t now_ms;        /* Unix time */
+    int64_t stored_ms;     /* STATS_HIT, STATS_JOIN: when it was stored */
+    int64_t ttl_ms;        /* STATS_HIT: what is left; < 0: for ever */
+    const struct key *key; /* NULL: the request has none */
 };
 
 enum reply_body {
@@ -39,11 +41,20 @@ struct reply {
     bool unpacked;         /* its fields speak of a gzip body, which is sent unpacked */
     struct object *object; /* a replay: its ready-made answer will do */
     struct reply_cache cache;
+    struct str
+        origin;      /* "" or the page's of another site that may read this (reply_allow_origin) */
     struct str text; /* holds `bytes` for what we say ourselves */
 };
 
 void reply_init(struct reply *reply);
 void reply_release(struct reply *reply);
+
+/* Before any of the following: the answer is for a page of another site, whose Origin the user has
+ * allowed, and carries CORS fields (WHATWG Fetch, section 3.2). */
+void reply_allow_origin(struct reply *reply, const char *origin);
+/* The answer to such a page's preflight request (WHATWG Fetch, section 3.2.2): all methods that
+ * clients use, and the fields that it asks for. */
+void reply_preflight(struct reply *reply, const struct fields *request, const char *request_id);
 
 /* An answer from upstream. head_only: the request was HEAD; unpacked: see above. request_id stands
  * in where the upstream sent none. */

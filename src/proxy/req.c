@@ -83,15 +83,17 @@ static void clear_text(struct str *s)
 static void recycle(struct req *req)
 {
     struct worker *worker = req->worker;
-    struct req clean = {.target = req->target,
-                        .whole = req->whole,
-                        .fields = req->fields,
-                        .reply = {.own = req->reply.own, .text = req->reply.text}};
+    struct req clean = {
+        .target = req->target,
+        .whole = req->whole,
+        .fields = req->fields,
+        .reply = {.own = req->reply.own, .text = req->reply.text, .origin = req->reply.origin}};
 
     mem_wipe(clean.fields.bytes.text, clean.fields.bytes.cap);
     clear_text(&clean.target);
     clear_text(&clean.whole);
     clear_text(&clean.reply.text);
+    clear_text(&clean.reply.origin);
     clear_text(&clean.fields.bytes);
     clean.fields.count = 0;
     fields_clear(&clean.reply.own);
@@ -116,18 +118,36 @@ enum req_next req_run(struct req *req)
     return next;
 }
 
+/* Below this a body costs little more than its connection. */
+#define HOLD_FREELY ((size_t)KEEP_TEXT_MAX)
+
+static bool may_hold(const struct req *req, size_t more)
+{
+    return req->whole.len + more <= HOLD_FREELY || !req->is_api ||
+           budget_has_room(&req->worker->server->caching.budget, more);
+}
+
+static void hold(struct req *req, const char *bytes, size_t len)
+{
+    str_add(&req->whole, bytes, len);
+    if (req->whole.cap > HOLD_FREELY && req->whole.cap > req->held) {
+        budget_add(&req->worker->server->caching.budget, req->whole.cap - req->held);
+        req->held = req->whole.cap;
+    }
+}
+
 size_t req_take(struct req *req, const char *bytes, size_t len)
 {
     if (req->upload_full)
         return 0;
     req->body_bytes += len;
     if (req->step == STEP_READ && !req->err && !req->upload &&
-        req->body_bytes > (uint64_t)req->whole_max)
+        (req->body_bytes > (uint64_t)req->whole_max || !may_hold(req, len)))
         req_pass_body_on(req);
     if (req->upload && !req->err)
         req->upload_full = !flight_append(req->upload, bytes, len);
     else if (req->step == STEP_READ && !req->err)
-        str_add(&req->whole, bytes, len);
+        hold(req, bytes, len);
     /* else: the body of a request that is refused; it is read so that the answer gets through */
     return len;
 }
@@ -200,5 +220,7 @@ void req_finish(struct req *req, bool whole)
     req_leave_flight(req);
     object_unref(take(req->object));
     unpack_free(take(req->unpack));
+    req_leave_job(req);
+    budget_sub(&worker->server->caching.budget, req->held);
     recycle(req);
 }

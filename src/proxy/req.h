@@ -29,6 +29,7 @@
 #include "proxy/up_head.h"
 
 struct conn;
+struct key_job;
 struct unpack;
 struct worker;
 
@@ -50,6 +51,7 @@ enum req_fwd { FWD_MISS, FWD_STALE, FWD_REQUEST };
 enum step {
     STEP_ROUTE,
     STEP_ADMIT,
+    STEP_PREFLIGHT,
     STEP_READ,
     STEP_KEY,
     STEP_LOOKUP,
@@ -73,6 +75,7 @@ struct req {
     char method[24];
     bool method_fits;
     struct fields fields;
+    bool is_api;      /* for /v1 or below */
     bool bad_field;   /* one of the fields was none: it is missing above */
     size_t head_size; /* bytes of request line and fields */
     int64_t length;   /* of the body: bytes, UP_LENGTH_NONE, UP_LENGTH_UNKNOWN */
@@ -81,6 +84,7 @@ struct req {
     bool received; /* the body is whole */
     uint64_t body_bytes;
     struct str whole;      /* a short body, … */
+    size_t held;           /* what of the memory's budget it takes, bytes */
     struct flight *upload; /* … or one that is passed on as it comes */
     bool upload_full;
     int64_t whole_max; /* what of it is held; a longer one is passed on as it comes */
@@ -90,10 +94,10 @@ struct req {
     struct key key;
     struct key_tag tag;
     char model[OBJECT_MODEL_SIZE];
-    bool looked; /* at the body: model is what it says */
-    bool loaded; /* the disk was looked at */
-    bool alone;  /* what it joined came to nothing that it may have: it fetches for itself */
-    bool wrote;  /* the GETs of its collection were dropped */
+    struct key_job *key_job; /* its key is being worked out elsewhere (req_key.c) */
+    bool looked;             /* at the body: model is what it says */
+    bool loaded;             /* the disk was looked at */
+    bool alone; /* what it joined came to nothing that it may have: it fetches for itself */
     enum stats_cache cache;
     enum req_fwd fwd; /* STATS_MISS: why it is fetched */
 
@@ -130,13 +134,15 @@ void req_leave_flight(struct req *req);
 enum req_next req_step(struct req *req);
 void req_pass_body_on(struct req *req); /* it is too long to be held */
 
-/* req_cache.c: the steps that have to do with the cache */
+/* req_key.c */
 enum req_next req_step_key(struct req *req);
+void req_parse_body(struct req *req); /* fills in the model, if nothing has so far */
+void req_leave_job(struct req *req);  /* the request ends */
+
+/* req_cache.c: the steps that have to do with the cache */
 enum req_next req_step_lookup(struct req *req);
 enum req_next req_step_load(struct req *req);
 void req_on_news(struct letter *news);
-/* The head is there, or will not come: what does a request that changes things make stale? */
-void req_note_write(struct req *req, unsigned status);
 void req_tell_cache(const struct req *req, struct reply_cache *cache);
 enum req_next req_goto(struct req *req, enum step step);
 enum req_next req_refuse(struct req *req, enum err_code code, bool close, const char *text);

@@ -1,5 +1,5 @@
-/* The steps of a request that have to do with the cache: its key, the verdict of the index, and a
- * look on disk. */
+/* The steps of a request that have to do with the cache: the verdict of the index, and a look on
+ * disk. */
 #include <stdlib.h>
 
 #include "base/clock.h"
@@ -10,45 +10,6 @@
 #include "proxy/req.h"
 #include "proxy/server.h"
 #include "proxy/worker.h"
-
-/* --- the key -------------------------------------------------------------------------- */
-
-static struct key_request key_request_of(const struct req *req)
-{
-    return (struct key_request){.method = req->method,
-                                .target = req->target.text,
-                                .fields = &req->fields,
-                                .body = req->length > 0 ? req->whole.text : NULL,
-                                .body_len = req->whole.len};
-}
-
-static bool look_at_body(struct req *req)
-{
-    req->looked = true;
-    return policy_body_is_cacheable(req->api, req->whole.text, req->whole.len, req->model,
-                                    sizeof(req->model));
-}
-
-enum req_next req_step_key(struct req *req)
-{
-    struct caching *caching = &req->worker->server->caching;
-    struct keyer *keyer = req->worker->keyer;
-    struct key_request request;
-
-    req->cache = STATS_BYPASS;
-    if (req->api != POLICY_NONE) {
-        request = key_request_of(req);
-        keyer_tag(keyer, &request, &req->tag);
-        if (memo_find(caching->memo, &req->tag, &req->key))
-            return req_goto(req, STEP_LOOKUP);
-        if (look_at_body(req)) {
-            keyer_key(keyer, &request, &req->key);
-            return req_goto(req, STEP_LOOKUP);
-        }
-        req->api = POLICY_NONE;
-    }
-    return req_goto(req, STEP_LOOKUP);
-}
 
 /* --- the verdict ---------------------------------------------------------------------- */
 
@@ -147,7 +108,7 @@ enum req_next req_step_lookup(struct req *req)
             return req_goto(req, STEP_LOAD);
         if (req->asks.only_if_cached)
             return refuse_uncached(req);
-        look_at_body(req); /* the memo knew its key: what is stored has a model as well */
+        req_parse_body(req); /* the memo knew its key: what is stored has a model as well */
         return req_goto(req, STEP_LOOKUP);
     }
     abort();
@@ -176,16 +137,6 @@ enum req_next req_step_load(struct req *req)
 
 /* --- what is told --------------------------------------------------------------------- */
 
-void req_note_write(struct req *req, unsigned status)
-{
-    /* A clear no (4xx) changed nothing; silence may have. */
-    if (req->wrote || req->cache == STATS_JOIN || status / 100 == 4 ||
-        !policy_is_write(req->method))
-        return;
-    req->wrote = true;
-    caching_wrote(&req->worker->server->caching, req->target.text);
-}
-
 /* RFC 9211 section 2, after our name. */
 static const char *cache_status_of(const struct req *req)
 {
@@ -210,12 +161,15 @@ static const char *cache_status_of(const struct req *req)
 void req_tell_cache(const struct req *req, struct reply_cache *cache)
 {
     const struct caching *caching = &req->worker->server->caching;
+    int64_t ttl_ms;
 
     *cache = (struct reply_cache){.kind = req->cache,
                                   .status = cache_status_of(req),
                                   .now_ms = clock_unix_ms(),
-                                  .ttl_ms = -1};
+                                  .ttl_ms = -1,
+                                  .key = req->cache >= STATS_MISS ? &req->key : NULL};
     cache->stored_ms = req->object ? req->object->stored_ms : cache->now_ms;
-    if (req->object && caching->ttl_ms != INDEX_FOREVER)
-        cache->ttl_ms = cache->stored_ms + caching->ttl_ms - cache->now_ms;
+    ttl_ms = req->object ? index_ttl_ms(caching->index, req->object->status) : INDEX_FOREVER;
+    if (ttl_ms != INDEX_FOREVER)
+        cache->ttl_ms = cache->stored_ms + ttl_ms - cache->now_ms;
 }

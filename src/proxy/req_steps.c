@@ -114,21 +114,45 @@ static enum req_next step_route(struct req *req)
     return req_goto(req, STEP_ADMIT);
 }
 
+/* WHATWG Fetch section 3.2.2: what a browser asks before a page's request. */
+static bool is_preflight(const struct req *req)
+{
+    return strcmp(req->method, "OPTIONS") == 0 &&
+           fields_get(&req->fields, "access-control-request-method");
+}
+
+static enum req_next step_preflight(struct req *req)
+{
+    reply_preflight(&req->reply, &req->fields, req->id);
+    req->step = STEP_DONE;
+    return REQ_REPLY;
+}
+
 static enum req_next step_admit(struct req *req)
 {
     enum route route = route_of(req->target.text);
+    const char *cors;
     struct err err;
 
-    if (door_check(&req->worker->server->door, &req->fields, route == ROUTE_API, &err) < 0)
+    req->is_api = route == ROUTE_API;
+    if (door_check(&req->worker->server->door, &req->fields, &cors, &err) < 0)
         return fail(req, &err);
+    if (peer_check(req->conn, req->worker->diag, &req->worker->server->users, &err) < 0)
+        return fail(req, &err);
+    if (cors)
+        reply_allow_origin(&req->reply, cors);
+    if (cors && is_preflight(req))
+        return req_goto(req, STEP_PREFLIGHT);
     if (route == ROUTE_NONE)
         return req_refuse(
             req, ERR_NOT_FOUND, false,
             "Unknown URL: this proxy serves /v1 and below, /health, /stats and /cache.");
-    if (route == ROUTE_API && header_wants_websocket(&req->fields))
-        return req_refuse(
-            req, ERR_UPGRADE, true,
-            "This proxy does not carry WebSockets: connect to the upstream directly.");
+    if (route == ROUTE_API && header_wants_websocket(&req->fields)) {
+        fields_adds(&req->reply.own, "Upgrade", "websocket"); /* RFC 9110 section 15.5.22 */
+        return req_refuse(req, ERR_UPGRADE, true,
+                          "This proxy does not carry WebSockets: send the request over HTTP, which "
+                          "works, or connect to the upstream directly.");
+    }
     if (route == ROUTE_API && req->worker->server->caching.on) {
         policy_asks_of(&req->fields, &req->asks);
         if (!req->asks.no_store)
@@ -163,9 +187,18 @@ void req_pass_body_on(struct req *req)
     open_upload(req);
     flight_append(req->upload, req->whole.text, req->whole.len);
     str_release(&req->whole);
+    budget_sub(&req->worker->server->caching.budget, req->held);
+    req->held = 0;
     req->api = POLICY_NONE;
     req->step = STEP_KEY;
     down_answer_early(req->conn); /* runs the steps, soon */
+}
+
+/* Is there room for the whole body? One that has begun to come has had its answer. */
+static bool may_hold(const struct req *req)
+{
+    return req->length <= 0 || req->body_bytes > 0 || req->received ||
+           budget_has_room(&req->worker->server->caching.budget, (size_t)req->length);
 }
 
 static enum req_next step_read(struct req *req)
@@ -178,7 +211,7 @@ static enum req_next step_read(struct req *req)
     if (!is_api && (req->length == UP_LENGTH_UNKNOWN || req->length > WHOLE_MAX))
         return req_refuse(req, ERR_BAD_REQUEST, true, "This request takes no such body.");
     /* Of a body of unknown length only what may be stored is worth waiting for. */
-    if (req->length > req->whole_max ||
+    if (req->length > req->whole_max || (is_api && !may_hold(req)) ||
         (req->length == UP_LENGTH_UNKNOWN && req->whole_max == WHOLE_MAX)) {
         open_upload(req);
         req->api = POLICY_NONE;
@@ -191,11 +224,11 @@ static enum req_next step_read(struct req *req)
     return req_goto(req, is_api ? STEP_KEY : STEP_ADMIN);
 }
 
-/* What the user set holds; else what an SDK says of itself; else the default. */
+/* What the user set holds; else what is usual for such a request; else the default. */
 static void set_silence(const struct req *req, struct up_order *order)
 {
     const struct endpoint *e = &req->worker->server->endpoint;
-    struct sdk_deadline sdk = sdk_deadline_of(&req->fields);
+    struct sdk_deadline sdk = sdk_deadline_of(req->method, req->target.text, &req->fields);
 
     order->head_silence_ms = order->body_silence_ms = e->silence_ms;
     if (!e->silence_is_set && sdk.head_ms > 0) {
@@ -211,6 +244,7 @@ static enum req_next step_fetch(struct req *req)
                              .fields = &req->fields,
                              .length = req->length,
                              .whole = &req->whole,
+                             .held = &req->held,
                              .growing = req->upload,
                              .forwarded = {req->conn->address, req->id}};
 
@@ -235,10 +269,8 @@ static enum req_next step_wait(struct req *req)
     case FLIGHT_WAITING:
         return REQ_PARK;
     case FLIGHT_GROWING:
-        req_note_write(req, req->flight->head.status);
         return req_goto(req, STEP_SEND);
     case FLIGHT_FAILED:
-        req_note_write(req, 0);
         if (req->cache != STATS_JOIN)
             return fail(req, req->flight->err);
         break;
@@ -315,12 +347,19 @@ static const struct {
     const char *name;
     enum req_next (*run)(struct req *);
 } steps[] = {
-    [STEP_ROUTE] = {"route", step_route},        [STEP_ADMIT] = {"admit", step_admit},
-    [STEP_READ] = {"read", step_read},           [STEP_KEY] = {"key", req_step_key},
-    [STEP_LOOKUP] = {"lookup", req_step_lookup}, [STEP_LOAD] = {"load", req_step_load},
-    [STEP_FETCH] = {"fetch", step_fetch},        [STEP_WAIT] = {"wait", step_wait},
-    [STEP_SEND] = {"send", step_send},           [STEP_ADMIN] = {"admin", step_admin},
-    [STEP_FAIL] = {"fail", step_fail},           [STEP_DONE] = {"done", step_done},
+    [STEP_ROUTE] = {"route", step_route},
+    [STEP_ADMIT] = {"admit", step_admit},
+    [STEP_READ] = {"read", step_read},
+    [STEP_KEY] = {"key", req_step_key},
+    [STEP_LOOKUP] = {"lookup", req_step_lookup},
+    [STEP_LOAD] = {"load", req_step_load},
+    [STEP_FETCH] = {"fetch", step_fetch},
+    [STEP_WAIT] = {"wait", step_wait},
+    [STEP_PREFLIGHT] = {"preflight", step_preflight},
+    [STEP_SEND] = {"send", step_send},
+    [STEP_ADMIN] = {"admin", step_admin},
+    [STEP_FAIL] = {"fail", step_fail},
+    [STEP_DONE] = {"done", step_done},
 };
 
 const char *req_step_name(enum step step)

@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/net.h"
+#include "base/sock_diag.h"
 #include "proxy/admin.h"
 
 #define WORKERS_AUTO_MAX 4
@@ -115,6 +116,56 @@ static void allow_host(void *arg, const char *name)
     door_allow(arg, name);
 }
 
+static void allow_origin(void *arg, const char *origin)
+{
+    struct listening *l = arg;
+
+    if (l->result == 0)
+        l->result = door_allow_origin(&l->server->door, origin, l->err);
+}
+
+static void allow_user(void *arg, const char *name)
+{
+    struct listening *l = arg;
+
+    if (l->result == 0)
+        l->result = users_allow(&l->server->users, name, l->err);
+}
+
+static void set_guard(struct listening *l)
+{
+    struct sock_diag *probe;
+    struct err why;
+
+    conf_each_item(l->conf, OPT_ALLOW_HOST, allow_host, &l->server->door);
+    conf_each_item(l->conf, OPT_ALLOW_ORIGIN, allow_origin, l);
+    users_init(&l->server->users);
+    conf_each_item(l->conf, OPT_ALLOW_USERS, allow_user, l);
+    l->server->door.port = l->server->port;
+    probe = sock_diag_new(&why);
+    l->server->has_sock_diag = probe != NULL;
+    sock_diag_free(probe);
+    if (!probe && l->result == 0 && !l->server->users.all)
+        log_event(l->server->log, true,
+                  "%s: every user of this machine can use this proxy (--allow-users all says that "
+                  "this is meant)",
+                  why.text);
+}
+
+/* Seen by name and port. What leads here by another name is noticed at the first request
+ * (own_sockets.h). */
+static int refuse_own_upstream(const struct server *server, struct err *err)
+{
+    const struct endpoint *e = &server->endpoint;
+
+    if (e->proxy_from == PROXY_GIVEN || e->base.port != server->port ||
+        !door_names(&server->door, e->base.host, e->base.bracketed))
+        return 0;
+    return err_set(err, ERR_USAGE,
+                   "--upstream %s is this proxy itself: name the API, or listen on another --port",
+                   e->label);
+}
+
 static int open_listeners(struct server *server, const struct conf *conf, struct err *err)
 {
     struct listening l = {.server = server, .conf = conf, .err = err};
@@ -125,9 +176,10 @@ static int open_listeners(struct server *server, const struct conf *conf, struct
         return -1;
     if (server->listen_count == 0)
         return err_set(err, ERR_USAGE, "--listen names no address: use localhost");
-    conf_each_item(conf, OPT_ALLOW_HOST, allow_host, &server->door);
-    server->door.port = server->port;
-    return 0;
+    set_guard(&l);
+    if (l.result < 0)
+        return -1;
+    return refuse_own_upstream(server, err);
 }
 
 /* --- opening and closing -------------------------------------------------------------- */
@@ -185,6 +237,7 @@ int server_open(struct server *server, const struct conf *conf, struct log *log,
     server->client_ms = conf_number(conf, OPT_CLIENT_TIMEOUT);
     server->started_s = clock_unix_s();
     server->started_us = clock_mono_us();
+    server->in_terminal = isatty(STDIN_FILENO) == 1; /* later it may be closed */
     signal(SIGPIPE, SIG_IGN);
     forbid_core_files();
     missing = up_pool_global_init();
@@ -221,6 +274,7 @@ void server_close(struct server *server)
         worker_stop(&server->workers[i]);
     for (unsigned i = 0; i < server->started_workers; i++)
         worker_join(&server->workers[i]);
+    caching_settle(&server->caching);
     for (unsigned i = 0; i < server->started_workers; i++)
         worker_hang_up(&server->workers[i]);
     for (unsigned i = 0; i < server->started_workers; i++)
@@ -275,9 +329,10 @@ void server_block_signals(void)
     pthread_sigmask(SIG_BLOCK, &set, NULL);
 }
 
-/* SIGTERM or SIGINT, or 0 after the time (-1: no end). SIGHUP is for logs, which do not rotate
- * yet: it must not end the program, whatever sends it. */
-static int next_signal(int ms)
+/* SIGTERM or SIGINT, or 0 after the time (-1: no end). SIGHUP of a proxy that was started in a
+ * terminal says that the terminal is closed: it ends the proxy as SIGTERM does. Else it is for
+ * logs, which do not rotate yet. */
+static int next_signal(const struct server *server, int ms)
 {
     uint64_t end = clock_mono_ms() + (uint64_t)(ms < 0 ? 0 : ms);
     sigset_t set = our_signals();
@@ -288,7 +343,7 @@ static int next_signal(int ms)
                                 .tv_nsec = (long)(left % 1000) * 1000000};
         int sig = sigtimedwait(&set, NULL, &wait);
 
-        if (sig == SIGTERM || sig == SIGINT)
+        if (sig == SIGTERM || sig == SIGINT || (sig == SIGHUP && server->in_terminal))
             return sig;
         if (sig < 0 && errno == EAGAIN && ms >= 0)
             return 0;
@@ -309,7 +364,7 @@ static void drain(struct server *server)
         shutdown(server->listen_fds[i], SHUT_RDWR);
     while ((left = server_in_flight(server)) > 0 &&
            clock_mono_ms() - start < (uint64_t)server->drain_ms)
-        if (next_signal(DRAIN_LOOK_MS))
+        if (next_signal(server, DRAIN_LOOK_MS))
             break;
     log_event(server->log, left > 0, "stopped after %.1f s: %lu finished, %lu cut off",
               (double)(clock_mono_ms() - start) / 1000, before > left ? before - left : 0, left);
@@ -317,6 +372,6 @@ static void drain(struct server *server)
 
 void server_wait(struct server *server)
 {
-    next_signal(-1);
+    next_signal(server, -1);
     drain(server);
 }

@@ -11,6 +11,7 @@
 #include "proxy/caching.h"
 #include "proxy/door.h"
 #include "proxy/endpoint.h"
+#include "proxy/users.h"
 #include "proxy/worker.h"
 
 struct admin;
@@ -19,10 +20,13 @@ struct server {
     struct log *log; /* the caller's */
     struct endpoint endpoint;
     struct door door;
+    struct users users;
+    bool has_sock_diag; /* the kernel says whose a socket on loopback is */
     struct caching caching;
     int listen_fds[LISTENERS_MAX];
     unsigned listen_count;
     unsigned port;
+    bool in_terminal; /* standard input was one at the start */
     struct worker *workers;
     unsigned worker_count;
     unsigned started_workers;
@@ -42,8 +46,8 @@ int server_start(struct server *server, struct err *err);
 /* Blocks SIGTERM, SIGINT and SIGHUP for the caller and all threads it starts: before log_open
  * and server_open. */
 void server_block_signals(void);
-/* Waits for SIGTERM or SIGINT, then drains: until all requests have ended, the drain timeout is
- * over, or a second signal. Logs what was drained. */
+/* Waits for SIGTERM or SIGINT (or SIGHUP where standard input is a terminal), then drains: until
+ * all requests have ended, the drain timeout is over, or a second signal. Logs what was drained. */
 void server_wait(struct server *server);
 
 void server_close(struct server *server);

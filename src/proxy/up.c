@@ -1,55 +1,21 @@
-#include "proxy/up.h"
+#include "proxy/up_internal.h"
 
 #include <assert.h>
 #include <curl/curl.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "api/policy.h"
+#include "base/clock.h"
 #include "base/mem.h"
 #include "proxy/header.h"
-#include "proxy/up_answer.h"
-#include "proxy/up_deadline.h"
 #include "proxy/up_explain.h"
+#include "proxy/up_goaway.h"
 
-#define SPARES_MAX 64
-
-enum up_letter { LETTER_ROOM = 1, LETTER_ABANDONED = 2 };
-
-struct up {
-    struct list node; /* home->spare, or pool->active */
-    struct list todo; /* pool->todo */
-    struct letter letter;
-    atomic_uint letter_says; /* enum up_letter, set by any thread */
-    struct timer timer;
-    struct up_home *home;
-    struct up_pool *pool;
-    CURL *easy;
-    struct flight *flight;  /* NULL: not in use */
-    struct str whole;       /* the request's body, if it is held in one piece, … */
-    struct flight *growing; /* … or grows */
-    struct body_reader upload;
-    bool send_paused, recv_paused, send_again, dropping;
-    struct up_deadline deadline;
-    int64_t body_silence_ms; /* once the head is there */
-    bool idempotent, finish;
-    bool whole_anyway; /* nobody waited for the end, but all had come */
-    unsigned tries;
-    struct up_answer answer;
-    struct err *err; /* set: the reason for which we ended it */
-    struct str lines;
-    struct up_lines list; /* of the lines */
-    char curl_says[CURL_ERROR_SIZE];
-};
-
-static void finish(struct up *up, CURLcode code);
+#define TRIES_MAX 4U
+#define EXHAUSTED_MS 1000 /* so long a failed socket() explains a failed connection */
 
 /* --- the answer ----------------------------------------------------------------------- */
-
-static void heard(struct up *up)
-{
-    up->deadline.heard_ms = up->home->loop->now_ms;
-}
 
 /* A proxy that gets requests in absolute form answers for itself when it wants a password; that
  * is not the upstream's word, and its Proxy-Authenticate is not for the client. */
@@ -72,7 +38,9 @@ static size_t on_header(char *line, size_t one, size_t len, void *arg)
     struct err err;
 
     (void)one;
-    heard(up);
+    /* An interim answer (1xx) is no sign of progress: they may come for ever. */
+    if (up->answer.status >= 200)
+        up_heard(up);
     head_init(&head);
     switch (up_answer_take(&up->answer, line, len, &head, &err)) {
     case UP_ANSWER_MORE:
@@ -82,6 +50,8 @@ static size_t on_header(char *line, size_t one, size_t len, void *arg)
             up->answer.done = false;
             len = 0;
         } else {
+            up_heard(up);
+            up_note_written(up, head.status);
             flight_set_head(up->flight, &head);
             up->deadline.silence_ms = up->body_silence_ms;
             /* An error ends the sending, but curl does not see the end while that is paused. */
@@ -105,7 +75,7 @@ static size_t on_bytes(char *bytes, size_t one, size_t len, void *arg)
     struct up *up = arg;
 
     (void)one;
-    heard(up);
+    up_heard(up);
     if (up->dropping)
         return len;
     if (up->recv_paused)
@@ -123,7 +93,7 @@ static size_t on_want_bytes(char *buf, size_t one, size_t size, void *arg)
     struct up *up = arg;
     size_t len = one * size;
 
-    heard(up);
+    up_heard(up);
     switch (body_read(&up->upload, buf, &len)) {
     case BODY_READ_BYTES:
         return len;
@@ -145,100 +115,73 @@ static void on_upload_more(struct body_reader *reader)
     up_pool_todo(up->pool, &up->todo);
 }
 
+/* Which connection it goes out on. */
+static void note_connection(struct up *up, const char *own_ip, unsigned own_port)
+{
+    long made = 0;
+
+    curl_easy_getinfo(up->easy, CURLINFO_NUM_CONNECTS, &made);
+    if ((made == 0 && !up->https) || !own_address_parse(own_ip, own_port, &up->local))
+        return;
+    up->stream = up_goaway_stream(own_sockets_count(&up->local));
+}
+
 /* Called each time before the request is written. curl would write it anew, several times, when a
  * reused connection ends without an answer; but the upstream may have done its work, and that is
  * paid for. */
 static int on_before_request(void *arg, char *ip, char *own_ip, int port, int own_port)
 {
     struct up *up = arg;
+    bool refused = up->refused;
     long written = 0;
 
     (void)ip;
-    (void)own_ip;
     (void)port;
-    (void)own_port;
+    up->refused = false;
+    note_connection(up, own_ip, (unsigned)own_port);
     curl_easy_getinfo(up->easy, CURLINFO_REQUEST_SIZE, &written);
     if (up->tries++ == 0 || written == 0 || (up->idempotent && up->tries == 2))
         return CURL_PREREQFUNC_OK;
-    return CURL_PREREQFUNC_ABORT;
+    return refused && up->tries <= TRIES_MAX ? CURL_PREREQFUNC_OK : CURL_PREREQFUNC_ABORT;
 }
 
-/* --- what others tell the transfer ---------------------------------------------------- */
+/* --- GOAWAY --------------------------------------------------------------------------- */
 
-static void tell(struct up *up, unsigned what)
+/* A server that is about to close a connection (nginx after 1,000 requests) says which streams it
+ * has seen; the others it has not acted on, and they may be sent again (RFC 9113 section 8.7).
+ * libcurl does that, but does not say why: only its debug output does, which may name any of the
+ * connection's transfers. */
+static int on_debug(CURL *easy, curl_infotype type, char *text, size_t len, void *arg)
 {
-    atomic_fetch_or(&up->letter_says, what);
-    mailbox_post(up->home->mailbox, &up->letter);
-}
+    struct up *told = arg;
+    uint32_t last;
 
-static void on_flight_room(void *arg)
-{
-    tell(arg, LETTER_ROOM);
-}
+    (void)easy;
+    if (type != CURLINFO_TEXT || !up_goaway_parse(text, len, &last))
+        return 0;
+    list_each(node, &told->pool->active) {
+        struct up *up = container_of(node, struct up, node);
 
-static void on_flight_abandoned(void *arg)
-{
-    tell(arg, LETTER_ABANDONED);
-}
-
-static void on_letter(struct letter *letter)
-{
-    struct up *up = container_of(letter, struct up, letter);
-
-    up_pool_todo(up->pool, &up->todo);
-}
-
-void up_todo(struct list *node)
-{
-    struct up *up = container_of(node, struct up, todo);
-    unsigned says = atomic_exchange(&up->letter_says, 0);
-    bool resume = false;
-    struct err err;
-
-    if ((says & LETTER_ABANDONED) && !up->finish && flight_give_up(up->flight, &up->whole_anyway)) {
-        err_set(&err, ERR_UP_BROKEN, "The client left.");
-        up->err = err_copy(&err);
-        finish(up, CURLE_ABORTED_BY_CALLBACK);
-        return;
+        if (up->stream > last && !up->answer.done &&
+            memcmp(&up->local, &told->local, sizeof(up->local)) == 0)
+            up->refused = true;
     }
-    if (up->send_paused && (!up->upload.parked || up->send_again)) {
-        up->send_paused = up->send_again = false;
-        resume = true;
-    }
-    if (up->recv_paused && (says & LETTER_ROOM)) {
-        up->recv_paused = false;
-        resume = true;
-    }
-    if (!resume)
-        return;
-    heard(up); /* the silence until now was ours */
-    curl_easy_pause(up->easy, (up->send_paused ? CURLPAUSE_SEND : 0) |
-                                  (up->recv_paused ? CURLPAUSE_RECV : 0));
+    return 0;
 }
 
-/* --- deadlines ------------------------------------------------------------------------ */
-
-static void set_timer(struct up *up)
+static int on_resolver(void *resolver, void *unused, void *arg)
 {
-    uint64_t at = up_deadline_next(&up->deadline);
-
-    if (at != UINT64_MAX)
-        timer_set(&up->home->loop->timers, &up->timer, at);
+    (void)resolver;
+    (void)unused;
+    up_lookup_began(arg);
+    return 0;
 }
 
-static void on_deadline(struct timer *timer)
+struct up_sockets *up_opening(struct up *up, bool *patient)
 {
-    struct up *up = container_of(timer, struct up, timer);
-    struct err err;
-
-    if (up->send_paused || up->recv_paused)
-        heard(up); /* it is our side that waits */
-    if (!up_deadline_is_over(&up->deadline, up->home->loop->now_ms, &err)) {
-        set_timer(up);
-        return;
-    }
-    up->err = err_copy(&err);
-    finish(up, CURLE_OPERATION_TIMEDOUT);
+    up_lookup_ended(up, NULL);
+    *patient = up->growing != NULL;
+    return &up->home->sockets;
 }
 
 /* --- setting up ----------------------------------------------------------------------- */
@@ -247,7 +190,7 @@ static void set_constants(struct up *up)
 {
     CURL *easy = up->easy;
 
-    up_pool_prepare(easy, &up->home->sockets, up->home->endpoint);
+    up_pool_prepare(easy, up, &up->home->sockets, up->home->endpoint);
     curl_easy_setopt(easy, CURLOPT_PRIVATE, up);
     curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, up->curl_says);
     curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
@@ -258,9 +201,15 @@ static void set_constants(struct up *up)
     curl_easy_setopt(easy, CURLOPT_PREREQDATA, up);
     curl_easy_setopt(easy, CURLOPT_READFUNCTION, on_want_bytes);
     curl_easy_setopt(easy, CURLOPT_READDATA, up);
+    curl_easy_setopt(easy, CURLOPT_RESOLVER_START_FUNCTION, on_resolver);
+    curl_easy_setopt(easy, CURLOPT_RESOLVER_START_DATA, up);
+    curl_easy_setopt(easy, CURLOPT_DEBUGFUNCTION, on_debug);
+    curl_easy_setopt(easy, CURLOPT_DEBUGDATA, up);
+    up->https = strcmp(up->home->endpoint->base.scheme, "https") == 0;
+    curl_easy_setopt(easy, CURLOPT_VERBOSE, up->https ? 1L : 0L);
 }
 
-static struct up *up_new(struct up_home *home)
+struct up *up_new(struct up_home *home)
 {
     struct up *up = mem_zero(sizeof(*up));
 
@@ -270,22 +219,24 @@ static struct up *up_new(struct up_home *home)
         abort();
     list_init(&up->node);
     list_init(&up->todo);
-    letter_init(&up->letter, on_letter);
-    timer_init(&up->timer, on_deadline);
+    list_init(&up->queue);
+    up_life_init(up);
     up_answer_init(&up->answer);
     str_init(&up->lines);
     str_init(&up->whole);
+    str_init(&up->writes);
     set_constants(up);
     return up;
 }
 
-static void up_free(struct up *up)
+void up_free(struct up *up)
 {
     curl_easy_cleanup(up->easy);
     up_answer_release(&up->answer);
     if (up->lines.len)
         mem_wipe(up->lines.text, up->lines.len);
     str_release(&up->lines);
+    str_release(&up->writes);
     free(up->list.nodes);
     free(up);
 }
@@ -299,7 +250,8 @@ static void set_body(struct up *up, const struct up_order *order)
     /* A body that is not held whole cannot be sent twice, which a kept-alive connection that
      * turns out to be dead would need. */
     curl_easy_setopt(up->easy, CURLOPT_FRESH_CONNECT, streamed ? 1L : 0L);
-    curl_easy_setopt(up->easy, CURLOPT_FORBID_REUSE, 0L);
+    /* Such a connection is patient (up_socket.h), which is not for others. */
+    curl_easy_setopt(up->easy, CURLOPT_FORBID_REUSE, streamed ? 1L : 0L);
     if (order->length == UP_LENGTH_NONE) {
         if (strcmp(order->method, "HEAD") == 0)
             curl_easy_setopt(up->easy, CURLOPT_NOBODY, 1L);
@@ -308,6 +260,14 @@ static void set_body(struct up *up, const struct up_order *order)
     curl_easy_setopt(up->easy, CURLOPT_POST, 1L); /* there is a body; the method stays */
     curl_easy_setopt(up->easy, CURLOPT_POSTFIELDS, streamed ? NULL : up->whole.text);
     curl_easy_setopt(up->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)order->length);
+}
+
+static size_t take_size(size_t *held)
+{
+    size_t size = *held;
+
+    *held = 0;
+    return size;
 }
 
 static struct up *take_spare(struct up_home *home)
@@ -322,8 +282,6 @@ void up_start(struct up_home *home, struct up_pool *pool, const struct up_order 
               struct flight *flight)
 {
     struct up *up = take_spare(home);
-    struct flight_filler filler = {
-        .on_room = on_flight_room, .on_abandoned = on_flight_abandoned, .arg = up};
 
     up->pool = pool;
     up->flight = flight_ref(flight);
@@ -338,10 +296,15 @@ void up_start(struct up_home *home, struct up_pool *pool, const struct up_order 
     up->whole_anyway = false;
     up->idempotent = header_method_is_idempotent(order->method);
     up->tries = 0;
+    up->stream = 0;
+    up->refused = false;
     if (order->whole) {
         up->whole = *order->whole;
         str_init(order->whole);
+        up->held = take_size(order->held);
     }
+    if (policy_is_write(order->method))
+        str_adds(&up->writes, order->target);
     up_pool_set_target(up->easy, home->endpoint, order->target);
     set_body(up, order);
     up_head_write(&up->lines, order->fields, order->length, order->encodings,
@@ -351,26 +314,27 @@ void up_start(struct up_home *home, struct up_pool *pool, const struct up_order 
         bool joined = flight_join(order->growing, &up->upload, on_upload_more);
         assert(joined); /* nobody reads an upload before its transfer */
         (void)joined;
-        body_stop_keeping(&order->growing->body);
+        body_stop_keeping(&order->growing->body, 0);
         up->growing = flight_ref(order->growing);
     }
-    flight_man(flight, &filler);
-    set_timer(up);
+    up_man(up);
+    up_timer_start(up);
     list_append(&pool->active, &up->node);
-    if (up_pool_add(pool, up->easy) != 0) {
-        struct err err;
-
-        err_set(&err, ERR_SYSTEM, "libcurl does not take the transfer.");
-        up->err = err_copy(&err);
-        finish(up, CURLE_FAILED_INIT);
-    }
+    up_dispatch(up);
 }
 
 /* --- the end -------------------------------------------------------------------------- */
 
 void up_done(void *private_of_easy, int curl_code)
 {
-    finish(private_of_easy, (CURLcode)curl_code);
+    up_finish(private_of_easy, NULL, curl_code);
+}
+
+static bool is_out_of_descriptors(const struct up *up)
+{
+    uint64_t at = up->home->sockets.exhausted_ms;
+
+    return at && clock_mono_ms() - at < EXHAUSTED_MS;
 }
 
 static struct err *explain(struct up *up, CURLcode code)
@@ -387,6 +351,8 @@ static struct err *explain(struct up *up, CURLcode code)
         facts.detail = "no answer came";
     else if (!*up->curl_says)
         facts.detail = curl_easy_strerror(code);
+    if (facts.trouble == UP_TROUBLE_CONNECT && is_out_of_descriptors(up))
+        facts.trouble = UP_TROUBLE_DESCRIPTORS;
     up_explain(&err, &facts, up->home->endpoint);
     return err_copy(&err);
 }
@@ -398,8 +364,11 @@ static void recycle(struct up *up)
     mem_wipe(up->lines.text, up->lines.len); /* held the client's key */
     str_clear(&up->lines);
     str_release(&up->whole);
+    budget_sub(home->budget, up->held);
+    up->held = 0;
     up_answer_clear(&up->answer);
-    if (home->spares >= SPARES_MAX) {
+    /* libcurl 7.88 counts the tries of all transfers of a handle together, up to five. */
+    if (home->spares >= UP_SPARES_MAX || up->tries > 1) {
         up_free(up);
         return;
     }
@@ -434,20 +403,26 @@ static void let_go_of(struct up *up)
     up->dropping = false;
 }
 
-/* Removes the transfer from everything that could call it, then ends the flight. */
-static void finish(struct up *up, CURLcode code)
+void up_resume(struct up *up)
+{
+    curl_easy_pause(up->easy, (up->send_paused ? CURLPAUSE_SEND : 0) |
+                                  (up->recv_paused ? CURLPAUSE_RECV : 0));
+}
+
+void up_finish(struct up *up, const struct err *why, int code)
 {
     struct flight *flight = up->flight;
-    mem_auto struct err *err = take(up->err);
-    bool ended_by_us = err != NULL;
+    mem_auto struct err *err = why ? err_copy(why) : NULL;
+    bool ended_by_us;
 
+    if (!err)
+        err = take(up->err);
+    ended_by_us = err != NULL;
     if (!err && (code != CURLE_OK || !up->answer.done))
-        err = explain(up, code);
-    flight_man(flight, NULL);
-    mailbox_recall(up->home->mailbox, &up->letter);
-    atomic_store(&up->letter_says, 0);
-    timer_cancel(&up->home->loop->timers, &up->timer);
-    list_remove(&up->todo);
+        err = explain(up, (CURLcode)code);
+    free(take(up->err));
+    up_letters_end(up);
+    up_lookup_ended(up, err);
     if (ended_by_us)
         let_go_of(up);
     up_pool_remove(up->pool, up->easy);
@@ -458,6 +433,7 @@ static void finish(struct up *up, CURLcode code)
         flight_leave(up->growing, &up->upload);
     flight_unref(take(up->growing));
     up->flight = NULL;
+    up_note_written(up, 0);
     if (!err || up->whole_anyway)
         flight_complete(flight);
     else if (up->answer.done)
@@ -466,35 +442,4 @@ static void finish(struct up *up, CURLcode code)
         flight_fail(flight, err);
     flight_unref(flight);
     recycle(up);
-}
-
-void up_cancel_all(struct up_pool *pool)
-{
-    while (!list_empty(&pool->active)) {
-        struct up *up = container_of(pool->active.next, struct up, node);
-        struct err err;
-
-        err_set(&err, ERR_UP_BROKEN, "The proxy is stopping.");
-        up->err = err_copy(&err);
-        finish(up, CURLE_ABORTED_BY_CALLBACK);
-    }
-}
-
-/* --- a worker's transfers ------------------------------------------------------------- */
-
-void up_home_init(struct up_home *home, struct loop *loop, struct mailbox *mailbox,
-                  const struct endpoint *endpoint)
-{
-    *home = (struct up_home){.loop = loop, .mailbox = mailbox, .endpoint = endpoint};
-    up_sockets_init(&home->sockets, loop);
-    list_init(&home->spare);
-}
-
-void up_home_release(struct up_home *home)
-{
-    struct list *node;
-
-    while ((node = list_pop(&home->spare)))
-        up_free(container_of(node, struct up, node));
-    up_sockets_release(&home->sockets);
 }

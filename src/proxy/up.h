@@ -16,6 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/budget.h"
 #include "base/mailbox.h"
 #include "cache/flight.h"
 #include "proxy/endpoint.h"
@@ -29,11 +30,12 @@ struct up_order {
     const struct fields *fields; /* as the client sent them */
     int64_t length;              /* of the body, or UP_LENGTH_… */
     struct str *whole;           /* the body in one piece, whose contents are taken, … */
-    struct flight *growing;      /* … or as it grows, from this thread; a reference is added */
-    const char *encodings;       /* what is accepted in the client's stead, or NULL */
-    bool finish;                 /* go on when the last reader has left */
-    int64_t head_silence_ms;     /* longest silence before the answer's head, 0: for ever */
-    int64_t body_silence_ms;     /* and after it */
+    size_t *held;            /* … and what it takes of the budget, bytes: taken as well, … */
+    struct flight *growing;  /* … or as it grows, from this thread; a reference is added */
+    const char *encodings;   /* what is accepted in the client's stead, or NULL */
+    bool finish;             /* go on when the last reader has left */
+    int64_t head_silence_ms; /* longest silence before the answer's head, 0: for ever */
+    int64_t body_silence_ms; /* and after it */
     struct up_forwarded forwarded;
 };
 
@@ -42,11 +44,19 @@ struct up_home {
     struct loop *loop;
     struct mailbox *mailbox;
     const struct endpoint *endpoint;
+    struct budget *budget; /* of what `held` is a part */
+    /* A request that changes things was answered (before any reader sees it), or may have been
+     * acted on although no answer came: RFC 9111 section 4.4. status 0: no answer. */
+    void (*on_written)(void *arg, const char *target, unsigned status);
+    void *arg;
     struct up_sockets sockets;
-    struct list spare; /* finished transfers, set up for the next */
+    struct up *looking_up; /* the one transfer that looks a name up, or NULL */
+    struct list queue;     /* those that wait for it */
+    struct list spare;     /* finished transfers, set up for the next */
     unsigned spares;
 };
 
+/* The rest of the members is the caller's to fill in. */
 void up_home_init(struct up_home *home, struct loop *loop, struct mailbox *mailbox,
                   const struct endpoint *endpoint);
 void up_home_release(struct up_home *home); /* after its pools */

@@ -89,6 +89,12 @@ static void explain(struct err *err, const struct up_trouble_facts *f, const str
     case UP_TROUBLE_CONNECT_TIME:
         explain_connect(err, f, e);
         break;
+    case UP_TROUBLE_DESCRIPTORS:
+        err_set(err, ERR_DESCRIPTORS,
+                "This proxy has no descriptor left for a connection to %s: raise the limit of open "
+                "files (ulimit -n) where it is started.",
+                e->root);
+        break;
     case UP_TROUBLE_PROXY:
         explain_proxy(err, f, e);
         break;

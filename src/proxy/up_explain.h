@@ -14,7 +14,8 @@ enum up_trouble {
     UP_TROUBLE_CONNECT_TIME, /* no connection in time */
     UP_TROUBLE_PROXY,        /* the proxy refused or spoke nonsense */
     UP_TROUBLE_TLS,
-    UP_TROUBLE_CUT, /* the connection ended before the answer did */
+    UP_TROUBLE_DESCRIPTORS, /* no socket could be had for the connection */
+    UP_TROUBLE_CUT,         /* the connection ended before the answer did */
     UP_TROUBLE_ANSWER
 };
 

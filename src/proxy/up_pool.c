@@ -12,17 +12,13 @@
 #include "base/clock.h"
 #include "base/crypto.h"
 #include "base/mem.h"
+#include "proxy/own_sockets.h"
 #include "proxy/versions.h"
 
-/* A socket that curl wants watched. Connections that wait for their next request stay in the
- * epoll set (curl takes them out and puts them back at every request, two system calls): that is
- * safe for those that we opened, because then we also hear of their end. */
-struct up_socket {
-    struct watch watch;
-    struct up_pool *pool;
-    bool ours;
-    bool wanted;
-};
+/* A connection that a resume from suspend or a forgetful NAT made dead is noticed after the
+ * silence, and three probes (up_socket.c): within 20 s. */
+#define KEEPALIVE_S 8L
+#define PROBE_S 4L
 
 const char *up_pool_global_init(void)
 {
@@ -46,7 +42,8 @@ void up_pool_global_release(void)
 
 void up_sockets_init(struct up_sockets *s, struct loop *loop)
 {
-    *s = (struct up_sockets){.loop = loop, .share = curl_share_init()};
+    *s = (struct up_sockets){
+        .loop = loop, .share = curl_share_init(), .suspended_ms = clock_suspended_ms()};
     if (!s->share)
         abort();
     curl_share_setopt(s->share, CURLSHOPT_SHARE, CURL_LOCK_DATA_DNS);
@@ -55,57 +52,8 @@ void up_sockets_init(struct up_sockets *s, struct loop *loop)
 
 void up_sockets_release(struct up_sockets *s)
 {
-    for (size_t i = 0; i < s->cap; i++)
-        free(s->by_fd[i]); /* of sockets that libcurl closed without telling */
-    free(s->by_fd);
-    s->by_fd = NULL;
+    up_sockets_release_all(s);
     curl_share_cleanup(s->share);
-}
-
-static struct up_socket *socket_at(struct up_sockets *s, int fd)
-{
-    return (size_t)fd < s->cap ? s->by_fd[fd] : NULL;
-}
-
-static struct up_socket *socket_add(struct up_sockets *s, int fd)
-{
-    struct up_socket *sock = mem_zero(sizeof(*sock));
-
-    if ((size_t)fd >= s->cap) {
-        size_t cap = (size_t)fd * 2 + 64;
-
-        s->by_fd = mem_grow(s->by_fd, cap * sizeof(struct up_socket *));
-        memset(s->by_fd + s->cap, 0, (cap - s->cap) * sizeof(struct up_socket *));
-        s->cap = cap;
-    }
-    assert(!s->by_fd[fd]);
-    sock->watch.fd = -1;
-    s->by_fd[fd] = sock;
-    return sock;
-}
-
-struct dead_socket {
-    struct garbage garbage;
-    struct up_socket *sock;
-};
-
-static void free_dead_socket(struct garbage *g)
-{
-    struct dead_socket *dead = container_of(g, struct dead_socket, garbage);
-
-    free(dead->sock);
-    free(dead);
-}
-
-static void socket_forget(struct up_sockets *s, int fd)
-{
-    struct dead_socket *dead = mem_alloc(sizeof(*dead));
-
-    dead->sock = s->by_fd[fd];
-    loop_unwatch(s->loop, &dead->sock->watch);
-    s->by_fd[fd] = NULL;
-    /* This turn's events may name it still. */
-    loop_free_later(s->loop, &dead->garbage, free_dead_socket);
 }
 
 static bool is_https(const struct endpoint *e)
@@ -160,7 +108,7 @@ static void on_socket_ready(struct watch *w, uint32_t events)
 static int on_curl_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *unused)
 {
     struct up_pool *pool = arg;
-    struct up_socket *sock = socket_at(pool->sockets, fd);
+    struct up_socket *sock = up_socket_at(pool->sockets, fd);
     uint32_t events = 0;
     struct err err;
 
@@ -172,11 +120,11 @@ static int on_curl_socket(CURL *easy, curl_socket_t fd, int what, void *arg, voi
         if (sock && sock->ours && !(sock->watch.events & EPOLLOUT))
             sock->wanted = false;
         else if (sock)
-            socket_forget(pool->sockets, fd);
+            up_socket_forget(pool->sockets, fd);
         return 0;
     }
     if (!sock)
-        sock = socket_add(pool->sockets, fd);
+        sock = up_socket_add(pool->sockets, fd);
     if (what != CURL_POLL_OUT)
         events |= EPOLLIN;
     if (what != CURL_POLL_IN)
@@ -192,16 +140,16 @@ static int on_curl_socket(CURL *easy, curl_socket_t fd, int what, void *arg, voi
  * curl wanted that one watched it believes the new one to be watched as well. */
 static void replace_socket(struct up_sockets *sockets, int fd)
 {
-    struct up_socket *old = socket_at(sockets, fd), *new;
+    struct up_socket *old = up_socket_at(sockets, fd), *new;
     struct err err;
 
     if (!old) {
-        socket_add(sockets, fd)->ours = true;
+        up_socket_add(sockets, fd)->ours = true;
         return;
     }
     struct up_socket was = *old;
-    socket_forget(sockets, fd);
-    new = socket_add(sockets, fd);
+    up_socket_forget(sockets, fd);
+    new = up_socket_add(sockets, fd);
     new->ours = true;
     if (was.wanted &&
         loop_watch(sockets->loop, &new->watch, fd, was.watch.events, on_socket_ready, &err) == 0) {
@@ -212,12 +160,15 @@ static void replace_socket(struct up_sockets *sockets, int fd)
 
 static curl_socket_t on_open(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
 {
+    bool patient;
+    struct up_sockets *sockets = up_opening(arg, &patient);
     int fd = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
 
     (void)purpose;
+    up_socket_opened(sockets, fd, patient);
     if (fd < 0)
         return CURL_SOCKET_BAD;
-    replace_socket(arg, fd);
+    replace_socket(sockets, fd);
     return fd;
 }
 
@@ -225,8 +176,9 @@ static int on_close(void *arg, curl_socket_t fd)
 {
     struct up_sockets *sockets = arg;
 
-    if (socket_at(sockets, fd))
-        socket_forget(sockets, fd);
+    own_sockets_remove_local(fd);
+    if (up_socket_at(sockets, fd))
+        up_socket_forget(sockets, fd);
     return close(fd);
 }
 
@@ -285,6 +237,8 @@ void up_pool_init(struct up_pool *pool, struct up_sockets *sockets, long most,
     /* curl's own rule is four times the transfers of the moment, which closes warm connections
      * whenever the load falls. */
     curl_multi_setopt(pool->multi, CURLMOPT_MAXCONNECTS, most);
+    /* Idle connections go for new ones; beyond that transfers wait for each other. */
+    curl_multi_setopt(pool->multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, most);
     curl_multi_setopt(pool->multi, CURLMOPT_PIPELINING, (long)CURLPIPE_MULTIPLEX);
 }
 
@@ -336,10 +290,11 @@ static void set_proxy(CURL *easy, const struct endpoint *e)
     curl_easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
 }
 
-void up_pool_prepare(void *easy, struct up_sockets *sockets, const struct endpoint *e)
+void up_pool_prepare(void *easy, struct up *up, struct up_sockets *sockets,
+                     const struct endpoint *e)
 {
     curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_open);
-    curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, sockets);
+    curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, up);
     curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, on_close);
     curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, sockets);
     curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
@@ -353,6 +308,8 @@ void up_pool_prepare(void *easy, struct up_sockets *sockets, const struct endpoi
     curl_easy_setopt(easy, CURLOPT_HTTP_CONTENT_DECODING, 0L);
     curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
     curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
+    curl_easy_setopt(easy, CURLOPT_TCP_KEEPIDLE, KEEPALIVE_S);
+    curl_easy_setopt(easy, CURLOPT_TCP_KEEPINTVL, PROBE_S);
     /* 0 would be curl's own 300 s. */
     curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS,
                      e->connect_ms ? (long)e->connect_ms : (long)INT_MAX);
@@ -374,6 +331,7 @@ void up_pool_set_target(void *easy, const struct endpoint *e, const char *target
 
 int up_pool_add(struct up_pool *pool, void *easy)
 {
+    up_sockets_check_sleep(pool->sockets);
     return (int)curl_multi_add_handle(pool->multi, easy);
 }
 

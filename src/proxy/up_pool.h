@@ -17,14 +17,7 @@
 #include "base/str.h"
 #include "proxy/endpoint.h"
 #include "proxy/up_explain.h"
-
-/* What the pools of one worker share. */
-struct up_sockets {
-    struct loop *loop;
-    struct up_socket **by_fd;
-    size_t cap;
-    void *share; /* CURLSH *: names looked up, TLS sessions */
-};
+#include "proxy/up_socket.h"
 
 /* curl's list of header lines, laid over our own text: two allocations a line saved. */
 struct up_lines {
@@ -33,6 +26,8 @@ struct up_lines {
 };
 /* Good until `lines` (NUL-ended strings, one after the other) changes. NULL if there are none. */
 void *up_lines_list(struct up_lines *list, const struct str *lines);
+
+struct up;
 
 struct up_pool {
     void *multi;
@@ -53,7 +48,7 @@ void up_pool_global_release(void);
 void up_sockets_init(struct up_sockets *s, struct loop *loop);
 void up_sockets_release(struct up_sockets *s); /* after its pools */
 
-/* most: connections kept open, idle ones included. */
+/* most: connections at once, idle ones included. */
 void up_pool_init(struct up_pool *pool, struct up_sockets *sockets, long most,
                   void (*on_due)(void *arg), void *arg);
 void up_pool_release(struct up_pool *pool); /* no transfer may be in it */
@@ -62,7 +57,8 @@ bool up_pool_wants_run(const struct up_pool *pool);
 void up_pool_run(struct up_pool *pool);
 
 /* Transfers. Prepare: how to connect, which never changes. */
-void up_pool_prepare(void *easy, struct up_sockets *sockets, const struct endpoint *endpoint);
+void up_pool_prepare(void *easy, struct up *up, struct up_sockets *sockets,
+                     const struct endpoint *endpoint);
 /* What is asked for: the raw target. */
 void up_pool_set_target(void *easy, const struct endpoint *endpoint, const char *target);
 int up_pool_add(struct up_pool *pool, void *easy); /* 0, or curl's CURLMcode */
@@ -73,8 +69,9 @@ void up_pool_todo(struct up_pool *pool, struct list *node); /* again is nothing 
 enum up_trouble up_pool_trouble(int curl_code, bool connected);
 
 /* up.c */
-struct up;
 void up_todo(struct list *node);
 void up_done(void *private_of_easy, int curl_code);
+/* The transfer makes a connection: the name is looked up. *patient: see up_socket_open(). */
+struct up_sockets *up_opening(struct up *up, bool *patient);
 
 #endif

@@ -11,6 +11,7 @@
 #include "base/crypto.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/sock_diag.h"
 #include "cache/memo.h"
 #include "cache/store.h"
 #include "proxy/req.h"
@@ -231,8 +232,18 @@ static void *run(void *arg)
         loop_turn(&worker->loop, list_empty(&worker->due) ? -1 : 0);
         run_due_lanes(worker);
         store_reader_rest(worker->store_reader);
+        turns_note(&worker->turns, worker->loop.woke_us, clock_mono_us());
     }
     return NULL;
+}
+
+/* A clear no (4xx) changed nothing; silence may have. */
+static void on_written(void *arg, const char *target, unsigned status)
+{
+    struct server *server = arg;
+
+    if (status / 100 != 4)
+        caching_wrote(&server->caching, target);
 }
 
 int worker_init(struct worker *worker, struct server *server, struct err *err)
@@ -254,7 +265,14 @@ int worker_init(struct worker *worker, struct server *server, struct err *err)
         return -1;
     if (server->caching.on)
         worker->keyer = keyer_new(&server->caching.rules, memo_secret(server->caching.memo));
+    if (server->has_sock_diag)
+        worker->diag = sock_diag_new(err);
+    if (server->has_sock_diag && !worker->diag)
+        return -1;
     up_home_init(&worker->up, &worker->loop, &worker->mailbox, &server->endpoint);
+    worker->up.budget = &server->caching.budget;
+    worker->up.on_written = on_written;
+    worker->up.arg = server;
     for (unsigned i = 0; i < server->listen_count; i++) {
         worker->listeners[i].watch.fd = -1;
         worker->listeners[i].worker = worker;
@@ -313,6 +331,7 @@ void worker_release(struct worker *worker)
         req_free(container_of(node, struct req, node));
     keyer_free(worker->keyer);
     store_reader_free(worker->store_reader);
+    sock_diag_free(worker->diag);
     str_release(&worker->log_line);
     mailbox_release(&worker->mailbox);
     loop_release(&worker->loop);

@@ -21,6 +21,7 @@
 #include "base/str.h"
 #include "proxy/down.h"
 #include "proxy/stats.h"
+#include "proxy/turns.h"
 #include "proxy/up.h"
 
 #define LANE_CONNS 64U
@@ -28,6 +29,7 @@
 
 struct keyer;
 struct server;
+struct sock_diag;
 struct store_reader;
 struct worker;
 
@@ -60,8 +62,10 @@ struct worker {
     struct up_home up;
     bool draining, stopping;
     struct stats stats;
+    struct turns turns;
     struct keyer *keyer;
     struct store_reader *store_reader; /* NULL: not needed so far */
+    struct sock_diag *diag;            /* NULL: the kernel does not say whose a socket is */
     struct list spare_reqs;
     unsigned spare_req_count;
     uint32_t id_base, next_id;

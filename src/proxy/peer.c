@@ -1,0 +1,62 @@
+#include "proxy/peer.h"
+
+#include "base/sock_diag.h"
+#include "proxy/conn.h"
+#include "proxy/own_sockets.h"
+#include "proxy/users.h"
+
+static bool is_self(const struct conn *conn)
+{
+    struct own_address address;
+
+    return own_address_peer(conn->fd, &address) && own_sockets_has(&address);
+}
+
+/* What the kernel does not tell is asked once more; then nobody is let in on a guess. */
+static enum peer_verdict judge_user(const struct conn *conn, struct sock_diag *diag,
+                                    const struct users *users)
+{
+    struct sock_diag_peer peer;
+
+    for (int tries = 0; tries < 2; tries++) {
+        switch (sock_diag_ask(diag, conn->fd, &peer)) {
+        case SOCK_DIAG_FOUND:
+            return users_has(users, peer.uid) ? PEER_ADMITTED : PEER_STRANGER;
+        case SOCK_DIAG_GONE: /* nobody waits for an answer, but the request could do harm */
+            return PEER_STRANGER;
+        case SOCK_DIAG_UNKNOWN:
+            break;
+        }
+    }
+    return PEER_STRANGER;
+}
+
+static enum peer_verdict judge(const struct conn *conn, struct sock_diag *diag,
+                               const struct users *users)
+{
+    if (is_self(conn))
+        return PEER_SELF;
+    if (!conn->on_loopback || !diag || users->all)
+        return PEER_ADMITTED;
+    return judge_user(conn, diag, users);
+}
+
+int peer_check(struct conn *conn, struct sock_diag *diag, const struct users *users,
+               struct err *err)
+{
+    if (conn->peer == PEER_UNASKED)
+        conn->peer = judge(conn, diag, users);
+    switch (conn->peer) {
+    case PEER_UNASKED:
+    case PEER_ADMITTED:
+        return 0;
+    case PEER_STRANGER:
+        return err_set(err, ERR_USER,
+                       "Another user of this machine runs this proxy, for programs of their own: "
+                       "run one yourself, or have it started with --allow-users.");
+    case PEER_SELF:
+        break;
+    }
+    return err_set(err, ERR_LOOP,
+                   "The upstream leads back to this proxy: name the API itself with --upstream.");
+}

@@ -1,0 +1,23 @@
+/* Who is at the other end of a client's connection: decided once, at its first request. */
+#ifndef PROXY_PEER_H
+#define PROXY_PEER_H
+
+#include "base/err.h"
+
+struct conn;
+struct sock_diag;
+struct users;
+
+enum peer_verdict {
+    PEER_UNASKED,
+    PEER_ADMITTED,
+    PEER_STRANGER, /* a user of this machine who is not among those allowed */
+    PEER_SELF      /* this process: the upstream leads back to the proxy */
+};
+
+/* diag: the worker's, NULL where the kernel does not say whose a socket is: then every local user
+ * gets in. 0, or -1 with ERR_USER or ERR_LOOP. The worker's thread. */
+int peer_check(struct conn *conn, struct sock_diag *diag, const struct users *users,
+               struct err *err);
+
+#endif

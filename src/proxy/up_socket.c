@@ -1,0 +1,115 @@
+#include "proxy/up_socket.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+
+#define DEAD_MS 20000 /* without an acknowledgement */
+#define PROBES 3      /* of keepalive without an answer */
+#define SLEPT_MS 2000 /* less is a clock being disciplined */
+
+void up_sockets_release_all(struct up_sockets *s)
+{
+    for (size_t i = 0; i < s->cap; i++)
+        free(s->by_fd[i]);
+    free(s->by_fd);
+    s->by_fd = NULL;
+}
+
+struct up_socket *up_socket_at(struct up_sockets *s, int fd)
+{
+    return (size_t)fd < s->cap ? s->by_fd[fd] : NULL;
+}
+
+struct up_socket *up_socket_add(struct up_sockets *s, int fd)
+{
+    struct up_socket *sock = mem_zero(sizeof(*sock));
+
+    if ((size_t)fd >= s->cap) {
+        size_t cap = (size_t)fd * 2 + 64;
+
+        s->by_fd = mem_grow(s->by_fd, cap * sizeof(struct up_socket *));
+        memset(s->by_fd + s->cap, 0, (cap - s->cap) * sizeof(struct up_socket *));
+        s->cap = cap;
+    }
+    assert(!s->by_fd[fd]);
+    sock->watch.fd = -1;
+    s->by_fd[fd] = sock;
+    return sock;
+}
+
+struct dead_socket {
+    struct garbage garbage;
+    struct up_socket *sock;
+};
+
+static void free_dead_socket(struct garbage *g)
+{
+    struct dead_socket *dead = container_of(g, struct dead_socket, garbage);
+
+    free(dead->sock);
+    free(dead);
+}
+
+void up_socket_forget(struct up_sockets *s, int fd)
+{
+    struct dead_socket *dead = mem_alloc(sizeof(*dead));
+
+    dead->sock = s->by_fd[fd];
+    loop_unwatch(s->loop, &dead->sock->watch);
+    s->by_fd[fd] = NULL;
+    /* This turn's events may name it still. */
+    loop_free_later(s->loop, &dead->garbage, free_dead_socket);
+}
+
+/* --- opening -------------------------------------------------------------------------- */
+
+static void set_option(int fd, int option, int value)
+{
+    (void)setsockopt(fd, IPPROTO_TCP, option, &value, sizeof(value)); /* of TCP sockets */
+}
+
+void up_socket_opened(struct up_sockets *s, int fd, bool patient)
+{
+    if (fd < 0) {
+        if (errno == EMFILE || errno == ENFILE)
+            s->exhausted_ms = clock_mono_ms();
+        return;
+    }
+    if (!patient)
+        set_option(fd, TCP_USER_TIMEOUT, DEAD_MS);
+    set_option(fd, TCP_KEEPCNT, PROBES);
+}
+
+/* --- idle ones ------------------------------------------------------------------------ */
+
+static bool is_idle(const struct up_socket *sock)
+{
+    return sock && sock->ours && !sock->wanted && sock->watch.fd >= 0;
+}
+
+/* Only its connection: the descriptor is libcurl's, which finds it closed before it would use it.
+ */
+static void end(int fd)
+{
+    (void)shutdown(fd, SHUT_RDWR);
+}
+
+void up_sockets_check_sleep(struct up_sockets *s)
+{
+    int64_t suspended_ms = clock_suspended_ms();
+    bool slept = suspended_ms - s->suspended_ms >= SLEPT_MS;
+
+    s->suspended_ms = suspended_ms;
+    for (size_t i = 0; slept && i < s->cap; i++)
+        if (is_idle(s->by_fd[i]))
+            end((int)i);
+}

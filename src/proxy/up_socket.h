@@ -1,0 +1,51 @@
+/* The sockets of a worker's upstream connections: by descriptor, in its loop.
+ *
+ * Connections that wait for their next request stay in the epoll set (libcurl takes them out and
+ * puts them back at every request, two system calls): that is safe for those that we opened,
+ * because then we also hear of their end. Owner thread only. What libcurl has to do with them is in
+ * up_pool.c.
+ */
+#ifndef PROXY_UP_SOCKET_H
+#define PROXY_UP_SOCKET_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/loop.h"
+
+struct up_pool;
+
+struct up_socket {
+    struct watch watch;
+    struct up_pool *pool;
+    bool ours;   /* opened by us */
+    bool wanted; /* libcurl wants it watched; else it is idle, or being connected */
+};
+
+/* What the pools of one worker share. */
+struct up_sockets {
+    struct loop *loop;
+    struct up_socket **by_fd;
+    size_t cap;
+    void *share;           /* CURLSH *: names looked up, TLS sessions */
+    int64_t suspended_ms;  /* how long the machine has slept since it booted, when last looked at */
+    uint64_t exhausted_ms; /* when a descriptor could not be had, last (monotonic); 0: never */
+};
+
+void up_sockets_release_all(struct up_sockets *s); /* what libcurl closed without telling */
+
+struct up_socket *up_socket_at(struct up_sockets *s, int fd);  /* or NULL */
+struct up_socket *up_socket_add(struct up_sockets *s, int fd); /* which is not there */
+void up_socket_forget(struct up_sockets *s, int fd);
+
+/* What socket() gave to libcurl, with errno as it left it. Has a dead peer noticed within 20 s: by
+ * data that is not acknowledged, and by keepalive probes (whose times up_pool_prepare() sets).
+ * patient: a long upload may have to wait for a peer that does not read, which the kernel would
+ * take for a dead one. fd -1: notes whether descriptors are the cause. */
+void up_socket_opened(struct up_sockets *s, int fd, bool patient);
+
+/* Ends the idle connections if the machine has slept since the last call: the network may have
+ * forgotten them (libcurl finds them closed, and makes new ones). */
+void up_sockets_check_sleep(struct up_sockets *s);
+
+#endif
