@@ -3,7 +3,7 @@
  *      clang -std=gnu17 -D_GNU_SOURCE -g -O1 -fsanitize=fuzzer,address,undefined \
  *          -fno-sanitize-recover=undefined -I. -Isrc $(pkg-config --cflags libcjson) -pthread \
  *          -o fuzz-route tests/fuzz/fuzz-route.c \
- *          src/base/{err,fields,json,mem,str,url,zip}.c src/conf/conf_type.c \
+ *          src/base/{err,fields,framing,json,mem,str,url,zip}.c src/conf/conf_type.c \
  *          src/api/{canon,directive,lex,policy_answer,policy_request,route,scan,sse}.c \
  *          src/cache/{body,flight}.c src/proxy/{door,header,up_answer}.c \
  *          $(pkg-config --libs libcjson zlib)
