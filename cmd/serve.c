@@ -11,9 +11,10 @@ static void announce(const struct server *server, struct log *log)
 {
     const struct endpoint *e = &server->endpoint;
 
-    log_line(log, "goproxyai listens on http://localhost:%u and forwards /v1 to %s%s%s",
+    log_line(log, "goproxyai listens on http://localhost:%u and forwards /v1 to %s%s%s%s%s%s",
              server->port, e->label, e->proxy_label ? " through " : "",
-             e->proxy_label ? e->proxy_label : "");
+             e->proxy_label ? e->proxy_label : "", e->proxy_variable ? " (from " : "",
+             e->proxy_variable ? e->proxy_variable : "", e->proxy_variable ? ")" : "");
     log_line(log, "  export OPENAI_BASE_URL=http://localhost:%u/v1", server->port);
 }
 

@@ -110,16 +110,22 @@ uint64_t fsx_file_id(const char *path)
     return lstat(path, &info) < 0 ? 0 : id_of(&info);
 }
 
-int fsx_lock_folder(const char *path, unsigned wait_ms, struct err *err)
+int fsx_lock_folder(const char *path, unsigned wait_ms, bool *unlocked, struct err *err)
 {
     uint64_t until = clock_mono_ms() + wait_ms;
     int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
+    *unlocked = false;
     if (fd < 0)
         return err_sys(err, "cannot open the folder %s", path);
     while (flock(fd, LOCK_EX | LOCK_NB) < 0) {
         int failed = errno;
 
+        /* A network file system may have no locks: then nobody can hold this one. */
+        if (failed == ENOLCK || failed == ENOTSUP || failed == ENOSYS || failed == EINVAL) {
+            *unlocked = true;
+            return fd;
+        }
         if ((failed != EWOULDBLOCK && failed != EINTR) || clock_mono_ms() >= until) {
             close(fd);
             errno = failed;

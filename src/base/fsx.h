@@ -29,7 +29,8 @@ int fsx_make_file(const char *path, struct err *err);
 uint64_t fsx_file_id(const char *path);
 
 /* Waits for the folder's lock (flock) for at most wait_ms. Returns a descriptor that holds it
- * until it is closed, or -1: then *err says why. Between processes and between threads. */
-int fsx_lock_folder(const char *path, unsigned wait_ms, struct err *err);
+ * until it is closed, or -1: then *err says why. Between processes and between threads. *unlocked:
+ * its file system refuses locks, and the descriptor holds none. */
+int fsx_lock_folder(const char *path, unsigned wait_ms, bool *unlocked, struct err *err);
 
 #endif

@@ -38,11 +38,12 @@ static enum sql_result result_of(struct sql *sql, int code)
         return SQL_BUSY;
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB:
-    case SQLITE_ERROR: /* our statements are right: then the tables are not ours */
     case SQLITE_CONSTRAINT:
     case SQLITE_MISMATCH:
     case SQLITE_TOOBIG:
         return SQL_DAMAGED;
+    case SQLITE_ERROR: /* a passing one; but our statements are right, and so must the tables be */
+        return strncmp(sql->error, "no such ", 8) == 0 ? SQL_DAMAGED : SQL_TROUBLE;
     case SQLITE_NOMEM:
     case SQLITE_MISUSE:
     case SQLITE_RANGE:

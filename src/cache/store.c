@@ -41,6 +41,17 @@ static void on_anew(void *arg, const char *why)
     store_tell(s, TROUBLE_FILE, "the cache file %s was begun anew: %s", s->file.path, why);
 }
 
+static void on_unlocked(void *arg)
+{
+    struct store *s = arg;
+
+    store_tell(
+        s, TROUBLE_LOCK,
+        "the file system of %s has no locks: let only one goproxyai use this folder, or name "
+        "one on a local disk with --cache-dir",
+        s->file.folder);
+}
+
 static void free_store(struct store *s)
 {
     store_file_close(&s->link);
@@ -62,6 +73,7 @@ int store_open(struct store **made, const struct store_rules *rules, struct err 
     s->file.log_bytes = (uint64_t)rules->max_bytes / LOG_PART;
     s->file.look_only = rules->look_only;
     s->file.on_anew = on_anew;
+    s->file.on_unlocked = on_unlocked;
     s->file.arg = s;
     queue_init(&s->queue);
     filter_init(&s->filter);
@@ -114,13 +126,16 @@ void store_put(struct store *s, struct object *object)
     bool fits = object->body_len <= ENTRY_MAX &&
                 object->body_len <= (uint64_t)s->rules.max_bytes / 4;
 
-    if (fits && queue_put(&s->queue, object, !object->in_tier))
+    if (!fits) {
+        atomic_fetch_add_explicit(&s->too_large, 1, memory_order_relaxed);
+        return;
+    }
+    if (queue_put(&s->queue, object, !object->in_tier))
         return;
     atomic_fetch_add_explicit(&s->dropped, 1, memory_order_relaxed);
-    if (fits)
-        store_tell(s, TROUBLE_FULL,
-                   "the disk of %s cannot keep up: %" PRIu64 " answers were not stored",
-                   s->file.folder, (uint64_t)atomic_load(&s->dropped));
+    store_tell(s, TROUBLE_FULL,
+               "the disk of %s cannot keep up: %" PRIu64 " answers were not stored", s->file.folder,
+               (uint64_t)atomic_load(&s->dropped));
 }
 
 bool store_may_have(struct store *s, const struct key *key)
@@ -187,6 +202,7 @@ void store_figures(struct store *s, struct store_figures *figures)
         .bytes = read_figure(&s->bytes),
         .evictions = read_figure(&s->evictions),
         .dropped = read_figure(&s->dropped),
+        .too_large = read_figure(&s->too_large),
         .damaged = read_figure(&s->damaged),
         .errors = read_figure(&s->errors),
     };

@@ -39,6 +39,10 @@ struct store_rules {
      * away; it must not wait for the store (store_drop_now). What this store is told to drop is not
      * repeated here. NULL: nobody cares. */
     void (*on_gone)(void *arg, const struct store_gone *gone);
+    /* Called on the store's thread: another file stands in the place of the one that readers may
+     * have open, which takes room on the disk until they let go of it (store_reader_refresh). NULL:
+     * nobody cares. */
+    void (*on_replaced)(void *arg);
     void *arg;
 };
 
@@ -61,7 +65,7 @@ int store_clear_folder(const char *folder, int64_t *count, struct err *err);
 bool store_tell_others(const char *folder);
 
 /* Any thread. put takes a reference of its own, with the lock held that guards object->in_tier; an
- * object of more than a quarter of max_bytes, or 64 MiB, is not stored (and counted as dropped).
+ * object of more than a quarter of max_bytes, or 64 MiB, is not stored (and counted as too large).
  * From the moment that drop returns no get finds what was put before, wherever that stands: in the
  * queue, on disk, or on a disk that cannot be written to. A get that runs at that moment may still
  * return it. */
@@ -91,6 +95,8 @@ void store_reader_free(struct store_reader *reader);
  * found once it is written, at once or, where much comes, within half a second or so; before it is
  * if no memory tier had it when it was put (then it is that very object). */
 struct object *store_get(struct store_reader *reader, const struct key *key);
+/* Closes the file if another one stands in its place. NULL is nothing. */
+void store_reader_refresh(struct store_reader *reader);
 /* After the gets of a loop's turn: they share a look at the file, which costs about as much as
  * getting. Whoever waits with it open keeps the file's log from being emptied. NULL is nothing. */
 void store_reader_rest(struct store_reader *reader);
@@ -98,6 +104,7 @@ void store_reader_rest(struct store_reader *reader);
 struct store_figures {
     uint64_t items, bytes; /* on disk; bytes: of the file in use. 0 from when all is dropped */
     uint64_t evictions, dropped, damaged, errors; /* since the store was opened */
+    uint64_t too_large;                           /* answers that are not stored for their size */
 };
 void store_figures(struct store *store, struct store_figures *figures); /* any thread, no I/O */
 

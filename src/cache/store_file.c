@@ -158,9 +158,15 @@ static int open_locked(struct store_file *file, struct store_link *link, struct 
 /* The folder's lock, once the folder is there and nobody's but ours; -1. */
 static int enter_folder(const struct store_file *file, struct err *err)
 {
+    bool unlocked;
+    int lock;
+
     if (fsx_private_folder(file->folder, err) < 0)
         return -1;
-    return fsx_lock_folder(file->folder, WAIT_MS, err);
+    lock = fsx_lock_folder(file->folder, WAIT_MS, &unlocked, err);
+    if (unlocked && file->on_unlocked)
+        file->on_unlocked(file->arg);
+    return lock;
 }
 
 int store_file_open(struct store_file *file, struct store_link *link, struct err *err)
@@ -182,7 +188,8 @@ int store_file_look(const struct store_file *file, struct store_link *link, unsi
 {
     enum db_kind kind = DB_EMPTY;
     enum sql_result result;
-    int lock = fsx_lock_folder(file->folder, wait_ms, err);
+    bool unlocked;
+    int lock = fsx_lock_folder(file->folder, wait_ms, &unlocked, err);
 
     *link = (struct store_link){.db = NULL};
     if (lock < 0)
@@ -218,8 +225,8 @@ bool store_file_is(const struct store_file *file, const struct store_link *link)
 int store_file_anew(struct store_file *file, struct store_link *link, const char *why,
                     struct err *err)
 {
-    int lock = fsx_lock_folder(file->folder, WAIT_MS, err), result = 0;
-    bool ours;
+    bool unlocked, ours;
+    int lock = fsx_lock_folder(file->folder, WAIT_MS, &unlocked, err), result = 0;
 
     if (lock < 0)
         return -1;

@@ -20,6 +20,7 @@ enum store_trouble {
     TROUBLE_READ,
     TROUBLE_ENTRY,
     TROUBLE_FULL,
+    TROUBLE_LOCK,
     TROUBLES
 };
 
@@ -45,7 +46,7 @@ struct store {
      * what a reader has read of an older state does not count. */
     atomic_uint changes;
     atomic_uint damaged_generation; /* the one that a reader found to be broken; 0: none */
-    atomic_uint_least64_t items, bytes, evictions, dropped, damaged, errors;
+    atomic_uint_least64_t items, bytes, evictions, dropped, too_large, damaged, errors;
     atomic_uint_least64_t said_ms[TROUBLES]; /* when a kind of trouble was last logged */
 
     /* the writer's */

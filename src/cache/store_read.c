@@ -45,6 +45,12 @@ static void close_file(struct store_reader *r)
     store_file_close(&r->link);
 }
 
+void store_reader_refresh(struct store_reader *reader)
+{
+    if (reader && reader->link.db && reader->generation != atomic_load(&reader->store->generation))
+        close_file(reader);
+}
+
 void store_reader_free(struct store_reader *reader)
 {
     if (!reader)

@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "base/process.h"
 #include "cache/store_own.h"
 
 #define POLL_MS 100 /* how soon we hear of what another process took away: commands wait for it */
@@ -17,6 +18,7 @@
 #define QUIET_MS 2000  /* without a change, before the log is emptied */
 #define EVICT_MAX 2048 /* entries a transaction: other processes want to write too */
 #define SHRINK_FROM ((uint64_t)1 << 20)
+#define WRITER_NICE 5     /* who answers goes first */
 #define FORGET_FROM 4096U /* ids that are gone, before they are forgotten */
 
 static const struct store_gone everything = {.one = false};
@@ -109,6 +111,13 @@ static void look_for_peers(struct store *s)
     atomic_store(&s->has_peers, peers_are_there(&s->peers));
 }
 
+static void replaced(struct store *s)
+{
+    atomic_fetch_add(&s->generation, 1);
+    if (s->rules.on_replaced)
+        s->rules.on_replaced(s->rules.arg);
+}
+
 void store_opened(struct store *s)
 {
     s->last_seq = 0;
@@ -118,7 +127,7 @@ void store_opened(struct store *s)
     peers_open(&s->peers, s->file.folder);
     look_for_peers(s);
     learn_ids(s);
-    atomic_fetch_add(&s->generation, 1);
+    replaced(s);
 }
 
 static int begin_anew(struct store *s, const char *why, struct err *err)
@@ -148,7 +157,7 @@ static void follow_file(struct store *s)
     if (store_file_open(&s->file, &s->link, &err) < 0) {
         add(&s->errors, 1);
         store_tell(s, TROUBLE_FILE, "%s; answers are not stored now", err.text);
-        atomic_fetch_add(&s->generation, 1); /* readers are not to stay in the old one either */
+        replaced(s); /* readers are not to stay in the old one either */
         return;
     }
     store_opened(s);
@@ -392,6 +401,7 @@ void *store_write(void *arg)
     struct store *s = arg;
     struct store_batch batch = {.ops = NULL};
 
+    process_lower_priority(WRITER_NICE);
     while (queue_take(&s->queue, &batch, s->tidying ? 1 : POLL_MS)) {
         bool late = !list_empty(&s->late) && clock_mono_ms() >= s->retry_ms;
         uint64_t end = batch.place + batch.count;

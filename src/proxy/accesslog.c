@@ -59,6 +59,8 @@ static const char *trouble(const struct req *req, bool whole)
 {
     if (req->err)
         return req->err->text;
+    if (req->reader.lost)
+        return "it read too slowly, and fell behind others that share the answer";
     if (req->broken && req->flight && req->flight->err)
         return req->flight->err->text;
     return whole ? NULL : "the client left";

@@ -2,6 +2,7 @@
 
 #include <inttypes.h>
 
+#include "base/clock.h"
 #include "proxy/server.h"
 
 /* As Go's time.Duration is written: "5m0s". */
@@ -56,6 +57,7 @@ static void add_cache(const struct caching *caching, struct json *cache)
     json_set_number(cache, "memory_bytes", (double)memory.bytes);
     json_set_number(cache, "memory_evictions", (double)memory.evictions);
     json_set_number(cache, "dropped", (double)disk.dropped);
+    json_set_number(cache, "too_large", (double)disk.too_large);
     json_set_number(cache, "damaged", (double)disk.damaged);
     json_set_number(cache, "disk_errors", (double)disk.errors);
 }
@@ -70,10 +72,23 @@ static void add_traffic(const struct stats_sum *sum, struct json *root)
     json_set_number(traffic, "misses", (double)sum->cache[STATS_MISS]);
     json_set_number(traffic, "joins", (double)sum->cache[STATS_JOIN]);
     json_set_number(traffic, "bypasses", (double)sum->cache[STATS_BYPASS]);
+    json_set_number(traffic, "refused", (double)sum->cache[STATS_OWN]);
     json_set_number(traffic, "errors", (double)sum->errors);
     json_set_number(latency, "p50", stats_percentile_ms(sum, 0.5));
     json_set_number(latency, "p90", stats_percentile_ms(sum, 0.9));
     json_set_number(latency, "p99", stats_percentile_ms(sum, 0.99));
+}
+
+static double longest_turn_ms(const struct server *server)
+{
+    uint64_t longest = 0, now = clock_mono_us();
+
+    for (unsigned i = 0; i < server->worker_count; i++) {
+        uint64_t us = turns_longest_us(&server->workers[i].turns, now);
+
+        longest = us > longest ? us : longest;
+    }
+    return (double)longest / 1000;
 }
 
 void admin_stats(const struct server *server, struct str *out)
@@ -87,6 +102,7 @@ void admin_stats(const struct server *server, struct str *out)
     json_set_text(root, "proxy_url", server->endpoint.proxy_label);
     json_set_text(root, "openai_url", server->endpoint.label);
     add_traffic(&sum, root);
+    json_set_number(json_set_object(root, "loop"), "longest_turn_ms", longest_turn_ms(server));
     json_print(root, out);
     json_free(root);
 }

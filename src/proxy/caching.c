@@ -27,12 +27,31 @@ static void on_gone(void *arg, const struct store_gone *gone)
     index_drop(caching->index, gone);
 }
 
+static void on_replaced(void *arg)
+{
+    struct caching *caching = arg;
+
+    pthread_mutex_lock(&caching->replaced_lock);
+    if (caching->on_replaced)
+        caching->on_replaced(caching->replaced_arg);
+    pthread_mutex_unlock(&caching->replaced_lock);
+}
+
+void caching_on_replaced(struct caching *caching, void (*call)(void *arg), void *arg)
+{
+    pthread_mutex_lock(&caching->replaced_lock);
+    caching->on_replaced = call;
+    caching->replaced_arg = arg;
+    pthread_mutex_unlock(&caching->replaced_lock);
+}
+
 static void open_store(struct caching *caching, struct log *log)
 {
     struct store_rules rules = {.folder = caching->folder,
                                 .max_bytes = caching->max_bytes,
                                 .log = log,
                                 .on_gone = on_gone,
+                                .on_replaced = on_replaced,
                                 .arg = caching};
     struct err err;
 
@@ -75,6 +94,7 @@ void caching_open(struct caching *caching, const struct conf *conf, const char *
     conf_each_item(conf, OPT_KEY_IGNORE, add_ignored, caching);
     caching->rules.ignored = caching->ignored_;
     budget_init(&caching->budget, memory_of(conf));
+    pthread_mutex_init(&caching->replaced_lock, NULL);
     if (!caching->on)
         return;
     rules.jobs = caching->jobs = jobs_new(JOB_THREADS);

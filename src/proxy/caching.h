@@ -4,6 +4,7 @@
 #ifndef PROXY_CACHING_H
 #define PROXY_CACHING_H
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -27,7 +28,10 @@ struct caching {
     struct key_rules rules;
     char **ignored_;
     unsigned ignored_count_;
-    char *folder;         /* NULL: none could be named */
+    char *folder;                  /* NULL: none could be named */
+    pthread_mutex_t replaced_lock; /* guards the next two */
+    void (*on_replaced)(void *arg);
+    void *replaced_arg;
     struct budget budget; /* of bodies that are held and answers that are kept (--memory) */
     struct jobs *jobs;    /* for what takes too long for a loop */
     struct index *index;
@@ -35,6 +39,9 @@ struct caching {
     struct store *store; /* NULL: memory only */
 };
 
+/* Calls on_replaced(arg), on the store's thread, when readers should let go of the file
+ * (store_rules). NULL: no more; it does not return while a call goes on. */
+void caching_on_replaced(struct caching *caching, void (*on_replaced)(void *arg), void *arg);
 /* upstream: see key_rules; it must outlive this. Disk trouble is logged, and fails nothing. */
 void caching_open(struct caching *caching, const struct conf *conf, const char *upstream,
                   struct log *log);

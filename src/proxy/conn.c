@@ -112,9 +112,12 @@ struct conn *conn_new(struct loop *loop, int fd, const struct sockaddr *address,
     list_init(&conn->node);
     list_init(&conn->garbage.node);
     list_init(&conn->early);
+    list_init(&conn->faulty);
+    framing_init(&conn->framing);
     conn->loop = loop;
     conn->fd = fd;
     conn->client_ms = client_ms;
+    conn->idle_since_ms = loop->now_ms;
     conn->on_gone = on_gone;
     conn_format_address(conn->address, sizeof(conn->address), address);
     conn->on_loopback = sock_diag_is_local(address);
@@ -195,6 +198,7 @@ void conn_close(struct conn *conn)
     timer_cancel(&conn->loop->timers, &conn->half_timer);
     list_remove(&conn->node);
     list_remove(&conn->early);
+    list_remove(&conn->faulty);
     if (conn->linger)
         start_drain(conn);
     loop_free_later(conn->loop, &conn->garbage, free_conn);
@@ -202,9 +206,16 @@ void conn_close(struct conn *conn)
 
 /* --- deadlines ------------------------------------------------------------------------ */
 
+bool conn_is_idle(const struct conn *conn, uint64_t ms)
+{
+    return !conn->req && !conn->busy && framing_at_start(&conn->framing) &&
+           conn->loop->now_ms - conn->idle_since_ms >= ms;
+}
+
 void conn_expect_head(struct conn *conn)
 {
     conn->busy = false;
+    conn->idle_since_ms = conn->loop->now_ms;
     expect(conn, CONN_IDLE_MS + conn->client_ms);
 }
 

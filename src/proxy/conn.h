@@ -22,6 +22,7 @@
 #include <stdint.h>
 #include <sys/socket.h>
 
+#include "base/framing.h"
 #include "base/list.h"
 #include "base/loop.h"
 #include "proxy/peer.h"
@@ -43,20 +44,24 @@ struct conn {
     void *mhd; /* struct MHD_Connection * */
     int fd;
     uint64_t client_ms;
-    uint64_t window_bytes; /* of a body, since the deadline was last moved */
-    bool busy;             /* nothing is expected of the client: see below */
-    bool gone;             /* the client left, or was thrown out */
-    bool half_closed;      /* the client sends nothing more, and still reads */
+    uint64_t idle_since_ms; /* it expects the next request's first byte */
+    uint64_t window_bytes;  /* of a body, since the deadline was last moved */
+    bool busy;              /* nothing is expected of the client: see below */
+    bool gone;              /* the client left, or was thrown out */
+    bool half_closed;       /* the client sends nothing more, and still reads */
     bool on_loopback;
     enum peer_verdict peer;
     struct sock_diag *diag; /* the worker's, or NULL */
     struct timer half_timer;
-    bool parked;     /* suspended in libmicrohttpd */
-    bool dozing;     /* waits, but not suspended yet: see down.c */
-    unsigned looks;  /* how often it was looked at while dozing */
-    bool begun;      /* the current request's head was handed over */
-    bool linger;     /* drain after the end */
-    struct req *req; /* the current request, or NULL */
+    bool parked;    /* suspended in libmicrohttpd */
+    bool dozing;    /* waits, but not suspended yet: see down.c */
+    unsigned looks; /* how often it was looked at while dozing */
+    struct framing framing;
+    struct list faulty; /* down->faulty */
+    bool framed;        /* bytes of it were seen by `framing` */
+    bool begun;         /* the current request's head was handed over */
+    bool linger;        /* drain after the end */
+    struct req *req;    /* the current request, or NULL */
     char address[INET6_ADDRSTRLEN];
     unsigned local_port;
     void (*on_gone)(struct conn *); /* the client left: wake the connection if it waits */
@@ -68,6 +73,9 @@ struct conn *conn_new(struct loop *loop, int fd, const struct sockaddr *address,
                       void (*on_gone)(struct conn *));
 /* The connection's end; the caller closes the descriptor afterwards. */
 void conn_close(struct conn *conn);
+
+/* Has it waited for its next request for so long, or longer? */
+bool conn_is_idle(const struct conn *conn, uint64_t ms);
 
 void conn_expect_head(struct conn *conn);     /* idle until the next request's head is whole */
 void conn_expect_head_end(struct conn *conn); /* its first line is here */

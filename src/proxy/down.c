@@ -8,6 +8,7 @@
 
 #include "base/mem.h"
 #include "proxy/down_past.h"
+#include "proxy/down_recv.h"
 #include "proxy/header.h"
 #include "proxy/req.h"
 #include "proxy/server.h"
@@ -183,12 +184,20 @@ static enum MHD_Result queue_ready(struct conn *conn)
     return result;
 }
 
+/* Is this the connection's last answer? Where others wait for one, each makes room for the next. */
+static bool is_last(const struct conn *conn)
+{
+    const struct worker *worker = conn->lane->worker;
+
+    return conn->req->reply.close || conn->gone || conn->half_closed || worker->draining ||
+           worker_is_full(worker);
+}
+
 static bool is_ready_made(const struct conn *conn)
 {
     const struct reply *reply = &conn->req->reply;
 
-    return reply_is_ready_made(reply) && !conn->gone && !conn->half_closed &&
-           !conn->lane->worker->draining &&
+    return reply_is_ready_made(reply) && !is_last(conn) &&
            down_past_fits(conn->req, reply->object->fields.bytes.len + READY_OWN_BYTES);
 }
 
@@ -206,7 +215,7 @@ static enum MHD_Result queue(struct conn *conn)
     response = complete_response_of(conn);
     if (!response)
         return MHD_NO;
-    if (req->reply.close || conn->gone || conn->half_closed || conn->lane->worker->draining)
+    if (is_last(conn))
         MHD_add_response_header(response, "Connection", "close");
     result = MHD_queue_response(conn->mhd, req->reply.status, response);
     MHD_destroy_response(response);
@@ -382,6 +391,7 @@ static void on_connection(void *arg, struct MHD_Connection *mhd, void **socket_c
     }
     conn = *socket_context;
     *socket_context = NULL;
+    down_clients_remove(&down->lane->worker->clients, conn);
     conn_close(conn);
     down->count--;
     down->on_closed(down->lane);
@@ -394,10 +404,13 @@ void down_adopt(struct down *down, int fd, const struct sockaddr *address, sockl
 
     conn->lane = down->lane;
     conn->diag = down->lane->worker->diag;
+    down_clients_add(&down->lane->worker->clients, conn);
     down->arriving = conn;
     /* Closes the descriptor itself if it fails. */
-    if (MHD_add_connection(down->mhd, fd, address, len) != MHD_YES && down->arriving)
+    if (MHD_add_connection(down->mhd, fd, address, len) != MHD_YES && down->arriving) {
+        down_clients_remove(&down->lane->worker->clients, conn);
         conn_close(take(down->arriving));
+    }
     down_mark_due(down);
 }
 
@@ -430,6 +443,7 @@ int down_init(struct down *down, struct loop *loop, struct lane *lane, unsigned 
     *down = (struct down){.loop = loop, .lane = lane, .on_due = on_due, .on_closed = on_closed};
     list_init(&down->conns);
     list_init(&down->early);
+    list_init(&down->faulty);
     timer_init(&down->again, on_again);
     down->mhd = MHD_start_daemon(
         (unsigned)MHD_USE_EPOLL | (unsigned)MHD_ALLOW_SUSPEND_RESUME |
@@ -457,6 +471,12 @@ bool down_wants_run(const struct down *down)
     return down->due;
 }
 
+void down_framing_fault(struct conn *conn)
+{
+    if (list_empty(&conn->faulty))
+        list_append(&conn->lane->down.faulty, &conn->faulty);
+}
+
 void down_run(struct down *down)
 {
     MHD_UNSIGNED_LONG_LONG wait_ms;
@@ -464,7 +484,10 @@ void down_run(struct down *down)
     down->due = false;
     down->moved = false;
     down_past_answer_early(down);
+    down_recv_observe(&down->lane->worker->clients);
     MHD_run(down->mhd);
+    down_recv_observe(NULL);
+    down_past_refuse_faulty(down);
     /* A wait of 0: something was read or is to be written, and epoll will not report it. With
      * dozing connections it is always 0; then another run is worth while if this one brought
      * something, and in doubt soon. */

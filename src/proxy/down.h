@@ -4,11 +4,9 @@
  * grows with the connections that are suspended in it, so each lane has a daemon of its own.
  * The one file that includes microhttpd.h is down.c. Owner thread only.
  *
- * What libmicrohttpd 0.9.75 does before we see a request, and nobody can undo: a folded line is
- * joined to the one before it (to its name, even), a line with an empty name ends the head, and
- * what follows a NUL in a line is dropped. Do not put a proxy in front that
- * shares one connection to us between several clients. Heads larger than the pool and a
- * Content-Length that is no number are refused by libmicrohttpd itself, in HTML.
+ * What libmicrohttpd takes for a request that another program would read in another way never gets
+ * to it (down_recv.h). Heads larger than the pool and a Content-Length that is no number are
+ * refused by libmicrohttpd itself, in HTML.
  */
 #ifndef PROXY_DOWN_H
 #define PROXY_DOWN_H
@@ -36,7 +34,8 @@ struct down {
     struct lane *lane;
     struct conn *arriving;
     struct list conns;
-    struct list early; /* of conns: have an answer before their body was received */
+    struct list faulty; /* of conns: sent something that is no valid request */
+    struct list early;  /* of conns: have an answer before their body was received */
     unsigned count;
     unsigned dozing; /* connections that wait unsuspended */
     bool moved;      /* something happened in this run that asks for another */
@@ -61,6 +60,9 @@ void down_adopt(struct down *down, int fd, const struct sockaddr *address, sockl
                 uint64_t client_ms);
 /* Calls the request of a parked connection again, soon. Nothing if it is not parked. */
 void down_wake(struct conn *conn);
+/* What came of the connection is no valid request, which framing.fault tells: it is answered, soon,
+ * and ends. From within libmicrohttpd. */
+void down_framing_fault(struct conn *conn);
 /* The request has its answer while its body still comes in: writes it, soon, and closes. */
 void down_answer_early(struct conn *conn);
 

@@ -81,3 +81,41 @@ void down_past_answer_early(struct down *down)
          * connection that ends while they write. At the body's end step "done" closes it. */
     }
 }
+
+/* libmicrohttpd has not read so far: the request may not even have a target. */
+static void refuse(struct conn *conn, const char *fault)
+{
+    bool is_ours = !conn->req;
+    struct req *req = conn->req;
+
+    if (is_ours)
+        req = conn->req = req_new(conn->lane->worker, conn, "");
+    if (!conn->begun)
+        req_begin(req);
+    conn->begun = true;
+    if (req_abort(req, fault) == REQ_REPLY)
+        down_past_answer(conn);
+    if (is_ours) {
+        conn->req = NULL;
+        req_finish(req, true);
+    }
+}
+
+void down_past_refuse_faulty(struct down *down)
+{
+    struct list *node;
+
+    while ((node = list_pop(&down->faulty))) {
+        struct conn *conn = container_of(node, struct conn, faulty);
+        const struct req *req = conn->req;
+
+        /* One that was refused for this already is answered by libmicrohttpd, which closes. */
+        if (req && req->err && !req->upload)
+            continue;
+        if (conn->framing.tls)
+            worker_warn_tls(conn->lane->worker);
+        else if (!req || !req->replied)
+            refuse(conn, conn->framing.fault);
+        conn_throw_out(conn);
+    }
+}

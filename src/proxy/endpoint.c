@@ -4,6 +4,7 @@
 
 #include "base/crypto.h"
 #include "base/mem.h"
+#include "base/no_proxy.h"
 
 /* "/openai/v1/" → "/openai": the request's own path brings its /v1. */
 static void strip_v1(char *path)
@@ -16,48 +17,79 @@ static void strip_v1(char *path)
         path[len - 3] = '\0';
 }
 
-static bool names_a_value(const char *const *variables)
+/* The variables that curl reads, in its order. http_proxy has no upper-case form, which a CGI
+ * program's client could set. */
+static const char *const for_http[] = {"http_proxy", "all_proxy", "ALL_PROXY", NULL};
+static const char *const for_https[] = {"https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY",
+                                        NULL};
+static const char *const for_none[] = {"no_proxy", "NO_PROXY", NULL};
+
+/* The first that is set: its value, and its name. */
+static const char *variable_of(const char *const *variables, const char **name)
 {
     for (; *variables; variables++) {
         const char *value = getenv(*variables);
-        if (value && *value)
-            return true;
+
+        if (value && *value) {
+            *name = *variables;
+            return value;
+        }
     }
-    return false;
+    return NULL;
 }
 
-/* Asked once: curl would ask for six variables at every transfer. */
-static bool environment_names_a_proxy(bool http_upstream)
-{
-    static const char *const for_http[] = {"http_proxy", "all_proxy", "ALL_PROXY", NULL};
-    static const char *const for_https[] = {"https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY",
-                                            NULL};
-
-    return names_a_value(http_upstream ? for_http : for_https);
-}
-
-static void set_proxy(struct endpoint *e, const char *text)
+static void set_given(struct endpoint *e, const char *text, const struct url *url)
 {
     struct str masked = STR_INIT;
-    struct url url;
-    bool http_upstream = strcmp(e->base.scheme, "http") == 0;
 
-    if (!*text) {
-        e->proxy_from = environment_names_a_proxy(http_upstream) ? PROXY_FROM_ENVIRONMENT
-                                                                 : PROXY_DIRECT;
-        e->plain_http_proxy = http_upstream && e->proxy_from == PROXY_FROM_ENVIRONMENT;
-        return;
-    }
-    if (strcmp(text, "none") == 0 || url_parse(&url, text)) {
-        e->proxy_from = PROXY_DIRECT;
-        return;
-    }
     e->proxy_from = PROXY_GIVEN;
     e->proxy = mem_strdup(text);
-    e->plain_http_proxy = http_upstream && str_starts(url.scheme, "http");
-    url_add_masked(&masked, &url);
+    e->plain_http_proxy = strcmp(e->base.scheme, "http") == 0 && str_starts(url->scheme, "http");
+    url_add_masked(&masked, url);
     e->proxy_label = str_detach(&masked);
+}
+
+/* Read once: curl would ask for six variables at every transfer; and what it finds is to be named.
+ */
+static int set_from_environment(struct endpoint *e, struct err *err)
+{
+    bool http = strcmp(e->base.scheme, "http") == 0;
+    const char *name, *unused, *text = variable_of(http ? for_http : for_https, &name), *wrong;
+    struct str full = STR_INIT;
+    struct url url;
+
+    e->proxy_from = PROXY_DIRECT;
+    if (!text || no_proxy_covers(variable_of(for_none, &unused), e->base.host))
+        return 0;
+    str_addf(&full, strstr(text, "://") ? "%s" : "http://%s", text); /* as curl completes it */
+    wrong = url_parse(&url, full.text);
+    if (!wrong) {
+        set_given(e, full.text, &url);
+        e->proxy_variable = name;
+        url_release(&url);
+    }
+    mem_wipe(full.text, full.len);
+    str_release(&full);
+    return wrong ? err_set(err, ERR_USAGE,
+                           "the variable %s names a proxy that is not usable: it %s; correct or "
+                           "unset it, or use --proxy none",
+                           name, wrong)
+                 : 0;
+}
+
+static int set_proxy(struct endpoint *e, const char *text, struct err *err)
+{
+    struct url url;
+
+    if (!*text)
+        return set_from_environment(e, err);
+    if (strcmp(text, "none") == 0 || url_parse(&url, text)) {
+        e->proxy_from = PROXY_DIRECT;
+        return 0;
+    }
+    set_given(e, text, &url);
     url_release(&url);
+    return 0;
 }
 
 int endpoint_init(struct endpoint *e, const struct conf *conf, struct err *err)
@@ -75,7 +107,10 @@ int endpoint_init(struct endpoint *e, const struct conf *conf, struct err *err)
     e->root = str_detach(&text);
     url_add_masked(&text, &e->base);
     e->label = str_detach(&text);
-    set_proxy(e, conf_text(conf, OPT_PROXY));
+    if (set_proxy(e, conf_text(conf, OPT_PROXY), err) < 0) {
+        endpoint_release(e);
+        return -1;
+    }
     e->connect_ms = conf_number(conf, OPT_CONNECT_TIMEOUT);
     e->silence_ms = conf_number(conf, OPT_REQUEST_TIMEOUT);
     e->silence_is_set = conf_is_set(conf, OPT_REQUEST_TIMEOUT);

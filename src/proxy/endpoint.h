@@ -11,11 +11,7 @@
 #include "base/url.h"
 #include "conf/conf.h"
 
-enum endpoint_proxy {
-    PROXY_FROM_ENVIRONMENT, /* HTTPS_PROXY, ALL_PROXY, NO_PROXY, as curl reads them */
-    PROXY_DIRECT,
-    PROXY_GIVEN
-};
+enum endpoint_proxy { PROXY_DIRECT, PROXY_GIVEN };
 
 struct endpoint {
     const char *name;
@@ -23,18 +19,21 @@ struct endpoint {
     char *root;      /* scheme://authority */
     char *label;     /* the base URL for people, password masked */
     enum endpoint_proxy proxy_from;
-    char *proxy;             /* PROXY_GIVEN: the URL with its password: never print it */
-    char *proxy_label;       /* the same, masked */
-    bool plain_http_proxy;   /* requests may go to an HTTP proxy in absolute form */
-    struct crypto_certs *ca; /* --ca-file, or NULL */
-    int64_t connect_ms;      /* 0: off, as for the two below */
+    char *proxy;                /* PROXY_GIVEN: the URL with its password: never print it */
+    char *proxy_label;          /* the same, masked */
+    const char *proxy_variable; /* of the environment, which names it; NULL: --proxy does */
+    bool plain_http_proxy;      /* requests may go to an HTTP proxy in absolute form */
+    struct crypto_certs *ca;    /* --ca-file, or NULL */
+    int64_t connect_ms;         /* 0: off, as for the two below */
     int64_t silence_ms;
     int64_t total_ms;
     bool silence_is_set; /* by the user: then an SDK's own deadline does not count */
     bool forwarded;      /* send X-Forwarded-For and X-Request-ID */
 };
 
-/* Fails where --ca-file cannot be read. */
+/* Without --proxy the environment counts: HTTPS_PROXY (http_proxy for an http upstream), ALL_PROXY
+ * and NO_PROXY, as curl reads them. Fails where --ca-file cannot be read, or a variable is no URL.
+ */
 int endpoint_init(struct endpoint *e, const struct conf *conf, struct err *err);
 void endpoint_release(struct endpoint *e);
 

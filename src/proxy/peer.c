@@ -51,9 +51,11 @@ int peer_check(struct conn *conn, struct sock_diag *diag, const struct users *us
     case PEER_ADMITTED:
         return 0;
     case PEER_STRANGER:
-        return err_set(err, ERR_USER,
-                       "Another user of this machine runs this proxy, for programs of their own: "
-                       "run one yourself, or have it started with --allow-users.");
+        return err_set(
+            err, ERR_USER,
+            "Another user of this machine runs this proxy, for programs of their own: run "
+            "one yourself, or have it started with --allow-users (all, where a packet "
+            "filter redirects clients to it).");
     case PEER_SELF:
         break;
     }

@@ -131,6 +131,9 @@ void req_finish(struct req *req, bool whole); /* whole: the client has all of th
 void req_leave_flight(struct req *req);
 
 /* req_steps.c */
+/* What comes is no valid request: ends what was begun upstream, and refuses it. REQ_REPLY, or
+ * REQ_CLOSE where it had its answer. */
+enum req_next req_abort(struct req *req, const char *fault);
 enum req_next req_step(struct req *req);
 void req_pass_body_on(struct req *req); /* it is too long to be held */
 

@@ -28,7 +28,10 @@ void req_on_news(struct letter *news)
 {
     struct req *req = container_of(news, struct req, news);
 
-    if (req->received)
+    if (req->reader.lost) {
+        conn_reset(req->conn); /* a FIN could be taken for the answer's end */
+        conn_throw_out(req->conn);
+    } else if (req->received)
         down_wake(req->conn);
     else
         down_answer_early(req->conn);

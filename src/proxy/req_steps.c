@@ -99,11 +99,15 @@ static enum req_next step_route(struct req *req)
     if (!req->method_fits || !field_is_token(req->method, strlen(req->method)) ||
         strcmp(req->method, "CONNECT") == 0)
         fault = "The request's method is not one that can be served here.";
+    if (!fault)
+        fault = req->conn->framing.fault;
     if (!fault && req->bad_field)
         fault = "The request has a header field with a blank or another wrong character in its "
                 "name or value.";
     if (!fault)
         fault = framing_fault(req);
+    if (!fault && req->length == UP_LENGTH_UNKNOWN && !req->conn->framed)
+        fault = "The request is chunked, which this build cannot check: send a Content-Length.";
     if (!fault)
         fault = route_target_fault(req->target.text);
     if (!fault && strcmp(req->method, "HEAD") == 0 && req->length != UP_LENGTH_NONE &&
@@ -365,6 +369,22 @@ static const struct {
 const char *req_step_name(enum step step)
 {
     return steps[step].name;
+}
+
+enum req_next req_abort(struct req *req, const char *fault)
+{
+    struct err err;
+
+    if (req->step == STEP_DONE)
+        return REQ_CLOSE;
+    err_set(&err, ERR_BAD_REQUEST, "%s", fault);
+    if (req->upload && body_state(&req->upload->body) == BODY_OPEN)
+        flight_break(req->upload, &err);
+    req_leave_flight(req);
+    req->close = true;
+    free(take(req->err));
+    fail(req, &err);
+    return req_run(req);
 }
 
 enum req_next req_step(struct req *req)

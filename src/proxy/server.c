@@ -16,9 +16,9 @@
 #include "base/net.h"
 #include "base/sock_diag.h"
 #include "proxy/admin.h"
+#include "proxy/descriptors.h"
 
 #define WORKERS_AUTO_MAX 4
-#define FILES_RESERVED 64 /* descriptors that are not connections */
 #define DRAIN_LOOK_MS 20
 
 /* --- listening ------------------------------------------------------------------------ */
@@ -199,21 +199,6 @@ static unsigned count_workers(const struct conf *conf)
     return (unsigned)(cores < WORKERS_AUTO_MAX ? cores : WORKERS_AUTO_MAX);
 }
 
-/* Each request needs a descriptor on either side. */
-static unsigned long connections_allowed(void)
-{
-    struct rlimit files;
-
-    if (getrlimit(RLIMIT_NOFILE, &files) < 0)
-        return 256;
-    files.rlim_cur = files.rlim_max;
-    setrlimit(RLIMIT_NOFILE, &files);
-    getrlimit(RLIMIT_NOFILE, &files);
-    if (files.rlim_cur == RLIM_INFINITY || files.rlim_cur > 1000000)
-        return 500000;
-    return files.rlim_cur > 2 * FILES_RESERVED ? (files.rlim_cur - FILES_RESERVED) / 2 : 32;
-}
-
 /* Requests hold keys; a core file would put them on disk. */
 static void forbid_core_files(void)
 {
@@ -229,6 +214,7 @@ static void forbid_core_files(void)
 
 int server_open(struct server *server, const struct conf *conf, struct log *log, struct err *err)
 {
+    struct descriptors plan;
     const char *missing;
 
     *server = (struct server){.log = log};
@@ -245,15 +231,28 @@ int server_open(struct server *server, const struct conf *conf, struct log *log,
         return err_set(err, ERR_SYSTEM, "%s", missing);
     if (endpoint_init(&server->endpoint, conf, err) < 0)
         return -1;
-    server->worker_count = count_workers(conf);
-    server->conns_per_worker = connections_allowed() / server->worker_count;
     if (open_listeners(server, conf, err) < 0) {
         server_close(server);
         return -1;
     }
     caching_open(&server->caching, conf, server->endpoint.label, log);
     server->admin = admin_new();
+    if (descriptors_plan(&plan, count_workers(conf), err) < 0) {
+        server_close(server);
+        return -1;
+    }
+    server->worker_count = plan.workers;
+    server->conns_per_worker = plan.conns_per_worker;
     return 0;
+}
+
+/* So that a file that was removed gives its room back at once, however idle the workers are. */
+static void on_store_replaced(void *arg)
+{
+    struct server *server = arg;
+
+    for (unsigned i = 0; i < server->started_workers; i++)
+        worker_refresh(&server->workers[i]);
 }
 
 int server_start(struct server *server, struct err *err)
@@ -265,11 +264,15 @@ int server_start(struct server *server, struct err *err)
     for (; server->started_workers < server->worker_count; server->started_workers++)
         if (worker_start(&server->workers[server->started_workers], err) < 0)
             return -1;
+    if (server->caching.on)
+        caching_on_replaced(&server->caching, on_store_replaced, server);
     return 0;
 }
 
 void server_close(struct server *server)
 {
+    if (server->caching.on)
+        caching_on_replaced(&server->caching, NULL, NULL);
     for (unsigned i = 0; i < server->started_workers; i++)
         worker_stop(&server->workers[i]);
     for (unsigned i = 0; i < server->started_workers; i++)

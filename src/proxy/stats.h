@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* STATS_OWN: the proxy's own answer, or none because the client left before it was asked for. */
 enum stats_cache { STATS_OWN, STATS_BYPASS, STATS_MISS, STATS_HIT, STATS_JOIN };
 
 #define STATS_BUCKETS 256

@@ -7,9 +7,10 @@
 
 #include "base/str.h"
 
-static const char *proxy_name(const struct endpoint *e)
+/* Where the user can change it. */
+static const char *proxy_setting(const struct endpoint *e)
 {
-    return e->proxy_label ? e->proxy_label : "that the environment names (HTTPS_PROXY, ALL_PROXY)";
+    return e->proxy_variable ? e->proxy_variable : "--proxy";
 }
 
 static void explain_proxy(struct err *err, const struct up_trouble_facts *f,
@@ -18,18 +19,18 @@ static void explain_proxy(struct err *err, const struct up_trouble_facts *f,
     if (f->proxy_status == 407)
         err_set(err, ERR_UP_PROXY_AUTH,
                 "The upstream proxy %s wants authentication (407): put a valid user:password "
-                "into --proxy.",
-                proxy_name(e));
+                "into %s.",
+                e->proxy_label, proxy_setting(e));
     else if (f->proxy_status)
         err_set(err, ERR_UP_PROXY,
                 "The upstream proxy %s answered %ld instead of connecting to %s: see its rules "
                 "and its log.",
-                proxy_name(e), f->proxy_status, e->root);
+                e->proxy_label, f->proxy_status, e->root);
     else
         err_set(err, ERR_UP_PROXY,
                 "The upstream proxy %s did not carry the connection to %s (%s): see its log, or "
-                "--proxy.",
-                proxy_name(e), e->root, f->detail);
+                "%s.",
+                e->proxy_label, e->root, f->detail, proxy_setting(e));
 }
 
 static void explain_connect(struct err *err, const struct up_trouble_facts *f,
@@ -38,9 +39,8 @@ static void explain_connect(struct err *err, const struct up_trouble_facts *f,
     /* Behind a proxy that was given, the only connection of ours is the one to the proxy. */
     if (e->proxy_from == PROXY_GIVEN)
         err_set(err, ERR_UP_CONNECT,
-                "No connection to the upstream proxy %s (%s): is it running, and is --proxy "
-                "right?",
-                e->proxy_label, f->detail);
+                "No connection to the upstream proxy %s (%s): is it running, and is %s right?",
+                e->proxy_label, f->detail, proxy_setting(e));
     else if (f->trouble == UP_TROUBLE_CONNECT_TIME)
         err_set(err, ERR_UP_CONNECT,
                 "No connection to the upstream %s in time (%s): check the network, or whether a "
@@ -81,9 +81,8 @@ static void explain(struct err *err, const struct up_trouble_facts *f, const str
         break;
     case UP_TROUBLE_PROXY_NAME:
         err_set(err, ERR_UP_NAME,
-                "The name of the upstream proxy %s could not be looked up: check --proxy and "
-                "DNS.",
-                proxy_name(e));
+                "The name of the upstream proxy %s could not be looked up: check %s and DNS.",
+                e->proxy_label, proxy_setting(e));
         break;
     case UP_TROUBLE_CONNECT:
     case UP_TROUBLE_CONNECT_TIME:

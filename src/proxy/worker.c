@@ -19,7 +19,8 @@
 
 #define ACCEPTS_PER_TURN 8
 #define ACCEPT_PAUSE_MS 100
-#define FULL_WARN_MS 60000
+#define IDLE_ENOUGH_MS 100
+#define WARN_EVERY_MS 60000
 
 /* --- lanes ---------------------------------------------------------------------------- */
 
@@ -36,7 +37,7 @@ static void on_pool_due(void *arg)
 
 static void set_listening(struct worker *worker, bool on);
 
-static bool is_full(const struct worker *worker)
+bool worker_is_full(const struct worker *worker)
 {
     return atomic_load(&worker->stats.connections) >= worker->server->conns_per_worker;
 }
@@ -46,8 +47,15 @@ static void on_conn_closed(struct lane *lane)
     struct worker *worker = lane->worker;
 
     atomic_fetch_sub_explicit(&worker->stats.connections, 1, memory_order_relaxed);
-    if (!worker->listening && !is_full(worker) && !timer_is_set(&worker->accept_timer))
+    if (!worker->listening && !worker->exhausted && !worker_is_full(worker))
         set_listening(worker, true);
+}
+
+static long conns_of_lane(const struct worker *worker)
+{
+    unsigned long most = worker->server->conns_per_worker;
+
+    return (long)(most < LANE_CONNS ? most : LANE_CONNS);
 }
 
 static struct lane *lane_new(struct worker *worker, struct err *err)
@@ -62,7 +70,7 @@ static struct lane *lane_new(struct worker *worker, struct err *err)
         free(lane);
         return NULL;
     }
-    up_pool_init(&lane->pool, &worker->up.sockets, (long)LANE_CONNS, on_pool_due, lane);
+    up_pool_init(&lane->pool, &worker->up.sockets, conns_of_lane(worker), on_pool_due, lane);
     worker->lanes = mem_grow(worker->lanes, (worker->lane_count + 1) * sizeof(struct lane *));
     worker->lanes[worker->lane_count++] = lane;
     return lane;
@@ -100,12 +108,34 @@ static void run_due_lanes(struct worker *worker)
 
 /* --- new connections ------------------------------------------------------------------ */
 
+/* Ends the connection that has waited longest for its next request: somebody else waits for one.
+ * (Its client takes it for what may happen to any idle connection, and makes a new one.) */
+static void end_idle_conn(struct worker *worker)
+{
+    struct conn *oldest = NULL;
+
+    for (unsigned i = 0; i < worker->lane_count; i++)
+        list_each(node, &worker->lanes[i]->down.conns) {
+            struct conn *conn = container_of(node, struct conn, node);
+
+            if (conn_is_idle(conn, IDLE_ENOUGH_MS) &&
+                (!oldest || conn->idle_since_ms < oldest->idle_since_ms))
+                oldest = conn;
+        }
+    if (oldest)
+        conn_throw_out(oldest);
+}
+
 static void on_accept_timer(struct timer *timer)
 {
     struct worker *worker = container_of(timer, struct worker, accept_timer);
 
-    if (!is_full(worker))
+    if (!worker_is_full(worker)) {
         set_listening(worker, true);
+        return;
+    }
+    end_idle_conn(worker);
+    timer_set(&worker->loop.timers, timer, worker->loop.now_ms + ACCEPT_PAUSE_MS);
 }
 
 static void take_conn(struct worker *worker, int fd, const struct sockaddr *address, socklen_t len)
@@ -122,16 +152,30 @@ static void take_conn(struct worker *worker, int fd, const struct sockaddr *addr
     down_adopt(&lane->down, fd, address, len, (uint64_t)worker->server->client_ms);
 }
 
-/* At most once a minute: at the limit connections come and go. */
+static bool is_time_to_warn(struct worker *worker, uint64_t *last_ms)
+{
+    if (*last_ms && worker->loop.now_ms - *last_ms < WARN_EVERY_MS)
+        return false;
+    *last_ms = worker->loop.now_ms;
+    return true;
+}
+
+void worker_warn_tls(struct worker *worker)
+{
+    if (is_time_to_warn(worker, &worker->warned_tls_ms))
+        log_event(worker->server->log, true,
+                  "a client speaks TLS to this plain port: use http://localhost:%u in its base URL",
+                  worker->server->port);
+}
+
+/* At the limit connections come and go. */
 static void warn_full(struct worker *worker)
 {
-    if (worker->warned_ms && worker->loop.now_ms - worker->warned_ms < FULL_WARN_MS)
-        return;
-    worker->warned_ms = worker->loop.now_ms;
-    log_event(worker->server->log, true,
-              "%lu connections are open, the most that the limit of open files allows: new ones "
-              "wait (raise ulimit -n)",
-              server_connections(worker->server));
+    if (is_time_to_warn(worker, &worker->warned_ms))
+        log_event(worker->server->log, true,
+                  "%lu connections are open, the most that the limit of open files allows: new "
+                  "ones wait (raise ulimit -n)",
+                  server_connections(worker->server));
 }
 
 static void on_listener(struct watch *w, uint32_t events)
@@ -139,7 +183,7 @@ static void on_listener(struct watch *w, uint32_t events)
     struct worker *worker = container_of(w, struct listener, watch)->worker;
 
     (void)events;
-    for (int i = 0; i < ACCEPTS_PER_TURN && !is_full(worker); i++) {
+    for (int i = 0; i < ACCEPTS_PER_TURN && !worker_is_full(worker); i++) {
         struct sockaddr_storage address;
         socklen_t len = sizeof(address);
         int fd = accept4(w->fd, (struct sockaddr *)&address, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
@@ -149,9 +193,11 @@ static void on_listener(struct watch *w, uint32_t events)
             continue;
         }
         if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-            log_event(worker->server->log, true,
-                      "no more descriptors: new connections wait (raise ulimit -n)");
+            if (is_time_to_warn(worker, &worker->warned_ms))
+                log_event(worker->server->log, true,
+                          "no more descriptors: new connections wait (raise ulimit -n)");
             set_listening(worker, false);
+            worker->exhausted = true;
             timer_set(&worker->loop.timers, &worker->accept_timer,
                       worker->loop.now_ms + ACCEPT_PAUSE_MS);
         } else if (errno == EINVAL) { /* shut down: the drain's letter is on its way */
@@ -159,9 +205,11 @@ static void on_listener(struct watch *w, uint32_t events)
         }
         return;
     }
-    if (is_full(worker)) {
+    if (worker_is_full(worker)) {
         warn_full(worker);
         set_listening(worker, false);
+        timer_set(&worker->loop.timers, &worker->accept_timer,
+                  worker->loop.now_ms + ACCEPT_PAUSE_MS);
     }
 }
 
@@ -172,6 +220,8 @@ static void set_listening(struct worker *worker, bool on)
     if (on && worker->draining)
         return;
     worker->listening = on;
+    if (on)
+        worker->exhausted = false;
     for (unsigned i = 0; i < worker->server->listen_count; i++) {
         struct listener *listener = &worker->listeners[i];
 
@@ -216,6 +266,11 @@ static void on_stop(struct letter *letter)
     container_of(letter, struct worker, stop_letter)->stopping = true;
 }
 
+static void on_refresh(struct letter *letter)
+{
+    store_reader_refresh(container_of(letter, struct worker, refresh_letter)->store_reader);
+}
+
 static _Thread_local const struct worker *here;
 
 bool worker_is_here(const struct worker *worker)
@@ -255,6 +310,7 @@ int worker_init(struct worker *worker, struct server *server, struct err *err)
     timer_init(&worker->accept_timer, on_accept_timer);
     letter_init(&worker->drain_letter, on_drain);
     letter_init(&worker->stop_letter, on_stop);
+    letter_init(&worker->refresh_letter, on_refresh);
     crypto_random(&worker->id_base, sizeof(worker->id_base));
     if (loop_init(&worker->loop, err) < 0)
         return -1;
@@ -292,6 +348,11 @@ int worker_start(struct worker *worker, struct err *err)
 void worker_drain(struct worker *worker)
 {
     mailbox_post(&worker->mailbox, &worker->drain_letter);
+}
+
+void worker_refresh(struct worker *worker)
+{
+    mailbox_post(&worker->mailbox, &worker->refresh_letter);
 }
 
 void worker_stop(struct worker *worker)
@@ -333,6 +394,7 @@ void worker_release(struct worker *worker)
     store_reader_free(worker->store_reader);
     sock_diag_free(worker->diag);
     str_release(&worker->log_line);
+    down_clients_release(&worker->clients);
     mailbox_release(&worker->mailbox);
     loop_release(&worker->loop);
 }

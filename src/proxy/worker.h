@@ -20,6 +20,7 @@
 #include "base/mailbox.h"
 #include "base/str.h"
 #include "proxy/down.h"
+#include "proxy/down_recv.h"
 #include "proxy/stats.h"
 #include "proxy/turns.h"
 #include "proxy/up.h"
@@ -51,11 +52,14 @@ struct worker {
     struct loop loop;
     struct mailbox mailbox;
     struct watch mailbox_watch;
-    struct letter drain_letter, stop_letter;
+    struct letter drain_letter, stop_letter, refresh_letter;
     struct listener listeners[LISTENERS_MAX];
     bool listening;
+    bool exhausted;            /* it stopped because descriptors ran out */
     uint64_t warned_ms;        /* of being full, last */
     struct timer accept_timer; /* tries again after descriptors ran out */
+    uint64_t warned_tls_ms;    /* of clients that speak TLS, last */
+    struct down_clients clients;
     struct lane **lanes;
     unsigned lane_count;
     struct list due;
@@ -83,10 +87,18 @@ int worker_start(struct worker *worker, struct err *err);
 void worker_drain(struct worker *worker);
 void worker_stop(struct worker *worker);
 void worker_join(struct worker *worker);
+/* Any thread: the store's file was replaced, the worker's reader is to let go of it. */
+void worker_refresh(struct worker *worker);
 /* After worker_join(), or if never started: first all hang up on their clients, who may read what
  * another worker fetches, then all are released. */
 void worker_hang_up(struct worker *worker);
 void worker_release(struct worker *worker);
+
+/* Has it as many connections as descriptors allow, so that others wait? The worker's thread. */
+bool worker_is_full(const struct worker *worker);
+
+/* A client spoke TLS to the plain port: says so, once a minute. The worker's thread. */
+void worker_warn_tls(struct worker *worker);
 
 /* Is this its thread? */
 bool worker_is_here(const struct worker *worker);

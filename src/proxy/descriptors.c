@@ -1,0 +1,59 @@
+#include "proxy/descriptors.h"
+
+#include <sys/resource.h>
+
+#include "base/process.h"
+#include "proxy/worker.h"
+
+/* epoll, eventfd, sock_diag; the store's reader: file, log, folder's lock; a lookup of a name: a
+ * pair, a socket, a file; and its first lane */
+#define WORKER 13UL
+#define LANE 4UL   /* libmicrohttpd's epoll, libcurl's pair */
+#define SPARE 10UL /* answers that are drained, /proc, certificates */
+#define CONNS_MIN 4UL
+#define CONNS_WANTED 16UL /* of a worker: rather fewer workers than fewer of these */
+#define CONNS_MAX 500000UL
+
+/* Each connection of a client may need one to the upstream, and 64 of them a lane. */
+static unsigned long conns_of(unsigned long left, unsigned workers)
+{
+    unsigned long fixed = WORKER * workers + SPARE;
+
+    if (left <= fixed)
+        return 0;
+    return (left - fixed) * LANE_CONNS / (2 * LANE_CONNS + LANE) / workers;
+}
+
+int descriptors_divide(struct descriptors *plan, unsigned wanted_workers, unsigned long limit,
+                       unsigned long open, struct err *err)
+{
+    unsigned long left = limit > open ? limit - open : 0;
+
+    plan->workers = wanted_workers;
+    while (plan->workers > 1 && conns_of(left, plan->workers) < CONNS_WANTED)
+        plan->workers--;
+    plan->conns_per_worker = conns_of(left, plan->workers);
+    if (plan->conns_per_worker > CONNS_MAX)
+        plan->conns_per_worker = CONNS_MAX;
+    if (plan->conns_per_worker < CONNS_MIN)
+        return err_set(err, ERR_SYSTEM,
+                       "the limit of %lu open files is too low to serve anybody: raise it "
+                       "(ulimit -n 256)",
+                       limit);
+    return 0;
+}
+
+int descriptors_plan(struct descriptors *plan, unsigned wanted_workers, struct err *err)
+{
+    struct rlimit files = {.rlim_cur = 256, .rlim_max = 256};
+
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < files.rlim_max) {
+        files.rlim_cur = files.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &files);
+        getrlimit(RLIMIT_NOFILE, &files);
+    }
+    if (files.rlim_cur == RLIM_INFINITY || files.rlim_cur > 4 * CONNS_MAX)
+        files.rlim_cur = 4 * CONNS_MAX;
+    return descriptors_divide(plan, wanted_workers, files.rlim_cur, process_count_descriptors(),
+                              err);
+}
