@@ -131,8 +131,8 @@ static bool send_query(struct sock_diag *d, const struct pair *pair)
     return n == (ssize_t)sizeof(m);
 }
 
-/* close() marks both directions before it sends its FIN, and lets go of the socket after that: who
- * asks because a FIN came may be earlier, and would find the inode of a socket that is closed. */
+/* close() marks both directions as shut down, sends its FIN, and only then detaches the socket from
+ * its inode. A query that the arrival of the FIN triggers can reach the kernel in between. */
 static bool is_shut_down(const struct inet_diag_msg *m, size_t len)
 {
     const char *bytes = (const char *)m;
@@ -149,9 +149,9 @@ static bool is_shut_down(const struct inet_diag_msg *m, size_t len)
     return false;
 }
 
-/* Where the connection is no longer there, the kernel falls back on a socket that listens on the
- * client's port. And what is in TIME_WAIT, or held by no process, has inode 0; its uid says
- * nothing and is often 0, which must not count as root's. */
+/* If the connection does not exist any more, the kernel's lookup falls back on a socket that
+ * listens on the client's port. A socket in TIME_WAIT, or one that no process holds, has inode 0;
+ * its uid is meaningless and often 0: it must not count as root's. */
 static enum sock_diag_result read_socket(const struct pair *pair, const struct inet_diag_msg *m,
                                          size_t len, struct sock_diag_peer *peer)
 {
@@ -185,7 +185,7 @@ static enum sock_diag_result read_answer(const struct pair *pair, const struct n
     return SOCK_DIAG_UNKNOWN;
 }
 
-/* Passes over late answers to earlier queries. */
+/* Skips late answers to earlier queries. */
 static enum sock_diag_result receive(struct sock_diag *d, const struct pair *pair,
                                      struct sock_diag_peer *peer)
 {
@@ -219,31 +219,32 @@ enum sock_diag_result sock_diag_ask_addresses(struct sock_diag *d, const struct 
     return receive(d, &pair, peer);
 }
 
+static bool names_of(int fd, union address *own, union address *peer)
+{
+    socklen_t own_len = sizeof(*own), peer_len = sizeof(*peer);
+
+    return getpeername(fd, &peer->any, &peer_len) == 0 && getsockname(fd, &own->any, &own_len) == 0;
+}
+
 enum sock_diag_result sock_diag_ask(struct sock_diag *d, int fd, struct sock_diag_peer *peer)
 {
     union address client, server;
-    socklen_t client_len = sizeof(client), server_len = sizeof(server);
 
     *peer = (struct sock_diag_peer){.uid = (uid_t)-1};
-    if (getpeername(fd, &client.any, &client_len) < 0)
+    if (!names_of(fd, &server, &client))
         return errno == ENOTCONN ? SOCK_DIAG_GONE : SOCK_DIAG_UNKNOWN;
-    if (getsockname(fd, &server.any, &server_len) < 0)
-        return SOCK_DIAG_UNKNOWN;
     return sock_diag_ask_addresses(d, &client.any, &server.any, peer);
 }
 
-/* Does the answer about this socket of ours, the client, say what fstat() does? */
+/* Does the answer about our own socket fd, here the client, agree with fstat()? */
 static bool is_found(struct sock_diag *d, int fd)
 {
     union address client, server;
-    socklen_t client_len = sizeof(client), server_len = sizeof(server);
     struct sock_diag_peer peer;
     struct stat info;
 
-    if (getsockname(fd, &client.any, &client_len) < 0 ||
-        getpeername(fd, &server.any, &server_len) < 0 || fstat(fd, &info) < 0)
-        return false;
-    return sock_diag_ask_addresses(d, &client.any, &server.any, &peer) == SOCK_DIAG_FOUND &&
+    return names_of(fd, &client, &server) && fstat(fd, &info) == 0 &&
+           sock_diag_ask_addresses(d, &client.any, &server.any, &peer) == SOCK_DIAG_FOUND &&
            peer.inode == info.st_ino && peer.uid == info.st_uid;
 }
 
@@ -281,7 +282,7 @@ static int prove(struct sock_diag *d, struct err *err)
 
 struct sock_diag *sock_diag_new(struct err *err)
 {
-    /* Connected to the kernel, it takes messages from nobody else. */
+    /* The kernel refuses messages of other processes to a connected netlink socket. */
     struct sockaddr_nl kernel = {.nl_family = AF_NETLINK};
     struct sock_diag *d = mem_zero(sizeof(*d));
 

@@ -33,22 +33,23 @@ enum sock_diag_result {
 };
 
 struct sock_diag_peer {
-    uid_t uid; /* as our user namespace has it; one that it has not is the overflow uid, 65534 */
-    uint64_t inode; /* the st_ino that fstat() tells of the client's descriptor; never 0 */
-    unsigned
-        state; /* the client's: TCP_ESTABLISHED, TCP_FIN_WAIT2 (half-closed) … <netinet/tcp.h> */
+    uid_t uid;      /* in our user namespace; the overflow uid (65534) if it has no such user */
+    uint64_t inode; /* st_ino of an fstat() of the client's descriptor; never 0 */
+    unsigned state; /* the client's: TCP_ESTABLISHED, TCP_FIN_WAIT2 (half-closed), … */
 };
 
-/* Opens the netlink socket (close-on-exec) and proves it on a loopback connection that it makes
- * and closes; that needs three more descriptors for the moment. NULL with *err where the kernel
- * has no sock_diag, a sandbox forbids it, or the answer is wrong. Freed with sock_diag_free(). */
+/* Opens the netlink socket (close-on-exec) and queries a loopback connection of its own as a proof,
+ * for which it opens two more descriptors and closes them. NULL with *err if the kernel has no
+ * sock_diag, a sandbox forbids it, or the answer is wrong. The caller frees it: sock_diag_free().
+ */
 struct sock_diag *sock_diag_new(struct err *err);
 void sock_diag_free(struct sock_diag *d); /* NULL is nothing */
 
-/* Asks about the client of fd, our end of an accepted connection. *peer is of use where FOUND is
- * returned; else its uid is (uid_t)-1, nobody's, and its inode 0. A client that was reset (fd is
- * no longer connected) is GONE. Waits 200 ms at most; the kernel answers before send() returns,
- * so that it does not wait in practice. */
+/* Asks about the client of fd, our end of an accepted connection. Fills *peer if the client is
+ * FOUND; else sets its uid to (uid_t)-1, which no user has, and its inode to 0. A client that reset
+ * the connection is GONE. Waits 200 ms at most; the kernel queues its answer before send() returns,
+ * so in practice it does not wait. Of a half-closed client that closes later no event tells: only
+ * another query does. */
 enum sock_diag_result sock_diag_ask(struct sock_diag *d, int fd, struct sock_diag_peer *peer);
 
 /* The same by the addresses of the two ends, each AF_INET or AF_INET6 (v4-mapped ones are IPv4). */

@@ -94,7 +94,7 @@ static struct connection accept_from(int listener, int client)
     return c;
 }
 
-/* Connects a socket of that family to the listener; -1: this machine has no such sockets. */
+/* Connects the socket to the listener by that address. False, the socket closed: it cannot be. */
 static bool connect_socket(struct connection *c, int listener, int client, const char *ip)
 {
     union address server = name_of(listener, false), to = address_of(ip, port_of(&server));
@@ -200,7 +200,7 @@ TEST("whose the socket at the other end is, and its inode, is found for each kin
         {"v4-mapped client", "127.0.0.1", "::ffff:127.0.0.1", AF_INET6, 0},
         {"listener for both families", "::", "127.0.0.1", AF_INET, 0},
         {"both", "::", "::ffff:127.0.0.1", AF_INET6, 0},
-        {"MPTCP", "127.0.0.1", "127.0.0.1", AF_INET, 262},
+        {"MPTCP", "127.0.0.1", "127.0.0.1", AF_INET, IPPROTO_MPTCP},
     };
     struct sock_diag *d = open_diag();
 
@@ -456,7 +456,9 @@ TEST("no descriptor is left open, neither by success nor by a lack of descriptor
     for (unsigned more = 0; more < 5; more++) {
         struct err err = {.code = ERR_NONE};
 
-        few = (struct rlimit){.rlim_cur = (rlim_t)lowest + more, .rlim_max = all.rlim_max};
+        few = all;
+        if (more < 4)
+            few.rlim_cur = (rlim_t)lowest + more;
         REQUIRE(setrlimit(RLIMIT_NOFILE, &few) == 0);
         d = sock_diag_new(&err);
         CHECK_INT(setrlimit(RLIMIT_NOFILE, &all), 0);
@@ -507,6 +509,25 @@ TEST("the netlink socket is close-on-exec; without it, or asked of what is no co
     sock_diag_free(d);
 }
 
+TEST("no other process can send it an answer")
+{
+    struct sockaddr_nl to = {.nl_family = AF_NETLINK};
+    struct nlmsghdr forged = {.nlmsg_len = sizeof(forged), .nlmsg_seq = 2};
+    socklen_t len = sizeof(to);
+    struct sock_diag *d = open_diag();
+    int fd = netlink_descriptor(), other;
+
+    if (d) {
+        CHECK_INT(getsockname(fd, (struct sockaddr *)(void *)&to, &len), 0);
+        other = socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
+        CHECK_INT(sendto(other, &forged, sizeof(forged), 0, (struct sockaddr *)(void *)&to, len),
+                  -1);
+        CHECK(errno == ECONNREFUSED || errno == EPERM); /* EPERM: we are not root */
+        close(other);
+    }
+    sock_diag_free(d);
+}
+
 /* --- a kernel of the test's own: a socket pair in the netlink socket's place ----------------- */
 
 struct query {
@@ -552,7 +573,7 @@ static void kernel_release(struct kernel *k)
     sock_diag_free(k->d);
 }
 
-/* The query that comes next: sequence numbers count up from the last one, which is read off. */
+/* The query that the module sent last. */
 static struct query last_query(struct kernel *k)
 {
     struct query q = {.head.nlmsg_seq = 0};
@@ -575,7 +596,8 @@ static struct reply good_reply(const struct query *q)
     return r;
 }
 
-/* Asks once into the void, for the query's form; and what the next one will get is sent ahead. */
+/* One query without an answer, to learn its form. Returns what the next query will be, so that its
+ * answer can be sent before it is asked. */
 static struct query learn_query(struct kernel *k)
 {
     struct sock_diag_peer peer;
@@ -617,8 +639,8 @@ TEST("an answer that does not come is awaited for 200 ms, and passed over when i
     late.head.nlmsg_seq--;
     late.body.idiag_uid = 0;
     CHECK_INT(send(k.fd, &late, sizeof(late), 0), sizeof(late));
-    CHECK_INT(send(k.fd, "x", 1, 0), 1);
     r = good_reply(&q);
+    CHECK_INT(send(k.fd, &r, sizeof(r.head) - 4, 0), sizeof(r.head) - 4);
     CHECK_INT(ask_answered(&k, &q, &r, sizeof(r)), SOCK_DIAG_FOUND);
     kernel_release(&k);
 }
@@ -688,9 +710,15 @@ TEST("of errors ENOENT means gone, all others unknown; what is cut short is unkn
     r = good_reply(&q);
     r.head.nlmsg_len = 3;
     CHECK_INT(ask_answered(&k, &q, &r, sizeof(r)), SOCK_DIAG_UNKNOWN);
-    r = good_reply(&q);
-    r.head.nlmsg_type = NLMSG_DONE;
-    CHECK_INT(ask_answered(&k, &q, &r, sizeof(r)), SOCK_DIAG_UNKNOWN);
+    e.head.nlmsg_seq = q.head.nlmsg_seq;
+    e.head.nlmsg_type = NLMSG_DONE;
+    e.body.error = -ENOENT;
+    CHECK_INT(ask_answered(&k, &q, &e, sizeof(e)), SOCK_DIAG_UNKNOWN);
+    for (unsigned short attribute_len = 0; attribute_len < 4; attribute_len++) {
+        r = good_reply(&q);
+        r.shutdown_head = (struct rtattr){.rta_len = attribute_len, .rta_type = INET_DIAG_TOS};
+        CHECK_INT(ask_answered(&k, &q, &r, sizeof(r)), SOCK_DIAG_FOUND);
+    }
     r = good_reply(&q); /* without the attribute */
     r.head.nlmsg_len = NLMSG_LENGTH(sizeof(r.body));
     CHECK_INT(ask_answered(&k, &q, &r, r.head.nlmsg_len), SOCK_DIAG_FOUND);
