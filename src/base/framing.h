@@ -59,8 +59,9 @@ void framing_init(struct framing *framing);
 
 /* Takes the next bytes of the connection. Returns how many of them, from the first on, may be
  * given on: len, or fewer if there is a fault. Then framing->fault is set, the byte behind those
- * is the first that no valid request can have there, and every later call returns 0: answer 400
- * and close the connection. */
+ * is the first that no valid request can have there, and every later call returns 0. Whole
+ * requests may come before the fault: give them on and have them answered, then answer 400 and
+ * close the connection. */
 size_t framing_take(struct framing *framing, const char *bytes, size_t len);
 
 /* The current request's head is complete, and its body is not: a body is expected or being

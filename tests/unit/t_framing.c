@@ -222,25 +222,28 @@ TEST("a Content-Length is the body's length, and the next request begins behind 
     check_requests(rows, countof(rows));
 }
 
+/* Has a fault wherever a request would begin in it, and is longer than what "1 1" may stand for. */
+#define REST "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"
+
 TEST("where the length is in doubt all that comes after the head is let through")
 {
     static const struct row rows[] = {
-        GOOD(POST "Content-Length: \r\n\r\n\0\r\r", BODY),
-        GOOD(POST "Content-Length:\n\n\0\r\r", BODY),
-        GOOD(POST "Content-Length: +1\r\n\r\na\0\r\r", BODY),
-        GOOD(POST "Content-Length: -1\r\n\r\na\0\r\r", BODY),
-        GOOD(POST "Content-Length: 1a\r\n\r\na\0\r\r", BODY),
-        GOOD(POST "Content-Length: 0x1\r\n\r\na\0\r\r", BODY),
-        GOOD(POST "Content-Length: 1,1\r\n\r\na\0\r\r", BODY),
-        GOOD(POST "Content-Length: 1 1\r\n\r\na\0\r\r", BODY),
-        GOOD(POST "Content-Length: 1 x\r\n\r\na\0\r\r", BODY),
-        GOOD(POST "Content-Length: 9223372036854775808\r\n\r\na\0\r\r", BODY),
-        GOOD(POST "Content-Length: 18446744073709551617\r\n\r\na\0\r\r", BODY),
-        GOOD(POST "Content-Length: 1\r\nContent-Length: 1\r\n\r\na\0\r\r", BODY),
-        GOOD(POST "Content-Length: 1\r\ncontent-length: 2\r\n\r\na\0\r\r", BODY),
-        GOOD(POST "Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\na\0\r\r", BODY),
-        GOOD(POST "Transfer-Encoding: chunked\r\nContent-Length: 1\r\n\r\na\0\r\r", BODY),
-        GOOD(POST "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n\0\r\r", BODY),
+        GOOD(POST "Content-Length: \r\n\r\n" REST, BODY),
+        GOOD(POST "Content-Length:\n\n" REST, BODY),
+        GOOD(POST "Content-Length: +1\r\n\r\n" REST, BODY),
+        GOOD(POST "Content-Length: -1\r\n\r\n" REST, BODY),
+        GOOD(POST "Content-Length: 1a\r\n\r\n" REST, BODY),
+        GOOD(POST "Content-Length: 0x1\r\n\r\n" REST, BODY),
+        GOOD(POST "Content-Length: 1,1\r\n\r\n" REST, BODY),
+        GOOD(POST "Content-Length: 1 1\r\n\r\n" REST, BODY),
+        GOOD(POST "Content-Length: 1 x\r\n\r\n" REST, BODY),
+        GOOD(POST "Content-Length: 9223372036854775808\r\n\r\n" REST, BODY),
+        GOOD(POST "Content-Length: 18446744073709551617\r\n\r\n" REST, BODY),
+        GOOD(POST "Content-Length: 1\r\nContent-Length: 1\r\n\r\n" REST, BODY),
+        GOOD(POST "Content-Length: 1\r\ncontent-length: 2\r\n\r\n" REST, BODY),
+        GOOD(POST "Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n" REST, BODY),
+        GOOD(POST "Transfer-Encoding: chunked\r\nContent-Length: 1\r\n\r\n" REST, BODY),
+        GOOD(POST "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n" REST, BODY),
     };
 
     check_requests(rows, countof(rows));
