@@ -73,7 +73,9 @@ static uint64_t fastest_offset(const struct body *body)
 
 static uint64_t unread(const struct body *body)
 {
-    return list_empty(&body->readers) ? 0 : body->end_ - fastest_offset(body);
+    if (list_empty(&body->readers))
+        return 0;
+    return body->end_ - (body->keep || body->loses ? fastest_offset(body) : slowest_offset(body));
 }
 
 static bool is_whole(const struct body *body)
@@ -194,7 +196,7 @@ bool body_append(struct body *body, const void *bytes, size_t len)
     } else if (len > 0) {
         store(body, bytes, len);
         body_notify_locked(body);
-        if (!body->keep && has_several_readers(body)) {
+        if (body->loses && has_several_readers(body)) {
             lose_laggards(body);
             let_go(body, slowest_offset(body));
         }
@@ -231,6 +233,7 @@ void body_stop_keeping(struct body *body, size_t lag_max)
 {
     pthread_mutex_lock(&body->lock);
     body->keep = false;
+    body->loses = true;
     body->lag_max = lag_max;
     lose_laggards(body);
     after_reading(body);

@@ -10,12 +10,15 @@
  *
  * A body that keeps (keep = true) holds all its bytes, so that a reader may still join at
  * offset 0. One that does not lets go of the bytes that every reader has read. body_append()
- * says when the fastest reader is more than `high` bytes behind: the filler then stops, and on_room
- * is called once it has come to within `low`. Slower readers find their bytes later, and must not
- * hold the fastest one up: where the body does not keep, one that falls more than `lag_max` behind
- * it has *lost* the body. It is told, and reads BODY_READ_BROKEN. So what is held for readers is
- * bounded, and nobody waits for somebody who has stopped reading. With no reader at all what comes
- * is kept, or swallowed.
+ * says when the readers are more than `high` bytes behind: the filler then stops, and on_room is
+ * called once they have come to within `low`. Of a body that keeps that is the fastest reader: the
+ * others find their bytes whenever they come, and must not hold it up. Of one that does not keep
+ * it is the slowest. With no reader at all what comes is kept, or swallowed.
+ *
+ * A body that kept and stops keeping (it grew too long) has readers wherever they are, and still
+ * goes by the fastest: one that falls more than `lag_max` behind has *lost* the body. It is told,
+ * and reads BODY_READ_BROKEN. So what is held is bounded, and nobody waits for a reader that has
+ * stopped reading.
  *
  * Locking: one mutex per body. notify and on_room are called under it, from whichever thread
  * read or appended, so they may only post a letter or set a flag of their own thread; lock order:
@@ -43,7 +46,8 @@ struct body {
     uint64_t end_;   /* offset after the last byte */
     struct list readers;
     size_t high, low;
-    size_t lag_max;        /* bytes beyond `high`; 0 at first */
+    bool loses;            /* it stopped keeping: slow readers lose it */
+    size_t lag_max;        /* bytes beyond `high` */
     struct budget *budget; /* of what is held; NULL: it is not counted */
     void (*on_room)(void *arg);
     void *on_room_arg;

@@ -95,22 +95,25 @@ static bool split(const char *authority, unsigned implied, size_t *host_len, uns
     return *host_len > 0;
 }
 
+enum name { NAME_FOREIGN, NAME_OURS, NAME_OURS_WITH_PORT };
+
 /* Is it one of our names? One that was written with a port is a name with that port only. */
-static bool is_name(const struct door *door, const char *host, size_t host_len, unsigned port)
+static enum name find_name(const struct door *door, const char *host, size_t host_len,
+                           unsigned port)
 {
     if (is_loopback(host, host_len))
-        return true;
+        return NAME_OURS;
     for (size_t at = 0; at < door->names.len;) {
         const char *name = door->names.text + at;
         unsigned own_port;
         size_t own_len;
 
-        if (split(name, port, &own_len, &own_port) && own_port == port &&
+        if (split(name, 0, &own_len, &own_port) && (own_port == 0 || own_port == port) &&
             str_same_nocase(host, host_len, name, own_len))
-            return true;
+            return own_port ? NAME_OURS_WITH_PORT : NAME_OURS;
         at += strlen(name) + 1;
     }
-    return false;
+    return NAME_FOREIGN;
 }
 
 static bool is_our_host(const struct door *door, const char *authority)
@@ -118,7 +121,8 @@ static bool is_our_host(const struct door *door, const char *authority)
     size_t host_len;
     unsigned port;
 
-    return split(authority, 80, &host_len, &port) && is_name(door, authority, host_len, port);
+    return split(authority, 80, &host_len, &port) &&
+           find_name(door, authority, host_len, port) != NAME_FOREIGN;
 }
 
 bool door_names(const struct door *door, const char *host, bool bracketed)
@@ -127,7 +131,7 @@ bool door_names(const struct door *door, const char *host, bool bracketed)
     bool is;
 
     str_addf(&text, bracketed ? "[%s]" : "%s", host);
-    is = is_name(door, text.text, text.len, door->port);
+    is = find_name(door, text.text, text.len, door->port) != NAME_FOREIGN;
     str_release(&text);
     return is;
 }
@@ -139,12 +143,14 @@ static bool is_own_authority(const struct door *door, const char *host, const ch
 {
     size_t len, host_len;
     unsigned port, host_port;
+    enum name name;
 
-    if (!split(authority, implied, &len, &port) || !is_name(door, authority, len, port))
+    if (!split(authority, implied, &len, &port))
         return false;
-    if (port == door->port || !is_loopback(authority, len))
-        return true;
-    return split(host, implied, &host_len, &host_port) && port == host_port &&
+    name = find_name(door, authority, len, port);
+    if (name != NAME_OURS || port == door->port)
+        return name != NAME_FOREIGN;
+    return split(host, 80, &host_len, &host_port) && port == host_port &&
            str_same_nocase(authority, len, host, host_len);
 }
 

@@ -7,6 +7,12 @@
 
 #include "base/str.h"
 
+/* Without one libcurl speaks of no proxy, in any version that is known. */
+static const char *proxy_name(const struct endpoint *e)
+{
+    return e->proxy_label ? e->proxy_label : "that libcurl chose";
+}
+
 /* Where the user can change it. */
 static const char *proxy_setting(const struct endpoint *e)
 {
@@ -20,17 +26,17 @@ static void explain_proxy(struct err *err, const struct up_trouble_facts *f,
         err_set(err, ERR_UP_PROXY_AUTH,
                 "The upstream proxy %s wants authentication (407): put a valid user:password "
                 "into %s.",
-                e->proxy_label, proxy_setting(e));
+                proxy_name(e), proxy_setting(e));
     else if (f->proxy_status)
         err_set(err, ERR_UP_PROXY,
                 "The upstream proxy %s answered %ld instead of connecting to %s: see its rules "
                 "and its log.",
-                e->proxy_label, f->proxy_status, e->root);
+                proxy_name(e), f->proxy_status, e->root);
     else
         err_set(err, ERR_UP_PROXY,
                 "The upstream proxy %s did not carry the connection to %s (%s): see its log, or "
                 "%s.",
-                e->proxy_label, e->root, f->detail, proxy_setting(e));
+                proxy_name(e), e->root, f->detail, proxy_setting(e));
 }
 
 static void explain_connect(struct err *err, const struct up_trouble_facts *f,
@@ -40,7 +46,7 @@ static void explain_connect(struct err *err, const struct up_trouble_facts *f,
     if (e->proxy_from == PROXY_GIVEN)
         err_set(err, ERR_UP_CONNECT,
                 "No connection to the upstream proxy %s (%s): is it running, and is %s right?",
-                e->proxy_label, f->detail, proxy_setting(e));
+                proxy_name(e), f->detail, proxy_setting(e));
     else if (f->trouble == UP_TROUBLE_CONNECT_TIME)
         err_set(err, ERR_UP_CONNECT,
                 "No connection to the upstream %s in time (%s): check the network, or whether a "
@@ -60,7 +66,7 @@ static void explain_tls(struct err *err, const struct up_trouble_facts *f, const
     err_set(err, ERR_UP_TLS,
             "TLS with the upstream%s %s failed (%s): if its certificate is from a company's or "
             "a test's own CA, name that with --ca-file.",
-            at_proxy ? " proxy" : "", at_proxy ? e->proxy_label : e->root, f->detail);
+            at_proxy ? " proxy" : "", at_proxy ? proxy_name(e) : e->root, f->detail);
 }
 
 static void explain(struct err *err, const struct up_trouble_facts *f, const struct endpoint *e)
@@ -82,7 +88,7 @@ static void explain(struct err *err, const struct up_trouble_facts *f, const str
     case UP_TROUBLE_PROXY_NAME:
         err_set(err, ERR_UP_NAME,
                 "The name of the upstream proxy %s could not be looked up: check %s and DNS.",
-                e->proxy_label, proxy_setting(e));
+                proxy_name(e), proxy_setting(e));
         break;
     case UP_TROUBLE_CONNECT:
     case UP_TROUBLE_CONNECT_TIME:

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/budget.h"
 #include "base/mem.h"
 #include "unit.h"
 
@@ -270,7 +271,7 @@ TEST("when the fastest reader leaves, the next one sets the pace, and nothing st
     body_release(&body);
 }
 
-TEST("a body that stops keeping lets go of what all have read, and waits for the slowest again")
+TEST("a body that stops keeping lets go of what all have read, and goes by the fastest still")
 {
     struct body_reader fast, slow, late;
     struct body body;
@@ -284,18 +285,78 @@ TEST("a body that stops keeping lets go of what all have read, and waits for the
     take_some(&slow, 100);
     CHECK_INT(held(&body), 2060);
     CHECK_INT(had_room, 1);
-    body_stop_keeping(&body);
+    body_stop_keeping(&body, 5000);
     CHECK(held(&body) <= 2000);
-    CHECK_INT(body_unread(&body), 1960);
+    CHECK_INT(body_unread(&body), 0);
     CHECK(!body_join(&body, &late, on_notify));
-    CHECK(!append_at(&body, 2060, 1));
-    CHECK_INT(take_some(&slow, 1920), 1920);
-    CHECK_INT(had_room, 1);
-    CHECK_INT(take_some(&slow, 1), 1); /* 40 */
+    CHECK(append_at(&body, 2060, 100));
+    CHECK(!append_at(&body, 2160, 1)); /* 101 ahead of the fastest */
+    take_some(&fast, 101);
     CHECK_INT(had_room, 2);
+    CHECK_INT(take_some(&slow, 2061), 2061);
     body_leave(&slow);
     body_leave(&fast);
     body_release(&body);
+}
+
+TEST("a reader that falls too far behind the fastest is lost, is told, and holds up nobody")
+{
+    struct body_reader fast, slow, middle;
+    struct body body;
+    unsigned char buf[10];
+    size_t len = sizeof(buf), at = 0;
+
+    start(&body, true, 100, 40);
+    body_join(&body, &fast, on_notify);
+    body_join(&body, &slow, on_notify);
+    body_join(&body, &middle, on_notify);
+    for (; at < 3000; at += 50) {
+        append_at(&body, at, 50);
+        take_some(&fast, 50);
+    }
+    take_some(&middle, 2500);
+    body_stop_keeping(&body, 3000);
+    CHECK(!slow.lost);
+    for (; at < 5000; at += 50) {
+        CHECK(append_at(&body, at, 50)); /* never waits for the slow ones */
+        CHECK_INT(take_some(&fast, 50), 50);
+        CHECK(held(&body) <= 3000 + 100 + 50 + 1024);
+    }
+    CHECK(slow.lost);
+    CHECK_INT(body_read(&slow, buf, &len), BODY_READ_BROKEN);
+    CHECK(!middle.lost);
+    CHECK_INT(take_some(&middle, 2500), 2500);
+    body_leave(&slow);
+    body_leave(&middle);
+    /* The last one is the fastest, however slow. */
+    append_at(&body, at, 9000);
+    CHECK(!fast.lost);
+    body_leave(&fast);
+    body_release(&body);
+}
+
+TEST("what a body holds is counted in its budget, and is 0 in the end")
+{
+    struct body_reader r;
+    struct budget budget;
+    struct body body;
+
+    budget_init(&budget, 1000);
+    start(&body, true, 100000, 500);
+    body.budget = &budget;
+    body_join(&body, &r, on_notify);
+    append_at(&body, 0, 5000);
+    CHECK(budget.used >= 5000);
+    CHECK_INT(budget_room(&budget), 0);
+    take_some(&r, 5000);
+    body_stop_keeping(&body, 0);
+    CHECK_INT(budget.used, 0);
+    append_at(&body, 5000, 100);
+    CHECK(budget.used >= 100);
+    CHECK(budget_has_room(&budget, 0));
+    body_leave(&r);
+    body_release(&body);
+    CHECK_INT(budget.used, 0);
 }
 
 TEST("a body that stops keeping may have no reader at all")
@@ -304,7 +365,7 @@ TEST("a body that stops keeping may have no reader at all")
 
     start(&body, true, 100, 40);
     append_at(&body, 0, 500);
-    body_stop_keeping(&body);
+    body_stop_keeping(&body, 5000);
     CHECK_INT(held(&body), 0);
     append_at(&body, 500, 500);
     CHECK_INT(held(&body), 0);
@@ -333,7 +394,7 @@ TEST("a copy is all of the body, however many pieces it has, or nothing")
             break;
     body_join(&body, &r, on_notify);
     take_some(&r, sizeof(out));
-    body_stop_keeping(&body);
+    body_stop_keeping(&body, 5000);
     CHECK(!body_copy(&body, out)); /* its first bytes are gone */
     body_leave(&r);
     body_release(&body);

@@ -329,7 +329,7 @@ static struct flight *start_kept(struct test_keeper *k, bool share, uint64_t kee
                                          .free = on_free},
                               .share = share,
                               .keep = true};
-    flight_entrust(flight, &k->keeper, keep_max);
+    flight_entrust(flight, &k->keeper, keep_max, NULL);
     CHECK(flight_is_kept(flight));
     return flight;
 }
@@ -724,7 +724,7 @@ TEST("what may not be shared has one reader: nobody inherits what was seen")
         struct flight *flight = start(true);
         struct body_reader first, second;
 
-        flight_entrust(flight, &keeper, 1000);
+        flight_entrust(flight, &keeper, 1000, NULL);
         CHECK(flight_join(flight, &first, on_notify));
         CHECK(flight_join(flight, &second, on_notify));
         set_head(flight, 500);

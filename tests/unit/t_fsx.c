@@ -122,14 +122,16 @@ TEST("a file is made for us alone, and one that is there stays as it is")
 TEST("a folder's lock is one holder's")
 {
     mem_auto char *root = unit_folder();
+    bool unlocked = true;
     struct err err;
-    int first = fsx_lock_folder(root, 0, &err), second;
+    int first = fsx_lock_folder(root, 0, &unlocked, &err), second;
 
     REQUIRE(first >= 0);
-    CHECK_INT(fsx_lock_folder(root, 20, &err), -1);
+    CHECK(!unlocked);
+    CHECK_INT(fsx_lock_folder(root, 20, &unlocked, &err), -1);
     CHECK_HAS(err.text, "cannot lock");
     close(first);
-    second = fsx_lock_folder(root, 0, &err);
+    second = fsx_lock_folder(root, 0, &unlocked, &err);
     CHECK(second >= 0);
     close(second);
 }

@@ -17,7 +17,7 @@ static struct sdk_deadline deadline(const char *const *pairs)
     fields_init(&f);
     for (int i = 0; i < 6 && pairs[i]; i += 2)
         CHECK(fields_adds(&f, pairs[i], pairs[i + 1]));
-    result = sdk_deadline_of(&f);
+    result = sdk_deadline_of("GET", "/v1/models", &f);
     fields_release(&f);
     return result;
 }
@@ -109,4 +109,44 @@ TEST("a deadline that is there is never rounded to none")
     const char *const tiny[6] = {"x-stainless-timeout", "0.0001", "x-stainless-lang", "js"};
 
     CHECK(deadline(tiny).head_ms < 600000);
+}
+
+TEST("a generation has 600 s whoever asks, and an SDK's word counts more")
+{
+    static const struct {
+        const char *method, *target;
+        bool is_generation;
+    } rows[] = {
+        {"POST", "/v1/chat/completions", true},
+        {"POST", "/v1/chat/completions?x=1", true},
+        {"POST", "/v1/completions", true},
+        {"POST", "/v1/responses", true},
+        {"POST", "/v1/embeddings", false},
+        {"POST", "/v1/files", false},
+        {"POST", "/v1/responses/resp_1/cancel", false},
+        {"GET", "/v1/chat/completions", false},
+        {"GET", "/v1/responses", false},
+    };
+    struct fields none, range, sdk;
+
+    fields_init(&none);
+    fields_init(&range);
+    fields_adds(&range, "Range", "bytes=0-5"); /* is not cached, and takes as long */
+    fields_init(&sdk);
+    fields_adds(&sdk, "x-stainless-timeout", "20");
+    for (size_t i = 0; i < countof(rows); i++) {
+        struct sdk_deadline got = sdk_deadline_of(rows[i].method, rows[i].target, &none);
+
+        unit_row(rows[i].target);
+        CHECK_INT(got.head_ms >= 600000, rows[i].is_generation);
+        CHECK_INT(got.body_ms, rows[i].is_generation ? 600000 : 0);
+        got = sdk_deadline_of(rows[i].method, rows[i].target, &range);
+        CHECK_INT(got.head_ms >= 600000, rows[i].is_generation);
+        got = sdk_deadline_of(rows[i].method, rows[i].target, &sdk);
+        CHECK_INT(got.head_ms, 20000 + MARGIN_MS);
+    }
+    unit_row(NULL);
+    fields_release(&none);
+    fields_release(&range);
+    fields_release(&sdk);
 }

@@ -331,7 +331,7 @@ TEST("what is too large for the file is not stored, and counted")
     put(&rig, &key, (size_t)MIB / 2 + 1);
     settle(&rig);
     CHECK(!has(&rig, &key, (size_t)MIB / 2 + 1));
-    CHECK_INT(figures(&rig).dropped, 1);
+    CHECK_INT(figures(&rig).too_large, 1);
     rig_free(&rig);
 }
 

@@ -193,10 +193,20 @@ TEST("what broke before the request could be sent through a tunnel is the proxy'
 TEST("a proxy that the environment names is called so")
 {
     struct endpoint e;
+    bool made;
 
-    REQUIRE(make_endpoint(&e, "https://up.test", ""));
-    CHECK_HAS(explain(&e, UP_TROUBLE_PROXY, 503, "d").text, "HTTPS_PROXY");
+    unsetenv("https_proxy");
+    unsetenv("no_proxy");
+    unsetenv("NO_PROXY");
+    setenv("HTTPS_PROXY", "http://me:secret@proxy.test:3128", 1);
+    made = make_endpoint(&e, "https://up.test", "");
+    unsetenv("HTTPS_PROXY");
+    REQUIRE(made);
+    CHECK_HAS(explain(&e, UP_TROUBLE_PROXY, 0, "d").text, "HTTPS_PROXY");
+    CHECK_HAS(explain(&e, UP_TROUBLE_PROXY, 407, "d").text, "into HTTPS_PROXY");
     CHECK_HAS(explain(&e, UP_TROUBLE_PROXY_NAME, 0, "d").text, "HTTPS_PROXY");
+    CHECK_HAS(explain(&e, UP_TROUBLE_CONNECT, 0, "d").text, "HTTPS_PROXY");
+    CHECK_HAS_NOT(explain(&e, UP_TROUBLE_CONNECT, 0, "d").text, "secret");
     endpoint_release(&e);
 }
 
