@@ -32,9 +32,11 @@ struct index;
 #define INDEX_FOREVER INT64_MAX
 
 struct index_rules {
-    int64_t ttl_ms;      /* INDEX_FOREVER: an entry never grows too old */
-    size_t memory_bytes; /* of the memory tier */
-    size_t object_bytes; /* a larger body is not kept */
+    int64_t ttl_ms;                    /* INDEX_FOREVER: an entry never grows too old */
+    size_t memory_bytes;               /* of the memory tier */
+    size_t object_bytes;               /* a larger body is not kept */
+    const struct key_rules *key_rules; /* what keys are made of; the caller's, and must outlive the
+                                          index. NULL: of no fields */
 };
 
 struct index *index_new(const struct index_rules *rules);
