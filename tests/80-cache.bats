@@ -9,6 +9,15 @@ setup() {
     proxy
 }
 
+chunk='{"choices":[{"index":0,"delta":{"content":"a"},"finish_reason":"stop"}]}'
+
+# cut_short REASON: a Response that is incomplete
+cut_short() {
+    local whole
+    whole=$(responded a)
+    echo "${whole/completed\",/incomplete\",\"incomplete_details\":{\"reason\":\"$1\"\},}"
+}
+
 # chat SCRIPT [CURL-ARGS]: arguments of a request of its own with this script
 chat() {
     args=(-H "X-Script: $1" -d "{\"model\":\"m\",\"n\":$((++chats))}" "${@:2}" /v1/chat/completions)
@@ -47,16 +56,17 @@ get_unkept() {
 }
 
 @test "frames of a stream are replayed as they were: comments, line ends, what follows the end" {
-    chat_kept 'eol:crlf;comment:hi;data:{"a":1};event:x={"a":2};data:[DONE]'
+    chat_kept 'eol:crlf;comment:hi;data:{"a":1};event:x={"a":2};sse:1,0'
     grep -q $': hi\r' second
-    chat_kept 'eol:cr;data:{"a":1};data:[DONE]'
-    chat_kept 'chunkbytes:1;comment:keep-alive;data:{"a":"\xf0\x9f\x91\x8b"};data:[DONE]'
-    chat_kept 'data:1;data:[DONE];comment:bye;data:more'
+    chat_kept 'eol:cr;data:{"a":1};sse:1,0'
+    chat_kept 'chunkbytes:1;comment:keep-alive;data:{"a":"\xf0\x9f\x91\x8b"};sse:1,0'
+    chat_kept 'data:1;sse:1,0;comment:bye;data:more'
     grep -q 'data: more' second
-    chat_kept 'header:Content-Type=text/event-stream;length;body:data: {"a":1}\n\ndata: [DONE]\n\n'
-    chat_kept 'close;data:{"a":1};data:[DONE]'
-    kept -H 'X-Script: event:response.created={"type":"response.created"};data:{"type":"response.completed"}' -d 1 /v1/responses
-    kept -H 'X-Script: event:response.incomplete={"type":"response.incomplete"}' -d 2 /v1/responses
+    chat_kept "header:Content-Type=text/event-stream;length;body:data: $chunk\n\ndata: [DONE]\n\n"
+    chat_kept 'close;data:{"a":1};sse:1,0'
+    local created='event:response.created={"type":"response.created"}'
+    kept -H "X-Script: $created;data:{\"type\":\"response.completed\",\"response\":$(responded a)}" -d 1 /v1/responses
+    kept -H "X-Script: $created;event:response.incomplete={\"response\":$(cut_short max_output_tokens)}" -d 2 /v1/responses
 }
 
 @test "every GET under /v1 is kept, text and bytes too" {
@@ -100,12 +110,12 @@ get_unkept() {
 @test "of the statuses 200, 201, 400 and 401 are kept" {
     local status
     for status in 200 201 400 401; do
-        chat_kept "status:$status;body:{\"a\":1}"
+        chat_kept "status:$status;body:$(said a)"
         [[ $got -eq $status ]]
         get_kept "status:$status;body:{\"a\":1}"
     done
     for status in 202 203 204 206 301 302 403 404 405 408 409 410 413 422 429 451 500 501 502 503 504 529; do
-        chat_unkept "status:$status;body:{\"a\":1}"
+        chat_unkept "status:$status;body:$(said a)"
         [[ $got -eq $status ]]
     done
     for status in 404 410 429 500; do
@@ -131,7 +141,7 @@ get_unkept() {
     chat_unkept 'header:Vary=Accept, *'
     chat_unkept 'header:Content-Encoding=br'
     chat_unkept 'header:Content-Encoding=gzip, gzip'
-    chat_unkept 'data:1;data:[DONE];header:Set-Cookie=a=b'
+    chat_unkept 'data:1;sse:1,0;header:Set-Cookie=a=b'
     get_unkept 'header:Set-Cookie=a=b'
     chat_kept 'header:Cache-Control=private'
     chat_kept 'header:Cache-Control=max-age=0'
@@ -141,10 +151,12 @@ get_unkept() {
 
 @test "an answer that was cut or broke is not kept" {
     local how
-    for how in 'length:100;body:{"a":1}' 'truncate:5;body:{"a":1,"b":2}' 'truncate:5,reset;body:{"a":1,"b":2}' \
-        'truncate:5;chunked;body:{"a":1,"b":2}' 'chunk:{"a":1}\n;fin' 'chunk:{"a":1};reset' 'chunk:{"a":1};badchunk' \
-        'data:1;data:[DONE];fin' 'data:1;data:[DONE];reset' 'data:1;data:[DONE];badchunk' 'close;data:1;data:[DONE];reset' \
-        'gzip;truncate:20;body:{"a":1,"b":2}'; do
+    local a
+    a=$(said a)
+    for how in "length:500;body:$a" "truncate:5;body:$a" "truncate:5,reset;body:$a" \
+        "truncate:5;chunked;body:$a" "chunk:$a\n;fin" "chunk:$a;reset" "chunk:$a;badchunk" \
+        'data:1;sse:1,0;fin' 'data:1;sse:1,0;reset' 'data:1;sse:1,0;badchunk' 'close;data:1;sse:1,0;reset' \
+        "gzip;truncate:20;body:$a"; do
         chat_unkept "$how" -H 'Accept-Encoding: gzip'
         [[ $curl_status -ne 0 ]]
         get_unkept "$how"
@@ -156,18 +168,20 @@ get_unkept() {
 }
 
 @test "JSON that does not parse is not kept, whatever its frame says" {
-    local how
-    for how in 'body:{"a":1' 'body:{"a":1}}' 'body:nothing' 'chunked;body:[1,2' 'body:{"a":1}\x00' 'close;body:{"a":1' \
-        'close;body:[1,[2]' 'header:Content-Type=application/problem+json;body:{'; do
+    local how a
+    a=$(said a)
+    for how in "body:${a%?}" "body:$a}" 'body:nothing' 'chunked;body:[1,2' "body:$a\x00" "close;body:${a%?}" \
+        'close;body:[1,[2]' "header:Content-Type=application/problem+json;body:${a%?}"; do
         chat_unkept "$how"
         get_unkept "$how"
     done
-    chat_kept 'close;body:{"a":1}'
-    chat_kept 'nolength;body:{"a":1}'
-    chat_kept 'http10;close;body:[1]'
+    for how in close nolength 'http10;close' 'header:Content-Type=application/problem+json'; do
+        chat_kept "$how;body:$a"
+        get_kept "$how;body:$a"
+    done
     # a number may be the beginning of a number
-    chat_unkept 'close;body:12'
-    chat_kept 'body:12'
+    get_unkept 'close;body:12'
+    get_kept 'body:12'
     # nothing says that these are whole
     get_unkept 'close;header:Content-Type=text/plain;body:hello'
     get_unkept 'close;size:1000'
@@ -176,34 +190,36 @@ get_unkept() {
 
 @test "a stream without its end is not kept, nor one that says that it failed" {
     local how
-    for how in 'data:1;data:2' 'data:1;chunk:data: [DONE]' 'data:1;chunk:data: [DONE]\n' 'data:[done]' 'comment:[DONE]' \
-        'event:error={"error":{"message":"x"}};data:[DONE]' 'data:{"error":{"message":"x"}};data:[DONE]' 'sse:3,0,nodone' \
-        'close;data:1' 'event:response.completed={"type":"response.completed"}'; do
+    local end='sse:1,0,nodone'
+    for how in "$end;data:2" "$end;chunk:data: [DONE]" "$end;chunk:data: [DONE]\n" "$end;data:[done]" "$end;comment:[DONE]" \
+        'event:error={"error":{"message":"x"}};sse:1,0' 'data:{"error":{"message":"x"}};sse:1,0' 'sse:3,0,nodone' \
+        "close;$end" "event:response.created={};event:response.completed={\"response\":$(responded a)}"; do
         chat_unkept "$how"
     done
     local n=0
-    for how in 'event:response.failed={"type":"response.failed"}' 'data:{"type":"response.failed"};data:[DONE]' \
-        'event:response.created={"type":"response.created"}' 'data:[DONE]' \
-        'event:error={"type":"error"};event:response.completed={"type":"response.completed"}'; do
+    end="event:response.completed={\"response\":$(responded a)}"
+    for how in "event:response.failed={};$end" "data:{\"type\":\"response.failed\"};data:[DONE];$end" \
+        'event:response.created={"type":"response.created"}' 'sse:1,0' "event:error={\"type\":\"error\"};$end"; do
         unkept MISS -H "X-Script: $how" -d $((++n)) /v1/responses
     done
     # embeddings have no streams: nobody knows what would end one
-    unkept MISS -H 'X-Script: data:1;data:[DONE]' -d 1 /v1/embeddings
+    unkept MISS -H "X-Script: data:$(embedded a);sse:1,0" -d 1 /v1/embeddings
     # a word of failure within the text is none
-    chat_kept 'data:{"choices":[{"delta":{"content":"event: error {\"error\":1}"}}]};data:[DONE]'
-    chat_kept 'data:{"error":null};data:[DONE]'
+    chat_kept 'data:{"choices":[{"delta":{"content":"event: error {\"error\":1}"}}]};sse:1,0'
+    chat_kept 'data:{"error":null};sse:1,0'
 }
 
 @test "an answer that says that it failed is not kept, though its status is 200" {
-    chat_unkept 'body:{"error":{"message":"x"}}'
-    chat_kept 'body:{"error":null}'
-    local n=0 status
+    local a n=0 status
+    a=$(said a)
+    chat_unkept "body:{\"error\":{\"message\":\"x\"},${a#?}"
+    chat_kept "body:{\"error\":null,${a#?}"
+    a=$(responded a)
     for status in failed cancelled queued in_progress; do
-        unkept MISS -H "X-Script: body:{\"status\":\"$status\"}" -d $((++n)) /v1/responses
+        unkept MISS -H "X-Script: body:${a/completed/$status}" -d $((++n)) /v1/responses
     done
-    for status in completed incomplete; do
-        kept -H "X-Script: body:{\"status\":\"$status\",\"error\":null}" -d $((++n)) /v1/responses
-    done
+    kept -H "X-Script: body:$a" -d $((++n)) /v1/responses
+    kept -H "X-Script: body:$(cut_short max_output_tokens)" -d $((++n)) /v1/responses
 }
 
 @test "a GET whose status may change is not kept, one that is final is" {
@@ -360,8 +376,8 @@ never_kept() {
         done
         never_kept gzip "$packed"
     done <<'TABLE'
-/v1/chat/completions|text/event-stream|data: {"a":1}\n\ndata: [DONE]\n\n
-/v1/responses|text/event-stream|data: {"type":"response.completed"}\n\n
+/v1/chat/completions|text/event-stream|data: {"choices":[{"delta":{"content":"a"},"finish_reason":"stop"}]}\n\ndata: [DONE]\n\n
+/v1/responses|text/event-stream|data:{}\n\ndata: {"type":"response.completed","response":{"status":"completed","output":[{"type":"x_call"}]}}\n\n
 /v1/files|application/json|{"a":[1,"b"]}
 TABLE
 }

@@ -230,7 +230,7 @@ passes() {
     gets MISS got -d "{\"model\":\"m\",\"input\":\"$secret\"}" /v1/embeddings
     gets MISS got "/v1/files?key=$secret"
     # an answer is on disk, so that looking for something is not in vain
-    gets MISS got -H 'X-Script: body:{"a":"visible-answer"}' -d 1 /v1/embeddings
+    gets MISS got -H "X-Script: body:$(embedded visible-answer)" -d 1 /v1/embeddings
     proxy_stop
     # the form on disk may be compressed: what is shown is all that there is
     goproxyai cache list >list

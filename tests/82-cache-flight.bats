@@ -79,7 +79,7 @@ words() {
 }
 
 @test "twenty at once cost one upstream call" {
-    reader {1..20} -- 'barrier:head;body:{"a":1}'
+    reader {1..20} -- "barrier:head;body:$(said a)"
     barrier wait head
     all_in 20
     barrier release head
@@ -100,7 +100,7 @@ words() {
 @test "twenty GETs and twenty streams at once cost one upstream call each" {
     local k
     body=(-X GET)
-    for k in 'barrier:get;body:{"a":1}' 'data:1;barrier:sse;data:2;data:[DONE]'; do
+    for k in 'barrier:get;body:{"a":1}' 'data:1;barrier:sse;data:2;sse:1,0'; do
         upstream_reset
         rm -f got.*
         reader {1..20} -- "$k"
@@ -115,11 +115,11 @@ words() {
         words 1 19 {1..20}
         body=(-d '{"model":"m","stream":true}')
     done
-    [[ $(<got.7) == $'data: 1\n\ndata: 2\n\ndata: [DONE]' ]]
+    [[ $(<got.7) == $'data: 1\n\ndata: 2\n\ndata: {'*$'}\n\ndata: [DONE]' ]]
 }
 
 @test "a stream may be joined at any stage, and each reader has all that came so far at once" {
-    local script='barrier:a;data:1;barrier:b;data:2;chunk:data: 3;barrier:c;chunk:\n\ndata: [DONE]\n\n;barrier:d;comment:end'
+    local script='barrier:a;data:1;barrier:b;data:2;chunk:data: 3;barrier:c;chunk:\n\n;sse:1,0;barrier:d;comment:end'
     reader {1..5} -- "$script"
     barrier wait a
     all_in 5
@@ -153,9 +153,9 @@ words() {
         body=(-d "{\"at\":\"$at\"}")
         rm -f got.*
         if [[ $at == head ]]; then
-            reader 1 -- 'barrier:x;data:1;data:[DONE]'
+            reader 1 -- 'barrier:x;data:1;sse:1,0'
         else
-            reader 1 -- 'data:1;barrier:x;data:[DONE]'
+            reader 1 -- 'data:1;barrier:x;sse:1,0'
         fi
         barrier wait x
         reader {2..5} -- none
@@ -174,7 +174,7 @@ words() {
 }
 
 @test "others leave, and the first one does not notice" {
-    reader {1..5} -- 'data:1;barrier:x;data:[DONE]'
+    reader {1..5} -- 'data:1;barrier:x;sse:1,0'
     for i in {1..5}; do eventually grep -q 'data: 1' "got.$i"; done
     # which of them came first is not known: one is spared
     local first
@@ -192,7 +192,9 @@ words() {
 
 @test "all leave: the upstream call ends, and nothing is kept" {
     local k=0 script
-    for script in 'barrier:x;data:[DONE]' 'data:1;barrier:x;data:[DONE]' 'close;chunk:{"a":1;barrier:x;chunk:}' 'length;body:{"a":1;barrier:x;body:}'; do
+    local a
+    a=$(said a)
+    for script in 'barrier:x;sse:1,0' 'data:1;barrier:x;sse:1,0' "close;chunk:${a%?};barrier:x;chunk:}" "length;body:${a%?};barrier:x;body:}"; do
         upstream_reset
         body=(-d "{\"k\":$((++k))}")
         reader 1 2 3 -- "$script"
@@ -202,7 +204,7 @@ words() {
         expect_stat aborted = 1
         expect_stat in_flight = 0
         expect_stat requests = 1
-        costs 1 gets MISS later -H 'X-Script: body:{"new":1}' "${body[@]}" /v1/chat/completions
+        costs 1 gets MISS later -H "X-Script: body:$(said new)" "${body[@]}" /v1/chat/completions
         grep -q new later
     done
 }
@@ -210,8 +212,9 @@ words() {
 @test "--on-disconnect finish: all leave, and the answer is kept" {
     proxy_stop
     proxy --workers 4 --on-disconnect finish
-    local k=0 script
-    for script in 'barrier:x;data:1;data:[DONE]' 'data:1;barrier:x;data:[DONE]' 'length;body:{"a":1;barrier:x;body:}'; do
+    local k=0 script a
+    a=$(said a)
+    for script in 'barrier:x;data:1;sse:1,0' 'data:1;barrier:x;sse:1,0' "length;body:${a%?};barrier:x;body:}"; do
         upstream_reset
         body=(-d "{\"k\":$((++k))}")
         reader 1 2 -- "$script"
@@ -231,19 +234,19 @@ words() {
         expect_same later got.3
     done
     # and without anybody at all
-    reader 1 -- 'data:1;barrier:y;data:2;data:[DONE]' -H 'Api-Key: y'
+    reader 1 -- 'data:1;barrier:y;data:2;sse:1,0' -H 'Api-Key: y'
     barrier wait y
     kill -KILL "${reader[1]}"
     all_in 0
     barrier release y
     expect_stat in_flight = 0
     costs 0 gets HIT later -H 'Api-Key: y' "${body[@]}" /v1/chat/completions
-    [[ $(<later) == $'data: 1\n\ndata: 2\n\ndata: [DONE]' ]]
+    [[ $(<later) == $'data: 1\n\ndata: 2\n\ndata: {'*$'}\n\ndata: [DONE]' ]]
 }
 
 @test "a client that leaves right after the end of its stream has paid for it" {
     local k=0 script
-    for script in 'data:1;data:[DONE];barrier:x' 'close;data:1;data:[DONE];barrier:x' 'data:1;data:[DONE];barrier:x;comment:late'; do
+    for script in 'data:1;sse:1,0;barrier:x' 'close;data:1;sse:1,0;barrier:x' 'data:1;sse:1,0;barrier:x;comment:late'; do
         upstream_reset
         body=(-d "{\"k\":$((++k))}")
         reader 1 -- "$script"
@@ -255,12 +258,12 @@ words() {
         expect_same later got.1
     done
     # the Responses API's end is another event
-    spawn got.2 got.2.err curl -q -sSN --noproxy '*' --max-time 60 -H 'X-Script: data:[DONE];barrier:y' -d '{}' "$PROXY/v1/responses"
+    spawn got.2 got.2.err curl -q -sSN --noproxy '*' --max-time 60 -H 'X-Script: sse:1,0;barrier:y' -d '{}' "$PROXY/v1/responses"
     barrier wait y
     eventually grep -q DONE got.2
     kill -KILL "$spawned"
     expect_stat in_flight = 0
-    costs 1 gets MISS later -H 'X-Script: body:{}' -d '{}' /v1/responses
+    costs 1 gets MISS later -H "X-Script: body:$(responded a)" -d '{}' /v1/responses
 }
 
 @test "a fetch that fails before its head: each one who waits goes on by itself" {
@@ -269,7 +272,7 @@ words() {
         upstream_reset
         body=(-d "{\"k\":$((++k))}")
         rm -f got.*
-        reader {1..6} -- "seq:s$k;barrier:x;$how||body:{\"ok\":1}"
+        reader {1..6} -- "seq:s$k;barrier:x;$how||body:$(said ok)"
         barrier wait x
         all_in 6
         barrier release x
@@ -277,7 +280,7 @@ words() {
         expect_stat requests = 6
         # the first one is told, and it alone
         [[ $(grep -l 'HTTP/1.1 502' got.*.head | wc -l) -eq 1 ]]
-        [[ $(grep -l '{"ok":1}' got.? | wc -l) -eq 5 ]]
+        [[ $(grep -l '"ok"' got.? | wc -l) -eq 5 ]]
         words 6 0 {1..6}
         costs 0 gets HIT later "${body[@]}" /v1/chat/completions
     done
@@ -285,7 +288,7 @@ words() {
 
 @test "a fetch that breaks in mid-body is broken for all, and not kept" {
     local k=0 how
-    for how in 'data:1;barrier:x;reset' 'data:1;data:[DONE];barrier:x;badchunk' 'length:100;body:{"a":1;flush;barrier:x;fin'; do
+    for how in 'data:1;barrier:x;reset' 'data:1;sse:1,0;barrier:x;badchunk' "length:500;body:$(said a);flush;barrier:x;fin"; do
         upstream_reset
         body=(-d "{\"k\":$((++k))}")
         rm -f got.*
@@ -299,14 +302,14 @@ words() {
         done
         same {1..6}
         expect_stat requests = 1
-        costs 1 gets MISS later -H 'X-Script: body:{}' "${body[@]}" /v1/chat/completions
+        costs 1 gets MISS later -H "X-Script: body:$(said a)" "${body[@]}" /v1/chat/completions
     done
 }
 
 @test "an answer that may not be kept is not shared: each one gets its own" {
     local k=0 how
-    for how in status:429 status:500 'header:Set-Cookie=a=b;body:{}' 'header:Cache-Control=no-store;data:1;data:[DONE]' \
-        'status:400;header:x-should-retry=true'; do
+    for how in status:429 status:500 "header:Set-Cookie=a=b;body:$(said a)" 'header:Cache-Control=no-store;data:1;sse:1,0' \
+        'status:400;header:x-should-retry=true' 'header:Content-Type=text/html;body:<p>Sign in' "header:Vary=X-Region;body:$(said a)"; do
         upstream_reset
         body=(-d "{\"k\":$((++k))}")
         rm -f got.*
@@ -337,7 +340,7 @@ words() {
 }
 
 @test "one who reads slowly does not hold up the others" {
-    body=(-d '{"slow":1}')
+    body=(-X GET)
     reader 1 2 3 4 -- 'header:Content-Type=text/plain;chunked;body:start;flush;barrier:x;size:8000000'
     barrier wait x
     for i in {1..4}; do eventually test -s "got.$i"; done
@@ -358,11 +361,11 @@ words() {
 }
 
 @test "DELETE /cache while one is in flight: it goes on, and is neither kept nor joined" {
-    reader 1 2 -- 'data:old;barrier:x;data:[DONE]'
+    reader 1 2 -- 'data:old;barrier:x;sse:1,0'
     barrier wait x
     all_in 2
     client --fail -X DELETE "$PROXY/cache"
-    costs 1 gets MISS new -H 'X-Script: data:new;data:[DONE]' "${body[@]}" /v1/chat/completions
+    costs 1 gets MISS new -H 'X-Script: data:new;sse:1,0' "${body[@]}" /v1/chat/completions
     barrier release x
     ends 0 1 2
     same 1 2
@@ -371,18 +374,18 @@ words() {
     grep -q new later
     # without one in between there is nothing
     body=(-d '{"b":1}')
-    reader 3 -- 'data:old;barrier:y;data:[DONE]'
+    reader 3 -- 'data:old;barrier:y;sse:1,0'
     barrier wait y
     client --fail -X DELETE "$PROXY/cache"
     barrier release y
     ends 0 3
-    costs 1 gets MISS later -H 'X-Script: body:{}' "${body[@]}" /v1/chat/completions
+    costs 1 gets MISS later -H "X-Script: body:$(said a)" "${body[@]}" /v1/chat/completions
 }
 
 @test "no-cache while one is in flight fetches for itself, and what it brings counts" {
-    reader 1 -- 'data:old;barrier:x;data:[DONE]'
+    reader 1 -- 'data:old;barrier:x;sse:1,0'
     barrier wait x
-    costs 1 gets MISS new -H 'Cache-Control: no-cache' -H 'X-Script: data:new;data:[DONE]' "${body[@]}" /v1/chat/completions
+    costs 1 gets MISS new -H 'Cache-Control: no-cache' -H 'X-Script: data:new;sse:1,0' "${body[@]}" /v1/chat/completions
     tells new 'fwd=request.*'
     costs 0 gets HIT second "${body[@]}" /v1/chat/completions
     expect_same new second
@@ -394,16 +397,17 @@ words() {
     expect_same new third
     # no-store neither joins nor is joined
     body=(-d '{"b":1}')
-    reader 2 -- 'data:1;barrier:y;data:[DONE]'
+    reader 2 -- 'data:1;barrier:y;sse:1,0'
     barrier wait y
-    costs 1 gets BYPASS alone -H 'Cache-Control: no-store' -H 'X-Script: body:{"a":1}' "${body[@]}" /v1/chat/completions
+    costs 1 gets BYPASS alone -H 'Cache-Control: no-store' -H "X-Script: body:$(said a)" "${body[@]}" /v1/chat/completions
     barrier release y
     ends 0 2
 }
 
 @test "clients with and without gzip share one flight, each in its form" {
-    local script k=0
-    for script in 'gzip;data:1;barrier:x;data:2;data:[DONE]' 'gzip;body:{"a":;flush;barrier:x;body:1}'; do
+    local script k=0 a
+    a=$(said a)
+    for script in 'gzip;data:1;barrier:x;data:2;sse:1,0' "gzip;body:${a:0:20};flush;barrier:x;body:${a:20}"; do
         upstream_reset
         body=(-d "{\"k\":$((++k))}")
         rm -f got.*
@@ -428,7 +432,7 @@ words() {
     done
     # the first one takes no gzip: all get it plain
     upstream_reset
-    reader 5 -- 'data:1;barrier:y;data:[DONE]' -H 'Api-Key: plain'
+    reader 5 -- 'data:1;barrier:y;sse:1,0' -H 'Api-Key: plain'
     barrier wait y
     reader 6 -- none -H 'Api-Key: plain' -H 'Accept-Encoding: gzip'
     all_in 2

@@ -389,10 +389,10 @@ seconds_passed() {
     grep -aqi '^content-type: text/plain' out
     gives 0 cache clear
     eventually stats_are '.cache.item_count == 0'
-    ask packed -H 'X-Script: gzip;data:1;data:[DONE]' -H 'Accept-Encoding: gzip' -d '{}' /v1/chat/completions
+    ask packed -H 'X-Script: gzip;data:1;sse:1,0' -H 'Accept-Encoding: gzip' -d '{}' /v1/chat/completions
     stored 1
     gives 0 cache show "$(keys)"
-    [[ $(<out) == $'data: 1\n\ndata: [DONE]' ]]
+    [[ $(<out) == $'data: 1\n\ndata: {'*$'}\n\ndata: [DONE]' ]]
     gives 0 cache show "$(keys)" --headers
     not grep -qi content-encoding out
     # into a pipe that is closed early

@@ -71,7 +71,8 @@
  *   data:TEXT          an event; event:NAME=TEXT a named one; comment:TEXT
  *   echo               JSON that describes the request: line, method, target,
  *                      headers [[name,value],…], body_bytes, body_sha256, and
- *                      below 64 KB body (or body_base64 when not UTF-8)
+ *                      below 64 KB body (or body_base64 when not UTF-8); and
+ *                      choices and data, by which the proxy may store it
  *   ordinary           the ordinary answer, where more is to follow it
  * Breaking:
  *   reset  fin         RST or FIN here

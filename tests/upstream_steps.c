@@ -359,7 +359,10 @@ static void body_echo(struct exchange *x, const struct step *s)
         buf_base64(&json, rq->body.data, rq->body.len);
         buf_puts(&json, "\"");
     }
-    buf_puts(&json, "}");
+    /* so that it is an answer of chat, completions or embeddings that may be stored */
+    buf_puts(&json,
+             ",\"choices\":[{\"index\":0,\"text\":\"echo\",\"message\":{\"content\":\"echo\"},"
+             "\"finish_reason\":\"stop\"}],\"data\":[\"echo\"]}");
     api_json(x, &json);
 }
 

@@ -29,6 +29,16 @@ static const struct {
     NAME("OpenAI-Organization"), NAME("OpenAI-Project"), NAME("OpenAI-Beta"), NAME("Content-Type")};
 enum { CREDENTIALS_END = 4, PRIVATE_END = 6, NAMES_END = countof(names) };
 
+bool key_counts_field(const struct key_rules *rules, const char *method, const char *name,
+                      size_t name_len)
+{
+    (void)method; /* the same fields count for all */
+    for (unsigned i = rules->share ? PRIVATE_END : 0; i < NAMES_END; i++)
+        if (str_same_nocase(name, name_len, names[i].text, names[i].len))
+            return true;
+    return false;
+}
+
 struct found { /* of one name */
     struct field first;
     uint64_t count;

@@ -40,6 +40,11 @@ struct key_rules {        /* all pointers stay the caller's, and must outlive th
                              NULL for none */
 };
 
+/* Does a request field of that name take part in the key of requests with that method? Any
+ * thread. */
+bool key_counts_field(const struct key_rules *rules, const char *method, const char *name,
+                      size_t name_len);
+
 struct key_request {
     const char *method;
     const char *target;

@@ -10,6 +10,8 @@
 
 #include "base/fields.h"
 
+struct key_rules; /* key.h */
+
 /* ---- requests (policy_request.c) ---- */
 
 /* Which of the APIs a request is for, as far as caching goes. */
@@ -58,22 +60,28 @@ uint64_t policy_collection_of(const char *target);
 /* ---- answers (policy_answer.c) ---- */
 
 /* By the answer's head: may it be stored once it is complete? Only then may others share it.
- * 200 and 201, 400 and 401 (without x-should-retry: true); no Set-Cookie (but for the two by which
- * Cloudflare tells clients apart), no Cache-Control:
- * no-store or no-cache (the cache is one user's own: `private` may stay), no Vary: *, no
- * Content-Encoding but one gzip. */
-bool policy_head_may_store(enum policy_api api, unsigned status, const struct fields *fields);
+ * 200 and 201, 400 and 401 (without x-should-retry: true); of a POST's successes JSON and event
+ * streams by their Content-Type, of a GET's all but pages (text/html); no Set-Cookie (but for the
+ * two by which Cloudflare tells clients apart), no Cache-Control: no-store or no-cache (the cache
+ * is one user's own: `private` may stay), no Vary with a field that is not in the key
+ * (Accept-Encoding and Origin aside), no Content-Encoding but one gzip. rules: what is in the
+ * key; NULL: no field is. */
+bool policy_head_may_store(enum policy_api api, const struct key_rules *rules, unsigned status,
+                           const struct fields *fields);
 
-/* Is this the whole answer, and one that will not change? body: all of it, as it came (gzip
- * included, which is unpacked up to a cap). framed: the length matched or the last chunk came,
- * so HTTP itself says that it is whole; without (close-delimited, or the client left after its
- * terminal event) only the content can prove it. By the answer's Content-Type:
+/* Is this the whole answer, one that will not change, and one that says something? body: all of
+ * it, as it came (gzip included, which is unpacked up to a cap). framed: the length matched or the
+ * last chunk came, so HTTP itself says that it is whole; without (close-delimited, or the client
+ * left after its terminal event) only the content can prove it.
  *
- * - JSON parses. A `status` that is not final (of the Responses API's answer; of a GET's document,
- *   or of its list's elements) says no, and so does an `error` in a POST's 200.
- * - An SSE stream reached its API's terminal event, blank line included, without an error event
- *   before it. What comes after it does not matter: no client reads that.
- * - Anything else is whole if it is framed. */
+ * - A POST's 200 or 201 is JSON or a stream of events, has its payload, and ended well: see
+ *   payload.h. An `error` in it says no. A stream reached its API's terminal event, blank line
+ *   included, without an error event before it, and with an event that has a payload. What comes
+ *   after the terminal event does not matter: no client reads that.
+ * - A GET's: JSON parses, and a `status` (of the document, or of its list's elements) is final. A
+ *   stream reached a terminal event. A page (text/html) says no. Anything else is whole if it is
+ *   framed.
+ * - An error is whole if it parses (JSON), ended (a stream), or is framed. */
 bool policy_answer_is_whole(enum policy_api api, unsigned status, const struct fields *fields,
                             const char *body, size_t len, bool framed);
 

@@ -1,4 +1,6 @@
 #include "api/directive.h"
+#include "api/key.h"
+#include "api/payload.h"
 #include "api/policy.h"
 #include "api/scan.h"
 #include "api/sse.h"
@@ -55,6 +57,25 @@ static bool is_networks_cookie(const char *value)
     return str_starts(value, "__cf_bm=") || str_starts(value, "_cfuvid=");
 }
 
+/* Vary (RFC 9111 section 4.1): who asks with other fields must get another answer. That holds for
+ * fields that are in the key; Accept-Encoding is the proxy's own matter, and Origin changes none
+ * but the fields for browsers, which are not replayed. */
+static bool varies_beyond_key(const struct key_rules *rules, const char *method, const char *list)
+{
+    size_t len;
+
+    for (const char *at = list; *at; at += len) {
+        at += strspn(at, ", \t");
+        len = strcspn(at, ", \t");
+        if (len == 0 || str_same_nocase(at, len, "accept-encoding", 15) ||
+            str_same_nocase(at, len, "origin", 6))
+            continue;
+        if (!rules || !key_counts_field(rules, method, at, len))
+            return true;
+    }
+    return false;
+}
+
 static bool forbids_to_store(const struct field *h)
 {
     const char *rest = h->value;
@@ -62,8 +83,6 @@ static bool forbids_to_store(const struct field *h)
 
     if (str_same_nocase(h->name, h->name_len, "set-cookie", 10))
         return !is_networks_cookie(h->value);
-    if (str_same_nocase(h->name, h->name_len, "vary", 4))
-        return field_has_token(h->value, "*", 1);
     if (!str_same_nocase(h->name, h->name_len, "cache-control", 13))
         return false;
     while (directive_next(&rest, &d))
@@ -72,16 +91,46 @@ static bool forbids_to_store(const struct field *h)
     return false;
 }
 
-bool policy_head_may_store(enum policy_api api, unsigned status, const struct fields *fields)
+enum content { CONTENT_JSON, CONTENT_STREAM, CONTENT_HTML, CONTENT_OTHER };
+
+static enum content content_of(const struct fields *fields)
+{
+    const char *type = fields_get(fields, "content-type");
+    size_t len = type ? strcspn(type, "; \t") : 0;
+
+    if (str_same_nocase(type, len, "application/json", 16) ||
+        (len > 5 && str_same_nocase(type + len - 5, 5, "+json", 5)))
+        return CONTENT_JSON;
+    if (str_same_nocase(type, len, "text/html", 9) ||
+        str_same_nocase(type, len, "application/xhtml+xml", 21))
+        return CONTENT_HTML;
+    return str_same_nocase(type, len, "text/event-stream", 17) ? CONTENT_STREAM : CONTENT_OTHER;
+}
+
+/* Can a success of this type be an answer of the API? A POST's says something in JSON or in
+ * events. A GET's may be a file of any type, but no API answers with a page: that is a login or a
+ * notice of a network in between. */
+static bool fits_success(enum policy_api api, enum content content)
+{
+    if (api == POLICY_GET)
+        return content != CONTENT_HTML;
+    return content == CONTENT_JSON || (content == CONTENT_STREAM && api != POLICY_EMBEDDINGS);
+}
+
+bool policy_head_may_store(enum policy_api api, const struct key_rules *rules, unsigned status,
+                           const struct fields *fields)
 {
     const char *retry = fields_get(fields, "x-should-retry");
+    const char *method = api == POLICY_GET ? "GET" : "POST";
 
     if (api == POLICY_NONE || (!is_success(status) && status != 400 && status != 401))
         return false;
-    if (!is_success(status) && retry && str_is_nocase(retry, "true"))
+    if (is_success(status) ? !fits_success(api, content_of(fields))
+                           : retry && str_is_nocase(retry, "true"))
         return false;
     fields_each(h, fields)
-        if (forbids_to_store(&h))
+        if (forbids_to_store(&h) || (str_same_nocase(h.name, h.name_len, "vary", 4) &&
+                                     varies_beyond_key(rules, method, h.value)))
             return false;
     return encoding_of(fields) != ENCODING_OTHER;
 }
@@ -90,6 +139,8 @@ bool policy_head_may_store(enum policy_api api, unsigned status, const struct fi
 
 struct ending {
     enum policy_api api;
+    bool judged; /* a success of a POST: complete is not enough */
+    struct payload payload;
     bool whole, failed;
 };
 
@@ -100,36 +151,70 @@ static bool is_of_type(const struct sse_event *event, const struct scan_value *t
     return strcmp(event->type, name) == 0 || scan_is_text(type, name);
 }
 
+static void note_event(struct ending *ending, const struct sse_event *event)
+{
+    const struct scan_value *type = &ending->payload.type;
+    char name[64];
+
+    /* What a chunk that was cut says of which choice is not known. */
+    if (ending->api != POLICY_RESPONSES)
+        ending->failed = ending->judged && event->cut;
+    else if (ending->judged)
+        payload_note_event(&ending->payload,
+                           scan_copy_text(type, name, sizeof(name)) ? name : event->type);
+}
+
+/* The terminal event of a Response. */
+static void end_response(struct ending *ending, const struct sse_event *event, bool complete)
+{
+    ending->whole = !ending->judged ||
+                    payload_response_is_good(&ending->payload, event->cut, complete);
+    ending->failed = !ending->whole;
+}
+
+static void end_choices(struct ending *ending)
+{
+    ending->whole = !ending->judged || payload_is_good(&ending->payload);
+    ending->failed = !ending->whole;
+}
+
+static bool is_done(const struct sse_event *event)
+{
+    return event->data_len == 6 && memcmp(event->data, "[DONE]", 6) == 0;
+}
+
 static void look_at_event(void *arg, const struct sse_event *event)
 {
-    struct scan_member members[] = {{.name = "type"}, {.name = "error"}};
-    const struct scan_value *type = &members[0].value, *error = &members[1].value;
     struct ending *ending = arg;
-    bool responses = ending->api == POLICY_RESPONSES || ending->api == POLICY_GET;
+    const struct scan_value *type = &ending->payload.type;
+    const bool responses = ending->api == POLICY_RESPONSES || ending->api == POLICY_GET;
 
     if (ending->whole || ending->failed)
         return;
     /* Data that is no JSON, or was cut, has no members: its `event` field alone speaks. */
-    scan_document(event->data, event->data_len, NULL, members, countof(members));
-    if (is_of_type(event, type, "error") || scan_is_truthy(error))
+    payload_read(&ending->payload, event->data, event->data_len);
+    if (is_of_type(event, type, "error") || scan_is_truthy(&ending->payload.error))
         ending->failed = true;
     else if (responses && is_of_type(event, type, "response.failed"))
         ending->failed = true;
-    else if (responses)
-        ending->whole = is_of_type(event, type, "response.completed") ||
-                        is_of_type(event, type, "response.incomplete");
-    if (ending->api != POLICY_RESPONSES && !ending->failed && event->data_len == 6 &&
-        memcmp(event->data, "[DONE]", 6) == 0)
-        ending->whole = true;
+    else if (responses && is_of_type(event, type, "response.completed"))
+        end_response(ending, event, true);
+    else if (responses && is_of_type(event, type, "response.incomplete"))
+        end_response(ending, event, false);
+    else if (ending->api != POLICY_RESPONSES && is_done(event))
+        end_choices(ending);
+    else
+        note_event(ending, event);
 }
 
-static bool stream_is_whole(enum policy_api api, const char *body, size_t len)
+static bool stream_is_whole(enum policy_api api, bool judged, const char *body, size_t len)
 {
-    struct ending ending = {.api = api};
+    struct ending ending = {.api = api, .judged = judged};
     struct sse sse;
 
     if (api == POLICY_EMBEDDINGS)
         return false; /* has no streams: what could end one is not known */
+    payload_init(&ending.payload, judged ? api : POLICY_NONE, true);
     sse_init(&sse, look_at_event, &ending);
     sse_feed(&sse, body, len);
     sse_release(&sse);
@@ -168,71 +253,69 @@ static bool elements_are_final(const struct scan_value *array)
     return true;
 }
 
-/* A response that failed or was cancelled is like a 5xx: the next try may do better. */
-static bool response_is_final(const struct scan_value *status)
-{
-    return status->kind != SCAN_STRING || scan_is_text(status, "completed") ||
-           scan_is_text(status, "incomplete");
-}
-
+/* The document of a GET, or an error's. */
 static bool document_is_whole(enum policy_api api, unsigned status, const char *body, size_t len,
                               bool framed)
 {
-    struct scan_member members[] = {{.name = "status"}, {.name = "data"}, {.name = "error"}};
+    struct scan_member members[] = {{.name = "status"}, {.name = "data"}};
     struct scan_value whole;
 
     if (!scan_document(body, len, &whole, members, countof(members)))
         return false;
     if (whole.kind == SCAN_NUMBER && !framed)
         return false; /* the beginning of a number is a number */
-    if (whole.kind != SCAN_OBJECT || !is_success(status))
+    if (api != POLICY_GET || !is_success(status))
         return true;
-    if (api == POLICY_GET)
-        return is_final(&members[0].value) && elements_are_final(&members[1].value);
-    if (scan_is_truthy(&members[2].value))
-        return false; /* what its SSE stream says in an error event */
-    return api != POLICY_RESPONSES || response_is_final(&members[0].value);
+    return is_final(&members[0].value) && elements_are_final(&members[1].value);
 }
 
 /* ---- the answer ---- */
 
-enum content { CONTENT_JSON, CONTENT_STREAM, CONTENT_OTHER };
-
-static enum content content_of(const struct fields *fields)
+static bool document_is_good(enum policy_api api, const char *body, size_t len)
 {
-    const char *type = fields_get(fields, "content-type");
-    size_t len = type ? strcspn(type, "; \t") : 0;
+    struct payload payload;
 
-    if (str_same_nocase(type, len, "application/json", 16) ||
-        (len > 5 && str_same_nocase(type + len - 5, 5, "+json", 5)))
-        return CONTENT_JSON;
-    return str_same_nocase(type, len, "text/event-stream", 17) ? CONTENT_STREAM : CONTENT_OTHER;
+    payload_init(&payload, api, false);
+    return payload_read(&payload, body, len) && payload_is_good(&payload);
 }
 
-static bool plain_is_whole(enum policy_api api, unsigned status, enum content content,
-                           const char *body, size_t len, bool framed)
+/* What is asked of an answer, beside that it is complete. */
+struct question {
+    enum policy_api api;
+    unsigned status;
+    enum content content;
+    bool framed;
+};
+
+static bool plain_is_whole(const struct question *q, const char *body, size_t len)
 {
-    if (content == CONTENT_STREAM)
-        return stream_is_whole(api, body, len);
-    if (content == CONTENT_JSON)
-        return document_is_whole(api, status, body, len, framed);
-    return framed;
+    const bool judged = is_success(q->status) && q->api != POLICY_GET;
+
+    if (is_success(q->status) && !fits_success(q->api, q->content))
+        return false;
+    if (q->content == CONTENT_STREAM)
+        return stream_is_whole(q->api, judged, body, len);
+    if (q->content != CONTENT_JSON)
+        return q->framed;
+    return judged ? document_is_good(q->api, body, len)
+                  : document_is_whole(q->api, q->status, body, len, q->framed);
 }
 
 bool policy_answer_is_whole(enum policy_api api, unsigned status, const struct fields *fields,
                             const char *body, size_t len, bool framed)
 {
+    const struct question question = {
+        .api = api, .status = status, .content = content_of(fields), .framed = framed};
     enum encoding encoding = encoding_of(fields);
-    enum content content = content_of(fields);
     struct str plain = STR_INIT;
     bool whole;
 
     if (api == POLICY_NONE || encoding == ENCODING_OTHER)
         return false;
     if (encoding == ENCODING_NONE || len == 0)
-        return plain_is_whole(api, status, content, body, len, framed);
+        return plain_is_whole(&question, body, len);
     whole = gunzip_all(body, len, UNPACKED_MAX, &plain) &&
-            plain_is_whole(api, status, content, plain.text, plain.len, framed);
+            plain_is_whole(&question, plain.text, plain.len);
     str_release(&plain);
     return whole;
 }

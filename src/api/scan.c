@@ -32,10 +32,14 @@ static struct scan_value value_of(const char *at, const char *after)
     return (struct scan_value){.kind = kind_of(*at), .at = at, .len = (size_t)(after - at)};
 }
 
+/* As deep as the caller's own tables are. */
 static void forget_members(struct scan_member *members, size_t count)
 {
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
         members[i].value = missing;
+        if (members[i].inside)
+            forget_members(members[i].inside->members, members[i].inside->count);
+    }
 }
 
 /* ---- strings, from quote to quote, which were found to be sound ---- */
@@ -107,16 +111,32 @@ bool scan_copy_text(const struct scan_value *value, char *buf, size_t size)
 
 /* ---- documents ---- */
 
-static const char *skip_value(const char *at, const char *end, unsigned depth);
+/* `depth`: how many levels are around it. `inside`: what is looked for in it, or NULL. */
+static const char *skip_value(const char *at, const char *end, unsigned depth,
+                              const struct scan_inside *inside);
+
+static const char *skip_element(const char *at, const char *end, unsigned depth,
+                                const struct scan_inside *inside)
+{
+    if (!inside)
+        return skip_value(at, end, depth, NULL);
+    forget_members(inside->members, inside->count);
+    /* An array in an array is not looked into. */
+    at = skip_value(at, end, depth, at < end && *at == '{' ? inside : NULL);
+    if (at && inside->on_element)
+        inside->on_element(inside->arg);
+    return at;
+}
 
 /* From '[' on. */
-static const char *skip_array(const char *at, const char *end, unsigned depth)
+static const char *skip_array(const char *at, const char *end, unsigned depth,
+                              const struct scan_inside *inside)
 {
     at = lex_blanks(at + 1, end);
     if (at < end && *at == ']')
         return at + 1;
     for (;;) {
-        at = skip_value(at, end, depth);
+        at = skip_element(at, end, depth, inside);
         if (!at)
             return NULL;
         at = lex_blanks(at, end);
@@ -126,38 +146,68 @@ static const char *skip_array(const char *at, const char *end, unsigned depth)
     }
 }
 
+static struct scan_member *find_member(const struct scan_inside *inside, const char *name,
+                                       size_t len)
+{
+    for (size_t i = 0; inside && i < inside->count; i++)
+        if (string_is(name, len, inside->members[i].name))
+            return &inside->members[i];
+    return NULL;
+}
+
+/* For each that looks for this name, the first of which was found. */
+static void note_value(const struct scan_inside *inside, struct scan_member *found,
+                       struct scan_value value)
+{
+    found->value = value;
+    for (struct scan_member *m = found + 1; m < inside->members + inside->count; m++)
+        if (strcmp(m->name, found->name) == 0)
+            m->value = value;
+}
+
+/* What is looked for within this value of the member. */
+static const struct scan_inside *inside_of(const struct scan_member *member, const char *value,
+                                           const char *end)
+{
+    const struct scan_inside *inside = member ? member->inside : NULL;
+
+    if (!inside || value == end)
+        return NULL;
+    return *value == (inside->on_element ? '[' : '{') ? inside : NULL;
+}
+
 /* One member; its value is noted where its name is looked for. */
 static const char *skip_member(const char *at, const char *end, unsigned depth,
-                               struct scan_member *members, size_t count)
+                               const struct scan_inside *inside)
 {
     const char *name = at, *value;
-    size_t len;
+    struct scan_member *member;
 
     at = lex_string(at, end);
     if (!at)
         return NULL;
-    len = (size_t)(at - name);
+    member = find_member(inside, name, (size_t)(at - name));
     at = lex_blanks(at, end);
     if (at == end || *at != ':')
         return NULL;
     value = lex_blanks(at + 1, end);
-    at = skip_value(value, end, depth);
-    if (at)
-        for (size_t i = 0; i < count; i++)
-            if (string_is(name, len, members[i].name))
-                members[i].value = value_of(value, at);
+    if (member)
+        forget_members(member, 1); /* what a value before this one had within */
+    at = skip_value(value, end, depth, inside_of(member, value, end));
+    if (at && member)
+        note_value(inside, member, value_of(value, at));
     return at;
 }
 
 /* From '{' on. */
 static const char *skip_object(const char *at, const char *end, unsigned depth,
-                               struct scan_member *members, size_t count)
+                               const struct scan_inside *inside)
 {
     at = lex_blanks(at + 1, end);
     if (at < end && *at == '}')
         return at + 1;
     for (;;) {
-        at = skip_member(at, end, depth, members, count);
+        at = skip_member(at, end, depth, inside);
         if (!at)
             return NULL;
         at = lex_blanks(at, end);
@@ -167,8 +217,8 @@ static const char *skip_object(const char *at, const char *end, unsigned depth,
     }
 }
 
-/* `depth`: how many levels are around it. */
-static const char *skip_value(const char *at, const char *end, unsigned depth)
+static const char *skip_value(const char *at, const char *end, unsigned depth,
+                              const struct scan_inside *inside)
 {
     if (at == end)
         return NULL;
@@ -176,9 +226,9 @@ static const char *skip_value(const char *at, const char *end, unsigned depth)
     case SCAN_STRING:
         return lex_string(at, end);
     case SCAN_OBJECT:
-        return depth < SCAN_DEPTH_MAX ? skip_object(at, end, depth + 1, NULL, 0) : NULL;
+        return depth < SCAN_DEPTH_MAX ? skip_object(at, end, depth + 1, inside) : NULL;
     case SCAN_ARRAY:
-        return depth < SCAN_DEPTH_MAX ? skip_array(at, end, depth + 1) : NULL;
+        return depth < SCAN_DEPTH_MAX ? skip_array(at, end, depth + 1, inside) : NULL;
     case SCAN_NUMBER:
         return lex_number(at, end);
     default:
@@ -189,13 +239,11 @@ static const char *skip_value(const char *at, const char *end, unsigned depth)
 bool scan_document(const char *json, size_t len, struct scan_value *whole,
                    struct scan_member *members, size_t count)
 {
+    const struct scan_inside top = {.members = members, .count = count};
     const char *end = json + len, *at = lex_blanks(json, end), *after;
 
     forget_members(members, count);
-    if (at < end && *at == '{')
-        after = skip_object(at, end, 1, members, count);
-    else
-        after = skip_value(at, end, 0);
+    after = skip_value(at, end, 0, at < end && *at == '{' ? &top : NULL);
     if (!after || lex_blanks(after, end) < end) {
         forget_members(members, count);
         after = NULL;
@@ -207,11 +255,12 @@ bool scan_document(const char *json, size_t len, struct scan_value *whole,
 
 void scan_members(const struct scan_value *object, struct scan_member *members, size_t count)
 {
+    const struct scan_inside top = {.members = members, .count = count};
     const struct scan_value whole = *object; /* which may be one of the members' */
 
     forget_members(members, count);
     if (whole.kind == SCAN_OBJECT)
-        skip_object(whole.at, whole.at + whole.len, 1, members, count);
+        skip_object(whole.at, whole.at + whole.len, 1, &top);
 }
 
 /* What is left of an array begins with its '[', then with the ',' before the next element. */
@@ -226,7 +275,7 @@ bool scan_element(struct scan_value *rest, struct scan_value *element)
     at = lex_blanks(rest->at, end);
     if (at < end && (*at == '[' || *at == ','))
         at = lex_blanks(at + 1, end);
-    after = at < end && *at != ']' ? skip_value(at, end, 1) : NULL;
+    after = at < end && *at != ']' ? skip_value(at, end, 1, NULL) : NULL;
     if (!after) {
         *rest = missing;
         return false;
@@ -257,4 +306,13 @@ bool scan_is_truthy(const struct scan_value *value)
         return true;
     }
     return false;
+}
+
+bool scan_is_filled(const struct scan_value *value)
+{
+    if (value->kind == SCAN_STRING)
+        return value->len > 2;
+    if (value->kind != SCAN_ARRAY && value->kind != SCAN_OBJECT)
+        return false;
+    return lex_blanks(value->at + 1, value->at + value->len) < value->at + value->len - 1;
 }

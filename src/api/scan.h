@@ -31,11 +31,25 @@ struct scan_value {
 struct scan_member {
     const char *name; /* what is looked for, in plain ASCII; names in the text may be escaped */
     struct scan_value value;
+    const struct scan_inside *inside; /* what is looked for within the value, or NULL */
+};
+
+/* What is looked for within a member's value, in the same pass: with on_element the members of
+ * each object in an array, without it those of an object; other values are not looked into.
+ * on_element is called after each element of the array, with `members` as they are in it (all
+ * missing where it is no object), before the document has been read to its end, and so also for
+ * the first elements of what turns out to be no document. Of a name that comes twice the inner
+ * members are those of the second value; on_element is called for the elements of both. */
+struct scan_inside {
+    struct scan_member *members;
+    size_t count;
+    void (*on_element)(void *arg);
+    void *arg;
 };
 
 /* Is it one strict JSON document? Then *whole (if not NULL) is it, without blanks around, and of
- * an outermost object the members looked for are filled in. All else becomes SCAN_MISSING: what
- * is not there, and everything if it is no such document. */
+ * an outermost object the members looked for are filled in, and those within them. All else
+ * becomes SCAN_MISSING: what is not there, and everything if it is no such document. */
 bool scan_document(const char *json, size_t len, struct scan_value *whole,
                    struct scan_member *members, size_t count);
 
@@ -52,5 +66,7 @@ bool scan_is_text(const struct scan_value *value, const char *text);
 bool scan_copy_text(const struct scan_value *value, char *buf, size_t size);
 /* Neither missing, null, false, 0 nor "": what JavaScript would call true. */
 bool scan_is_truthy(const struct scan_value *value);
+/* A string with a character, an array with an element, an object with a member. */
+bool scan_is_filled(const struct scan_value *value);
 
 #endif

@@ -138,7 +138,8 @@ static bool on_may_share(struct flight_keeper *keeper, struct flight *flight)
     const struct head *head = &flight->head;
 
     return (head->length < 0 || (uint64_t)head->length <= flight->keep_max) &&
-           policy_head_may_store(claim->api, head->status, &head->fields);
+           policy_head_may_store(claim->api, claim->index->rules.key_rules, head->status,
+                                 &head->fields);
 }
 
 /* An object's memory is seldom in the processor's cache, what has just come is: so that is looked

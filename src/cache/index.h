@@ -34,11 +34,13 @@ struct index;
 #define INDEX_FOREVER INT64_MAX
 
 struct index_rules {
-    int64_t ttl_ms;        /* INDEX_FOREVER: an entry never grows too old */
-    size_t memory_bytes;   /* of the memory tier */
-    size_t object_bytes;   /* a larger body is not kept */
-    struct jobs *jobs;     /* for what takes long; NULL: it is done at once */
-    struct budget *budget; /* of answers that are kept while they grow; NULL: none */
+    int64_t ttl_ms;                    /* INDEX_FOREVER: an entry never grows too old */
+    size_t memory_bytes;               /* of the memory tier */
+    size_t object_bytes;               /* a larger body is not kept */
+    struct jobs *jobs;                 /* for what takes long; NULL: it is done at once */
+    struct budget *budget;             /* of answers that are kept while they grow; NULL: none */
+    const struct key_rules *key_rules; /* what keys are made of; the caller's, and must outlive the
+                                          index. NULL: of no fields */
 };
 
 struct index *index_new(const struct index_rules *rules);

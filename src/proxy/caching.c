@@ -81,7 +81,8 @@ void caching_open(struct caching *caching, const struct conf *conf, const char *
     struct index_rules rules = {.ttl_ms = conf_number(conf, OPT_CACHE_TTL),
                                 .memory_bytes = (size_t)conf_number(conf, OPT_MEMORY_CACHE),
                                 .object_bytes = OBJECT_MAX,
-                                .budget = &caching->budget};
+                                .budget = &caching->budget,
+                                .key_rules = &caching->rules};
 
     *caching = (struct caching){.ttl_ms = rules.ttl_ms,
                                 .memory_bytes = rules.memory_bytes,

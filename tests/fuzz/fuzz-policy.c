@@ -6,6 +6,7 @@
  */
 #include "api/policy.h"
 
+#include "api/key.h"
 #include "fuzz.h"
 
 /* Those of a request and of an answer in one. Returns how much of the text they were. */
@@ -43,15 +44,20 @@ static void judge_request(const struct fields *f, enum policy_api api, const cha
         policy_field_is_kept(&h);
 }
 
-/* What proves itself whole is whole as well if HTTP says so. */
+/* What proves itself whole is whole as well if HTTP says so, and a success of a POST that may be
+ * stored would be complete as an error, too. */
 static void judge_answer(const struct fields *f, enum policy_api api, unsigned status,
                          const char *body, size_t len)
 {
+    static const struct key_rules rules = {.upstream = "http://up/v1"};
     bool unframed = policy_answer_is_whole(api, status, f, body, len, false);
 
-    policy_head_may_store(api, status, f);
+    if (policy_head_may_store(api, NULL, status, f))
+        MUST(policy_head_may_store(api, &rules, status, f));
     if (unframed)
         MUST(policy_answer_is_whole(api, status, f, body, len, true));
+    if (api != POLICY_GET && policy_answer_is_whole(api, 200, f, body, len, true))
+        MUST(policy_answer_is_whole(api, 400, f, body, len, true));
 }
 
 /* Cut at each of its bytes, a stream is whole from one length on, and not before: that length ends

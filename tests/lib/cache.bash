@@ -14,6 +14,19 @@ ask() {
     got=$(awk '/^HTTP\// { status = $2 } END { print status }' "$out.head")
 }
 
+# said TEXT, responded TEXT: a chat completion, or a Response, that says so; embedded TEXT: an embedding
+said() {
+    printf '{"choices":[{"index":0,"message":{"role":"assistant","content":"%s"},"finish_reason":"stop"}]}' "$1"
+}
+
+responded() {
+    printf '{"status":"completed","error":null,"output":[{"type":"message","content":[{"text":"%s"}]}]}' "$1"
+}
+
+embedded() {
+    printf '{"data":[{"index":0,"embedding":"%s"}]}' "$1"
+}
+
 # field OUT NAME: the values of a field of the answer, one a line
 field() {
     local line

@@ -12,7 +12,11 @@
 
 #define SHARDS 8U /* as in index.c */
 #define MB ((size_t)1024 * 1024)
-#define GOOD "{\"id\":1}"
+/* A chat completion whose content is this JSON. */
+#define SAYS_BEGIN "{\"choices\":[{\"message\":{\"content\":"
+#define SAYS_END "},\"finish_reason\":\"stop\"}]}"
+#define SAYS(content) SAYS_BEGIN content SAYS_END
+#define GOOD SAYS("\"good\"")
 
 static const struct index_rules usual = {
     .ttl_ms = 60000, .memory_bytes = 64 * MB, .object_bytes = MB};
@@ -144,7 +148,7 @@ TEST("the first one fetches, those who come meanwhile join, those who come later
 {
     struct index *index = index_new(&usual);
     struct asker first, joined, other;
-    char buf[32];
+    char buf[128];
     size_t len = sizeof(buf);
 
     CHECK_INT(ask(index, &first, 1), INDEX_MISS);
@@ -227,8 +231,8 @@ TEST("one who must fetch alone has neither an object nor a flight of others, and
     CHECK(alone.answer.flight != first.answer.flight);
     CHECK_INT(ask(index, &joined, 1), INDEX_JOIN);
     CHECK(joined.answer.flight == alone.answer.flight); /* the newest */
-    answer_with(first.answer.flight, "[1]");
-    answer_with(alone.answer.flight, "[2]");
+    answer_with(first.answer.flight, SAYS("[1]"));
+    answer_with(alone.answer.flight, SAYS("[2]"));
     leave(&first);
     leave(&alone);
     leave(&joined);
@@ -237,10 +241,10 @@ TEST("one who must fetch alone has neither an object nor a flight of others, and
     CHECK_INT(ask_now(index, &refresh), INDEX_MISS);
     CHECK(refresh.answer.stale);
     CHECK_INT(verdict_on(index, 1), INDEX_HIT); /* who does not ask for it has the old one */
-    answer_with(refresh.answer.flight, "[3]");
+    answer_with(refresh.answer.flight, SAYS("[3]"));
     leave(&refresh);
     text = stored(index, 1);
-    CHECK_STR(text, "[3]");
+    CHECK_STR(text, SAYS("[3]"));
     index_free(index);
 }
 
@@ -256,16 +260,16 @@ TEST("of two answers the one that was asked for later stays, in whatever order t
         new.query.asks.no_cache = true;
         ask_now(index, &new);
         if (newer_first) {
-            answer_with(new.answer.flight, "\"new\"");
-            answer_with(old.answer.flight, "\"old\"");
+            answer_with(new.answer.flight, SAYS("\"new\""));
+            answer_with(old.answer.flight, SAYS("\"old\""));
         } else {
-            answer_with(old.answer.flight, "\"old\"");
-            answer_with(new.answer.flight, "\"new\"");
+            answer_with(old.answer.flight, SAYS("\"old\""));
+            answer_with(new.answer.flight, SAYS("\"new\""));
         }
         leave(&old);
         leave(&new);
         text = stored(index, 1);
-        CHECK_STR(text, "\"new\"");
+        CHECK_STR(text, SAYS("\"new\""));
         CHECK_INT(figures_of(index).items, 1);
         index_free(index);
     }
@@ -325,13 +329,10 @@ TEST("a head that may not be stored is the first one's alone, and the next one f
     static const struct {
         unsigned status;
         const char *name, *value;
-    } rows[] = {{500, NULL, NULL},
-                {429, NULL, NULL},
-                {404, NULL, NULL},
-                {400, "x-should-retry", "true"},
-                {200, "Set-Cookie", "a=b"},
-                {200, "Cache-Control", "no-store"},
-                {200, "Content-Encoding", "br"}};
+    } rows[] = {{500, NULL, NULL},          {429, NULL, NULL},
+                {404, NULL, NULL},          {400, "x-should-retry", "true"},
+                {200, "Set-Cookie", "a=b"}, {200, "Cache-Control", "no-store"},
+                {200, "Vary", "X-Region"},  {200, "Content-Encoding", "br"}};
 
     for (size_t i = 0; i < countof(rows); i++) {
         struct index *index = index_new(&usual);
@@ -354,11 +355,32 @@ TEST("a head that may not be stored is the first one's alone, and the next one f
     }
 }
 
+TEST("an answer that varies by a field is kept where keys are made of that field")
+{
+    static const struct key_rules alone = {.upstream = "http://up/v1"};
+    static const struct key_rules shared = {.upstream = "http://up/v1", .share = true};
+    const struct key_rules *const rows[] = {&alone, &shared, NULL};
+
+    for (size_t i = 0; i < countof(rows); i++) {
+        struct index_rules rules = usual;
+        struct index *index;
+        struct asker a;
+
+        rules.key_rules = rows[i];
+        index = index_new(&rules);
+        ask(index, &a, 1);
+        set_head(a.answer.flight, 200, "Vary", "Authorization");
+        CHECK_INT(flight_is_kept(a.answer.flight), rows[i] == &alone);
+        leave(&a);
+        index_free(index);
+    }
+}
+
 TEST("what turns out not to be whole is read to its end by those who have it, and not kept")
 {
     struct index *index = index_new(&usual);
     struct asker a, b;
-    char buf[32];
+    char buf[128];
     size_t len = sizeof(buf);
 
     ask(index, &a, 1);
@@ -385,6 +407,7 @@ TEST("a body that is too large, by its length or in the end, is not kept")
     head_init(&head);
     head.status = 200;
     head.length = 11;
+    fields_adds(&head.fields, "Content-Type", "application/json");
     flight_set_head(a.answer.flight, &head);
     CHECK(!flight_is_kept(a.answer.flight));
     ask(index, &b, 2);
@@ -500,7 +523,7 @@ TEST("what is too old is fetched again, stays until it is replaced, and others j
     struct asker a, b;
     mem_auto char *text = NULL;
 
-    store_answer(index, 1, "\"old\"");
+    store_answer(index, 1, SAYS("\"old\""));
     prepare(&a, 1);
     a.query.now_ms += 61000;
     CHECK_INT(ask_now(index, &a), INDEX_MISS);
@@ -510,31 +533,34 @@ TEST("what is too old is fetched again, stays until it is replaced, and others j
     b.query.now_ms += 61000;
     CHECK_INT(ask_now(index, &b), INDEX_JOIN);
     CHECK(b.answer.stale);
-    answer_with(a.answer.flight, "\"new\"");
+    answer_with(a.answer.flight, SAYS("\"new\""));
     leave(&a);
     leave(&b);
     text = stored(index, 1);
-    CHECK_STR(text, "\"new\"");
+    CHECK_STR(text, SAYS("\"new\""));
     CHECK_INT(figures_of(index).items, 1);
     index_free(index);
 }
 
 /* ---- memory ---- */
 
-static char *long_json(size_t len)
+static char *long_answer(size_t len)
 {
+    static const char empty[] = SAYS("\"\"");
+    const size_t before = (size_t)(strstr(empty, "\"\"") - empty) + 1;
+    const size_t after = strlen(empty) - before;
     char *text = mem_alloc(len + 1);
 
     memset(text, 'x', len);
-    text[0] = text[len - 1] = '"';
-    text[len] = '\0';
+    memcpy(text, empty, before);
+    memcpy(text + len - after, empty + before, after + 1);
     return text;
 }
 
 TEST("memory is bounded, and what was not used for longest goes first")
 {
     struct index_rules rules = usual;
-    mem_auto char *body = long_json(20000);
+    mem_auto char *body = long_answer(20000);
     struct index *index;
 
     rules.memory_bytes = SHARDS * 100000; /* all keys here are in one shard: room for four */
@@ -560,7 +586,7 @@ TEST("memory is bounded, and what was not used for longest goes first")
 TEST("one answer never takes more than half of its part of the memory")
 {
     struct index_rules rules = usual;
-    mem_auto char *small = long_json(40000), *large = long_json(60000);
+    mem_auto char *small = long_answer(40000), *large = long_answer(60000);
     struct index *index;
 
     rules.memory_bytes = SHARDS * 100000;
@@ -576,7 +602,7 @@ TEST("one answer never takes more than half of its part of the memory")
 TEST("an answer that has grown too large for the memory takes its older one's place all the same")
 {
     struct index_rules rules = usual;
-    mem_auto char *large = long_json(60000);
+    mem_auto char *large = long_answer(60000);
     struct index *index;
     struct asker a;
 
@@ -641,16 +667,16 @@ TEST("thousands of keys are told apart, and each is found again")
 {
     struct index *index = index_new(&usual);
     unsigned wrong = 0;
-    char body[32];
+    char body[128];
 
     for (unsigned i = 0; i < 3000; i++) {
-        snprintf(body, sizeof(body), "[%u]", i);
+        snprintf(body, sizeof(body), SAYS("[%u]"), i);
         store_answer(index, i, body);
     }
     for (unsigned i = 0; i < 3000; i++) {
         mem_auto char *text = stored(index, i);
 
-        snprintf(body, sizeof(body), "[%u]", i);
+        snprintf(body, sizeof(body), SAYS("[%u]"), i);
         wrong += strcmp(text, body) != 0;
     }
     CHECK_INT(wrong, 0);
@@ -731,23 +757,23 @@ TEST("what is in flight when it is dropped is read on, not joined, and not kept"
 {
     struct index *index = index_new(&usual);
     struct asker a, b;
-    char buf[32];
+    char buf[128];
     size_t len = sizeof(buf);
 
     ask(index, &a, 1);
     index_drop(index, &(struct store_gone){.collection = 0});
     CHECK_INT(ask(index, &b, 1), INDEX_MISS);
     CHECK(a.answer.flight != b.answer.flight);
-    answer_with(a.answer.flight, "\"old\"");
+    answer_with(a.answer.flight, SAYS("\"old\""));
     CHECK_INT(body_read(&a.reader, buf, &len), BODY_READ_BYTES);
     CHECK_INT(body_read(&a.reader, buf, &len), BODY_READ_END);
     leave(&a);
     CHECK_INT(figures_of(index).items, 0);
     CHECK_INT(verdict_on(index, 1), INDEX_JOIN); /* the one from after it */
-    answer_with(b.answer.flight, "\"new\"");
+    answer_with(b.answer.flight, SAYS("\"new\""));
     leave(&b);
     mem_auto char *text = stored(index, 1);
-    CHECK_STR(text, "\"new\"");
+    CHECK_STR(text, SAYS("\"new\""));
     index_free(index);
 }
 
@@ -834,11 +860,11 @@ TEST("what is found on disk does not replace what was fetched meanwhile, nor wha
     mem_auto char *text = NULL;
 
     ask(index, &a, 1);
-    answer_with(a.answer.flight, "\"new\"");
+    answer_with(a.answer.flight, SAYS("\"new\""));
     leave(&a);
     index_keep(index, object, epoch);
     text = stored(index, 1);
-    CHECK_STR(text, "\"new\"");
+    CHECK_STR(text, SAYS("\"new\""));
     object_unref(object);
 
     object = object_from_disk(2, "\"disk\"");
@@ -878,11 +904,11 @@ static bool with_drops;
 /* Does the body say that it is the answer to this number? */
 static void check_body(const unsigned char *body, size_t len, unsigned number)
 {
-    char wanted[32];
+    char wanted[64];
 
-    snprintf(wanted, sizeof(wanted), "[%u,", number);
+    snprintf(wanted, sizeof(wanted), SAYS_BEGIN "[%u,", number);
     CHECK(len > strlen(wanted) && memcmp(body, wanted, strlen(wanted)) == 0);
-    CHECK_INT(body[len - 1], ']');
+    CHECK_INT(body[len - 1], '}');
 }
 
 static void fetch(struct asker *a, unsigned number, unsigned round)
@@ -892,18 +918,18 @@ static void fetch(struct asker *a, unsigned number, unsigned round)
 
     if (!with_drops)
         CHECK_INT(atomic_fetch_add(&fetching[number], 1), 0); /* of all that ask one fetches */
-    snprintf(body, sizeof(body), "[%u,%u", number, round);
+    snprintf(body, sizeof(body), SAYS_BEGIN "[%u,%u]", number, round);
     if (!with_drops)
         atomic_fetch_sub(&fetching[number], 1); /* from a head that nobody may share on: many */
     set_head(flight, round % 7 ? 200 : 500, NULL, NULL);
     flight_append(flight, body, strlen(body));
-    flight_append(flight, "]", 1);
+    flight_append(flight, SAYS_END, strlen(SAYS_END));
     flight_complete(flight);
 }
 
 static void read_along(struct asker *a, unsigned number)
 {
-    unsigned char body[64];
+    unsigned char body[128];
     size_t len = sizeof(body);
 
     while (flight_look(a->answer.flight, &a->reader) == FLIGHT_WAITING)

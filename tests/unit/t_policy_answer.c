@@ -1,24 +1,79 @@
 #include <stdio.h>
 
+#include "api/key.h"
 #include "api/policy.h"
 #include "base/mem.h"
 #include "fields_help.h"
 #include "unit.h"
 
+#define JSON "Content-Type: application/json\n"
+#define STREAM "Content-Type: text/event-stream; charset=utf-8\n"
+
+/* A choice that is good: see t_payload.c for those that are not. */
+#define CHOICE "{\"text\":\"a\",\"message\":{\"content\":\"a\"},\"finish_reason\":\"stop\"}"
+#define CHUNK "data: {\"choices\":[{\"delta\":{\"content\":\"a\"},\"finish_reason\":\"stop\"}]}\n\n"
+
 /* ---- the head ---- */
+
+static const struct key_rules key_rules = {.upstream = "http://up/v1"};
+
+/* May it be stored, by its head's fields (lines)? */
+static bool may_store(enum policy_api api, unsigned status, const char *lines)
+{
+    struct fields f;
+    bool may;
+
+    read_fields(&f, lines);
+    may = policy_head_may_store(api, &key_rules, status, &f);
+    fields_release(&f);
+    return may;
+}
 
 TEST("200, 201, 400 and 401 may be stored, for the APIs that are looked up")
 {
-    struct fields none;
-
-    fields_init(&none);
     for (unsigned status = 100; status < 600; status++) {
         bool may = status == 200 || status == 201 || status == 400 || status == 401;
 
         for (enum policy_api api = POLICY_CHAT; api <= POLICY_GET; api++)
-            CHECK_INT(policy_head_may_store(api, status, &none), may);
-        CHECK(!policy_head_may_store(POLICY_NONE, status, &none));
+            CHECK_INT(may_store(api, status, JSON), may);
+        CHECK(!may_store(POLICY_NONE, status, JSON));
     }
+}
+
+TEST("a POST's success may be stored if it is JSON or a stream, a GET's if it is no page")
+{
+    static const struct {
+        const char *fields;
+        bool post, embeddings, get;
+    } rows[] = {
+        {"", false, false, true},
+        {"Content-Type:\n", false, false, true},
+        {JSON, true, true, true},
+        {"content-type: APPLICATION/JSON; charset=utf-8\n", true, true, true},
+        {"Content-Type: application/vnd.x+json\n", true, true, true},
+        {"Content-Type: application/jsonl\n", false, false, true},
+        {STREAM, true, false, true}, /* embeddings have no streams */
+        {"Content-Type: text/plain\n", false, false, true},
+        {"Content-Type: application/octet-stream\n", false, false, true},
+        {"Content-Type: audio/mpeg\n", false, false, true},
+        {"Content-Type: text/html\n", false, false, false},
+        {"Content-Type: TEXT/HTML;charset=utf-8\n", false, false, false},
+        {"Content-Type: application/xhtml+xml\n", false, false, false},
+    };
+
+    for (size_t i = 0; i < countof(rows); i++) {
+        unit_row(rows[i].fields);
+        for (unsigned status = 200; status <= 201; status++) {
+            CHECK_INT(may_store(POLICY_CHAT, status, rows[i].fields), rows[i].post);
+            CHECK_INT(may_store(POLICY_COMPLETIONS, status, rows[i].fields), rows[i].post);
+            CHECK_INT(may_store(POLICY_RESPONSES, status, rows[i].fields), rows[i].post);
+            CHECK_INT(may_store(POLICY_EMBEDDINGS, status, rows[i].fields), rows[i].embeddings);
+            CHECK_INT(may_store(POLICY_GET, status, rows[i].fields), rows[i].get);
+        }
+        for (enum policy_api api = POLICY_CHAT; api <= POLICY_GET; api++)
+            CHECK(may_store(api, 400, rows[i].fields) && may_store(api, 401, rows[i].fields));
+    }
+    unit_row(NULL);
 }
 
 TEST("fields that forbid to store, and those that only look as if they did")
@@ -57,6 +112,17 @@ TEST("fields that forbid to store, and those that only look as if they did")
         {"vary: Accept, *\n", false, false},
         {"Vary: Origin\nVary: *\n", false, false},
         {"Vary: Accept-Encoding, Origin\n", true, true},
+        {"vary: ORIGIN\tx-region\n", false, false},
+        {"Vary:\n", true, true},
+        {"Vary: , ,\n", true, true},
+        {"Vary: Authorization,openai-beta , OpenAI-Organization,OpenAI-Project\n", true, true},
+        {"Vary: Content-Type\n", true, true},
+        {"Vary: Accept\n", false, false},
+        {"Vary: User-Agent\n", false, false},
+        {"Vary: Origin\nVary: Accept-Language\n", false, false},
+        {"Vary: Origins\n", false, false},
+        {"Vary: Author\n", false, false},
+        {"Vary: \"Origin\"\n", false, false},
         {"Content-Encoding: gzip\n", true, true},
         {"content-encoding: X-GZIP\n", true, true},
         {"Content-Encoding: identity\n", true, true},
@@ -74,17 +140,31 @@ TEST("fields that forbid to store, and those that only look as if they did")
     };
 
     for (size_t i = 0; i < countof(rows); i++) {
-        struct fields f;
+        mem_auto char *lines = NULL;
 
         unit_row(rows[i].fields);
-        read_fields(&f, rows[i].fields);
-        CHECK_INT(policy_head_may_store(POLICY_CHAT, 200, &f), rows[i].ok);
-        CHECK_INT(policy_head_may_store(POLICY_GET, 201, &f), rows[i].ok);
-        CHECK_INT(policy_head_may_store(POLICY_CHAT, 400, &f), rows[i].bad);
-        CHECK_INT(policy_head_may_store(POLICY_GET, 401, &f), rows[i].bad);
-        fields_release(&f);
+        REQUIRE(asprintf(&lines, JSON "%s", rows[i].fields) > 0);
+        CHECK_INT(may_store(POLICY_CHAT, 200, lines), rows[i].ok);
+        CHECK_INT(may_store(POLICY_GET, 201, lines), rows[i].ok);
+        CHECK_INT(may_store(POLICY_CHAT, 400, lines), rows[i].bad);
+        CHECK_INT(may_store(POLICY_GET, 401, lines), rows[i].bad);
     }
     unit_row(NULL);
+}
+
+TEST("without rules of the key no answer may vary, but by Accept-Encoding and Origin")
+{
+    static const struct key_rules shared = {.upstream = "http://up/v1", .share = true};
+    struct fields f;
+
+    read_fields(&f, JSON "Vary: Authorization\n");
+    CHECK(policy_head_may_store(POLICY_CHAT, &key_rules, 200, &f));
+    CHECK(!policy_head_may_store(POLICY_CHAT, &shared, 200, &f));
+    CHECK(!policy_head_may_store(POLICY_CHAT, NULL, 200, &f));
+    fields_release(&f);
+    read_fields(&f, JSON "Vary: Origin, Accept-Encoding\n");
+    CHECK(policy_head_may_store(POLICY_CHAT, NULL, 200, &f));
+    fields_release(&f);
 }
 
 /* ---- documents ---- */
@@ -100,9 +180,6 @@ static bool is_whole(enum policy_api api, unsigned status, const char *lines, co
     fields_release(&f);
     return whole;
 }
-
-#define JSON "Content-Type: application/json\n"
-#define STREAM "Content-Type: text/event-stream; charset=utf-8\n"
 
 TEST("what proves an answer whole depends on its content type")
 {
@@ -128,10 +205,10 @@ TEST("what proves an answer whole depends on its content type")
         {"Content-Type: application/jsonl\n", "{}\n{}", true, false},
         {"Content-Type: +json\n", "{", true, false},
         {"Content-Type: text/plain\n", "{}", true, false},
-        {"Content-Type: text/html\n", "", true, false},
         {"Content-Type: audio/mpeg\n", "x", true, false},
         {"Content-Type: application/octet-stream\n", "{\"status\":\"queued\"}", true, false},
         {"", "{}", true, false},
+        {"", "", true, false},
         {"Content-Type:\n", "{}", true, false},
         {STREAM, "", false, false},
         {STREAM, "{}", false, false},
@@ -146,16 +223,50 @@ TEST("what proves an answer whole depends on its content type")
         size_t len = strlen(rows[i].body);
 
         unit_row(rows[i].body);
-        CHECK_INT(is_whole(POLICY_CHAT, 200, rows[i].fields, rows[i].body, len, true),
-                  rows[i].framed);
-        CHECK_INT(is_whole(POLICY_CHAT, 200, rows[i].fields, rows[i].body, len, false),
-                  rows[i].unframed);
-        CHECK(!is_whole(POLICY_NONE, 200, rows[i].fields, rows[i].body, len, true));
+        for (unsigned framed = 0; framed < 2; framed++) {
+            bool whole = framed ? rows[i].framed : rows[i].unframed;
+
+            CHECK_INT(is_whole(POLICY_GET, 200, rows[i].fields, rows[i].body, len, framed), whole);
+            CHECK_INT(is_whole(POLICY_GET, 400, rows[i].fields, rows[i].body, len, framed), whole);
+            CHECK_INT(is_whole(POLICY_CHAT, 401, rows[i].fields, rows[i].body, len, framed), whole);
+            /* none of these says anything */
+            for (enum policy_api api = POLICY_CHAT; api < POLICY_GET; api++)
+                CHECK(!is_whole(api, 200, rows[i].fields, rows[i].body, len, framed));
+            CHECK(!is_whole(POLICY_NONE, 200, rows[i].fields, rows[i].body, len, framed));
+        }
     }
     unit_row(NULL);
 }
 
-TEST("an answer whose status is not final is not stored; of a response only the good ends are")
+TEST("a POST's success is JSON or a stream by its type, whatever it says, and a page is neither")
+{
+    static const char json[] = "{\"choices\":[" CHOICE "]}";
+    static const char stream[] = CHUNK "data: [DONE]\n\n";
+    static const char page[] = "<!doctype html><title>Sign in</title>";
+    static const char *const types[] = {"", "Content-Type: text/plain\n",
+                                        "Content-Type: application/octet-stream\n"};
+
+    for (unsigned framed = 0; framed < 2; framed++) {
+        CHECK(is_whole(POLICY_CHAT, 200, JSON, json, strlen(json), framed));
+        CHECK(is_whole(POLICY_CHAT, 201, "Content-Type: application/x+json\n", json, strlen(json),
+                       framed));
+        CHECK(is_whole(POLICY_CHAT, 200, STREAM, stream, strlen(stream), framed));
+        CHECK(!is_whole(POLICY_CHAT, 200, STREAM, json, strlen(json), framed));
+        CHECK(!is_whole(POLICY_CHAT, 200, JSON, stream, strlen(stream), framed));
+    }
+    for (size_t i = 0; i < countof(types); i++) {
+        CHECK(!is_whole(POLICY_CHAT, 200, types[i], json, strlen(json), true));
+        CHECK(!is_whole(POLICY_CHAT, 200, types[i], stream, strlen(stream), true));
+        CHECK(!is_whole(POLICY_CHAT, 200, types[i], page, strlen(page), true));
+        CHECK(is_whole(POLICY_GET, 200, types[i], page, strlen(page), true));
+    }
+    CHECK(!is_whole(POLICY_CHAT, 200, "Content-Type: text/html\n", page, strlen(page), true));
+    CHECK(!is_whole(POLICY_GET, 200, "Content-Type: text/html\n", page, strlen(page), true));
+    CHECK(!is_whole(POLICY_GET, 200, "Content-Type: text/html\n", "", 0, true));
+    CHECK(is_whole(POLICY_GET, 401, "Content-Type: text/html\n", page, strlen(page), true));
+}
+
+TEST("a GET whose status is not final is not stored; of a response only the good ends are")
 {
     static const struct {
         const char *word;
@@ -189,17 +300,20 @@ TEST("an answer whose status is not final is not stored; of a response only the 
         {"", false, false},
         {"a word of tomorrow", false, false},
     };
-    char body[128];
+    char body[256];
 
     for (size_t i = 0; i < countof(rows); i++) {
-        int n = snprintf(body, sizeof(body), "{\"id\":\"x\",\"status\":\"%s\"}", rows[i].word);
+        int n = snprintf(body, sizeof(body),
+                         "{\"choices\":[" CHOICE "],\"output\":[{\"type\":\"x_call\"}],\"status\":"
+                         "\"%s\",\"incomplete_details\":{\"reason\":\"max_output_tokens\"}}",
+                         rows[i].word);
         size_t len = (size_t)n;
 
         unit_row(rows[i].word);
         CHECK_INT(is_whole(POLICY_GET, 200, JSON, body, len, true), rows[i].of_get);
         CHECK_INT(is_whole(POLICY_GET, 201, JSON, body, len, false), rows[i].of_get);
         CHECK_INT(is_whole(POLICY_RESPONSES, 200, JSON, body, len, true), rows[i].of_response);
-        CHECK_INT(is_whole(POLICY_RESPONSES, 201, JSON, body, len, true), rows[i].of_response);
+        CHECK_INT(is_whole(POLICY_RESPONSES, 201, JSON, body, len, false), rows[i].of_response);
         CHECK(is_whole(POLICY_CHAT, 200, JSON, body, len, true));
         CHECK(is_whole(POLICY_GET, 400, JSON, body, len, true));
         CHECK(is_whole(POLICY_RESPONSES, 401, JSON, body, len, true));
@@ -208,7 +322,7 @@ TEST("an answer whose status is not final is not stored; of a response only the 
                      rows[i].word);
         len = (size_t)n;
         CHECK_INT(is_whole(POLICY_GET, 200, JSON, body, len, true), rows[i].of_get);
-        CHECK(is_whole(POLICY_RESPONSES, 200, JSON, body, len, true));
+        CHECK(is_whole(POLICY_EMBEDDINGS, 200, JSON, body, len, true));
     }
     unit_row(NULL);
 }
@@ -243,15 +357,32 @@ TEST("only a status that is a string, and where it belongs, is looked at")
 
 TEST("an error in the 200 of a POST is not stored, in a 400 it is, and a GET's may have one")
 {
-    static const char error[] = "{\"error\":{\"message\":\"m\"}}";
-    static const char null[] = "{\"error\":null}";
+    static const char good[] = "\"choices\":[" CHOICE "],\"data\":[1],\"status\":\"completed\","
+                               "\"output\":[{\"type\":\"x_call\"}]}";
+    static const struct {
+        const char *error;
+        bool failed;
+    } rows[] = {{"{\"message\":\"m\"}", true},
+                {"\"m\"", true},
+                {"true", true},
+                {"[]", true},
+                {"null", false},
+                {"\"\"", false},
+                {"false", false}};
 
-    for (enum policy_api api = POLICY_CHAT; api <= POLICY_GET; api++) {
-        CHECK_INT(is_whole(api, 200, JSON, error, strlen(error), true), api == POLICY_GET);
-        CHECK(is_whole(api, 400, JSON, error, strlen(error), true));
-        CHECK(is_whole(api, 401, JSON, error, strlen(error), false));
-        CHECK(is_whole(api, 200, JSON, null, strlen(null), true));
+    for (size_t i = 0; i < countof(rows); i++) {
+        mem_auto char *body = NULL;
+
+        unit_row(rows[i].error);
+        REQUIRE(asprintf(&body, "{\"error\":%s,%s", rows[i].error, good) > 0);
+        for (enum policy_api api = POLICY_CHAT; api <= POLICY_GET; api++) {
+            CHECK_INT(is_whole(api, 200, JSON, body, strlen(body), true),
+                      api == POLICY_GET || !rows[i].failed);
+            CHECK(is_whole(api, 400, JSON, body, strlen(body), true));
+            CHECK(is_whole(api, 401, JSON, body, strlen(body), false));
+        }
     }
+    unit_row(NULL);
 }
 
 /* ---- streams ---- */
@@ -319,16 +450,22 @@ TEST("a stream is whole once its own API's terminal event has come, without an e
 
     for (size_t i = 0; i < countof(rows); i++) {
         size_t len = strlen(rows[i].body);
+        mem_auto char *said = NULL;
 
         unit_row(rows[i].body);
+        REQUIRE(asprintf(&said, CHUNK "%s", rows[i].body) > 0);
         for (unsigned framed = 0; framed < 2; framed++) {
-            CHECK_INT(is_whole(POLICY_CHAT, 200, STREAM, rows[i].body, len, framed), rows[i].chat);
-            CHECK_INT(is_whole(POLICY_COMPLETIONS, 200, STREAM, rows[i].body, len, framed),
+            CHECK_INT(is_whole(POLICY_CHAT, 400, STREAM, rows[i].body, len, framed), rows[i].chat);
+            CHECK_INT(is_whole(POLICY_COMPLETIONS, 401, STREAM, rows[i].body, len, framed),
                       rows[i].chat);
-            CHECK_INT(is_whole(POLICY_RESPONSES, 200, STREAM, rows[i].body, len, framed),
+            CHECK_INT(is_whole(POLICY_RESPONSES, 400, STREAM, rows[i].body, len, framed),
                       rows[i].responses);
             CHECK_INT(is_whole(POLICY_GET, 200, STREAM, rows[i].body, len, framed), rows[i].get);
-            CHECK(!is_whole(POLICY_EMBEDDINGS, 200, STREAM, rows[i].body, len, framed));
+            CHECK(!is_whole(POLICY_EMBEDDINGS, 400, STREAM, rows[i].body, len, framed));
+            /* nothing is said before the end, and then there is */
+            for (enum policy_api api = POLICY_CHAT; api < POLICY_GET; api++)
+                CHECK(!is_whole(api, 200, STREAM, rows[i].body, len, framed));
+            CHECK_INT(is_whole(POLICY_CHAT, 200, STREAM, said, strlen(said), framed), rows[i].chat);
         }
     }
     unit_row(NULL);
@@ -342,8 +479,9 @@ TEST("a terminal event with a megabyte of images in it ends the stream, by its e
     for (size_t i = 0; i < (size_t)3 * 1024 * 1024; i++)
         str_addc(&body, 'A');
     str_adds(&body, "\"}\n\n");
-    CHECK(is_whole(POLICY_RESPONSES, 200, STREAM, body.text, body.len, false));
-    CHECK(!is_whole(POLICY_RESPONSES, 200, STREAM, body.text, body.len - 1, false));
+    CHECK(is_whole(POLICY_GET, 200, STREAM, body.text, body.len, false));
+    CHECK(!is_whole(POLICY_GET, 200, STREAM, body.text, body.len - 1, false));
+    CHECK(!is_whole(POLICY_RESPONSES, 200, STREAM, body.text, body.len, false)); /* says nothing */
     str_release(&body);
 }
 
@@ -412,8 +550,10 @@ TEST("a stream that is cut at any byte before the end of its terminal event is n
                    "event: response.completed\n"
                    "data: {\"type\":\"response.completed\",\"sequence_number\":4,\"response\":{"
                    "\"id\":\"resp_67c\",\"status\":\"completed\",\"error\":null}}\n\n");
-    cut_everywhere(POLICY_RESPONSES, responses_stream,
-                   "data: {\"type\":\"response.incomplete\",\"response\":{}}\n\n");
+    cut_everywhere(
+        POLICY_RESPONSES, responses_stream,
+        "data: {\"type\":\"response.incomplete\",\"response\":{\"status\":\"incomplete\","
+        "\"incomplete_details\":{\"reason\":\"max_output_tokens\"}}}\n\n");
     cut_everywhere(POLICY_GET, responses_stream, COMPLETED);
     cut_everywhere(POLICY_GET, chat_stream, "data: [DONE]\n\n");
 }
@@ -435,21 +575,36 @@ TEST("a stream of another API never ends")
 /* ---- gzip ---- */
 
 #define GZIP "Content-Encoding: gzip\n"
-/* {"a":1}, and "data: [DONE]\n\n" */
-static const unsigned char json_gz[] = {0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02,
-                                        0xff, 0xab, 0x56, 0x4a, 0x54, 0xb2, 0x32, 0xac, 0x05,
-                                        0x00, 0xaf, 0xac, 0x1b, 0x56, 0x07, 0x00, 0x00, 0x00};
-static const unsigned char done_gz[] = {0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02,
-                                        0xff, 0x4b, 0x49, 0x2c, 0x49, 0xb4, 0x52, 0x88, 0x76,
-                                        0xf1, 0xf7, 0x73, 0x8d, 0xe5, 0xe2, 0x02, 0x00, 0x1c,
-                                        0xed, 0xc8, 0xaf, 0x0e, 0x00, 0x00, 0x00};
+/* {"choices":[{"message":{"content":"a"},"finish_reason":"stop"}]} */
+static const unsigned char json_gz[] = {
+    0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02, 0xff, 0x0d, 0xc8, 0xb1, 0x0d, 0x80, 0x40,
+    0x08, 0x05, 0xd0, 0x5d, 0x7e, 0xed, 0x04, 0xb7, 0x8a, 0x31, 0x86, 0x10, 0xf4, 0x28, 0x84, 0x8b,
+    0xd0, 0x11, 0x76, 0xd7, 0x57, 0xbe, 0x02, 0x4f, 0x57, 0x96, 0xc0, 0xd8, 0x0b, 0x8f, 0x44, 0xd0,
+    0x2d, 0x18, 0x05, 0x76, 0x4b, 0xb1, 0xc4, 0x00, 0xa1, 0x37, 0x5c, 0x6a, 0x1a, 0xf3, 0x7c, 0x85,
+    0xc2, 0xed, 0xcf, 0x48, 0x5f, 0xe8, 0xa3, 0x3f, 0x6f, 0x51, 0x4f, 0x72, 0x40, 0x00, 0x00, 0x00};
+/* CHUNK "data: [DONE]\n\n" */
+static const unsigned char done_gz[] = {
+    0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02, 0xff, 0x4b, 0x49, 0x2c, 0x49, 0xb4,
+    0x52, 0xa8, 0x56, 0x4a, 0xce, 0xc8, 0xcf, 0x4c, 0x4e, 0x2d, 0x56, 0xb2, 0x8a, 0xae, 0x56,
+    0x4a, 0x49, 0xcd, 0x29, 0x49, 0x54, 0xb2, 0x02, 0x0a, 0xe6, 0xe7, 0x95, 0xa4, 0xe6, 0x95,
+    0x28, 0x59, 0x29, 0x25, 0x2a, 0xd5, 0xea, 0x28, 0xa5, 0x65, 0xe6, 0x65, 0x16, 0x67, 0xc4,
+    0x17, 0xa5, 0x26, 0x16, 0xe7, 0xe7, 0x01, 0x05, 0x8b, 0x4b, 0xf2, 0x0b, 0x94, 0x6a, 0x63,
+    0x6b, 0xb9, 0xb8, 0x52, 0xc0, 0xa6, 0x44, 0xbb, 0xf8, 0xfb, 0xb9, 0xc6, 0x72, 0x71, 0x01,
+    0x00, 0x46, 0x84, 0x0c, 0xab, 0x54, 0x00, 0x00, 0x00};
 static const unsigned char empty_gz[] = {0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00,
                                          0x00, 0x02, 0xff, 0x03, 0x00, 0x00, 0x00,
                                          0x00, 0x00, 0x00, 0x00, 0x00, 0x00};
 
+/* A POST's success. */
 static bool gz_is_whole(const char *lines, const unsigned char *gz, size_t len, bool framed)
 {
     return is_whole(POLICY_CHAT, 200, lines, (const char *)gz, len, framed);
+}
+
+/* An answer that is judged by its frame alone. */
+static bool gz_file_is_whole(const char *lines, const unsigned char *gz, size_t len, bool framed)
+{
+    return is_whole(POLICY_GET, 200, lines, (const char *)gz, len, framed);
 }
 
 TEST("gzip is judged by what it unpacks to")
@@ -460,15 +615,16 @@ TEST("gzip is judged by what it unpacks to")
     CHECK(!gz_is_whole(GZIP JSON, done_gz, sizeof(done_gz), true));
     CHECK(!gz_is_whole(GZIP STREAM, json_gz, sizeof(json_gz), true));
     CHECK(!gz_is_whole(JSON, json_gz, sizeof(json_gz), true));
-    CHECK(gz_is_whole(GZIP, json_gz, sizeof(json_gz), true));
-    CHECK(!gz_is_whole(GZIP, json_gz, sizeof(json_gz), false));
-    CHECK(!gz_is_whole(GZIP JSON, empty_gz, sizeof(empty_gz), true)); /* no JSON is empty */
-    CHECK(gz_is_whole(GZIP, empty_gz, sizeof(empty_gz), true));
-    CHECK(!gz_is_whole(GZIP, empty_gz, sizeof(empty_gz), false));
+    CHECK(!gz_is_whole(GZIP, json_gz, sizeof(json_gz), true));
+    CHECK(gz_file_is_whole(GZIP, json_gz, sizeof(json_gz), true));
+    CHECK(!gz_file_is_whole(GZIP, json_gz, sizeof(json_gz), false));
+    CHECK(!gz_file_is_whole(GZIP JSON, empty_gz, sizeof(empty_gz), true)); /* no JSON is empty */
+    CHECK(gz_file_is_whole(GZIP, empty_gz, sizeof(empty_gz), true));
+    CHECK(!gz_file_is_whole(GZIP, empty_gz, sizeof(empty_gz), false));
     CHECK(!gz_is_whole(GZIP GZIP JSON, json_gz, sizeof(json_gz), true));
     CHECK(!gz_is_whole("Content-Encoding: gzip, br\n" JSON, json_gz, sizeof(json_gz), true));
-    CHECK(gz_is_whole(GZIP, empty_gz, 0, true)); /* a body of no bytes is not encoded */
-    CHECK(!gz_is_whole(GZIP JSON, empty_gz, 0, true));
+    CHECK(gz_file_is_whole(GZIP, empty_gz, 0, true)); /* a body of no bytes is not encoded */
+    CHECK(!gz_file_is_whole(GZIP JSON, empty_gz, 0, true));
     CHECK(!gz_is_whole(GZIP STREAM, empty_gz, 0, true));
 }
 
@@ -476,11 +632,11 @@ TEST("gzip that is cut, damaged or none is never whole")
 {
     for (size_t len = 1; len < sizeof(json_gz); len++) {
         CHECK(!gz_is_whole(GZIP JSON, json_gz, len, true));
-        CHECK(!gz_is_whole(GZIP, json_gz, len, true));
+        CHECK(!gz_file_is_whole(GZIP, json_gz, len, true));
     }
     for (size_t len = 0; len < sizeof(done_gz); len++)
         CHECK(!gz_is_whole(GZIP STREAM, done_gz, len, true));
-    CHECK(!gz_is_whole(GZIP, (const unsigned char *)"plain text", 10, true));
+    CHECK(!gz_file_is_whole(GZIP, (const unsigned char *)"plain text", 10, true));
 }
 
 TEST("what unpacks to more than 64 MiB is not stored")
@@ -499,9 +655,9 @@ TEST("what unpacks to more than 64 MiB is not stored")
             str_addc(&gz, '\0');
         str_add(&gz, tail, sizeof(tail));
     }
-    CHECK(is_whole(POLICY_CHAT, 200, GZIP, gz.text, gz.len, true));
+    CHECK(is_whole(POLICY_GET, 200, GZIP, gz.text, gz.len, true));
     str_add(&gz, json_gz, sizeof(json_gz));
-    CHECK(!is_whole(POLICY_CHAT, 200, GZIP, gz.text, gz.len, true));
+    CHECK(!is_whole(POLICY_GET, 200, GZIP, gz.text, gz.len, true));
     str_release(&gz);
 }
 

@@ -205,6 +205,113 @@ TEST("what is no object has no members, and of what is no document nothing is le
     CHECK_INT(member.value.kind, SCAN_MISSING);
 }
 
+/* What is looked for in the tests below: a{x, y}, list[{x, in{y}}], and what each element said. */
+struct nested {
+    struct scan_member in[1], element[2], a[2], top[2];
+    struct scan_inside of_in, of_element, of_a;
+    struct str said;
+};
+
+static void add_text(struct str *s, const struct scan_value *value)
+{
+    if (value->kind == SCAN_MISSING)
+        str_addc(s, '-');
+    else
+        str_add(s, value->at, value->len);
+}
+
+static void on_element(void *arg)
+{
+    struct nested *n = arg;
+
+    add_text(&n->said, &n->element[0].value);
+    add_text(&n->said, &n->element[1].value);
+    add_text(&n->said, &n->in[0].value);
+    str_addc(&n->said, ';');
+}
+
+static bool scan_nested(struct nested *n, const char *json)
+{
+    n->in[0] = (struct scan_member){.name = "y"};
+    n->of_in = (struct scan_inside){.members = n->in, .count = 1};
+    n->element[0] = (struct scan_member){.name = "x"};
+    n->element[1] = (struct scan_member){.name = "in", .inside = &n->of_in};
+    n->of_element = (struct scan_inside){
+        .members = n->element, .count = 2, .on_element = on_element, .arg = n};
+    n->a[0] = (struct scan_member){.name = "x"};
+    n->a[1] = (struct scan_member){.name = "y"};
+    n->of_a = (struct scan_inside){.members = n->a, .count = 2};
+    n->top[0] = (struct scan_member){.name = "a", .inside = &n->of_a};
+    n->top[1] = (struct scan_member){.name = "list", .inside = &n->of_element};
+    str_init(&n->said);
+    str_adds(&n->said, "");
+    return scan_document(json, strlen(json), NULL, n->top, countof(n->top));
+}
+
+TEST("what is within a member is found in the same pass: of objects, and of each array's element")
+{
+    static const struct {
+        const char *json, *x, *y, *said;
+        bool is;
+    } rows[] = {
+        {"{}", NULL, NULL, "", true},
+        {"{\"a\":{\"x\":1,\"z\":{\"y\":2}}}", "1", NULL, "", true},
+        {"{\"a\":{\"\\u0078\":[1],\"y\":{}},\"x\":3}", "[1]", "{}", "", true},
+        {"{\"a\":1,\"list\":2}", NULL, NULL, "", true},
+        {"{\"list\":[]}", NULL, NULL, "", true},
+        {"{\"list\":[{\"x\":1}]}", NULL, NULL, "1--;", true},
+        {"{\"list\":[{\"x\":1,\"in\":{\"y\":2}}, {\"in\":3} ,{}]}", NULL, NULL,
+         "1{\"y\":2}2;-3-;---;", true},
+        {"{\"list\":[1,null,[{\"x\":1}],{\"x\":2}]}", NULL, NULL, "---;---;---;2--;", true},
+        {"{\"list\":{\"x\":1},\"a\":[{\"x\":1}]}", NULL, NULL, "", true}, /* of another kind */
+        {"{\"b\":{\"list\":[{\"x\":1}],\"a\":{\"x\":1}}}", NULL, NULL, "", true},
+        {"[{\"a\":{\"x\":1}}]", NULL, NULL, "", true},
+        /* of a name that comes twice the last one counts, and what was in it */
+        {"{\"a\":{\"x\":1},\"a\":{\"y\":2}}", NULL, "2", "", true},
+        {"{\"a\":{\"x\":1},\"a\":null}", NULL, NULL, "", true},
+        {"{\"list\":[{\"in\":{\"y\":1},\"in\":2}]}", NULL, NULL, "-2-;", true},
+        {"{\"list\":[{\"x\":1}],\"list\":[{\"x\":2}]}", NULL, NULL, "1--;2--;", true},
+        /* no document has members, but its first elements have been told */
+        {"{\"a\":{\"x\":1},\"list\":[{\"x\":1},{\"x\":2},", NULL, NULL, "1--;2--;", false},
+        {"{\"a\":{\"x\":1},\"list\":[{\"x\":1", NULL, NULL, "", false},
+        {"{\"a\":{\"x\":1,}}", NULL, NULL, "", false},
+    };
+
+    for (size_t i = 0; i < countof(rows); i++) {
+        struct nested n;
+        mem_auto char *x = NULL, *y = NULL;
+
+        unit_row(rows[i].json);
+        CHECK_INT(scan_nested(&n, rows[i].json), rows[i].is);
+        x = text_of(&n.a[0].value);
+        y = text_of(&n.a[1].value);
+        CHECK_STR(x, rows[i].x);
+        CHECK_STR(y, rows[i].y);
+        CHECK_STR(n.said.text, rows[i].said);
+        CHECK(rows[i].is || n.element[0].value.kind == SCAN_MISSING);
+        str_release(&n.said);
+    }
+    unit_row(NULL);
+}
+
+TEST("filled is a string, an array or an object in which there is something")
+{
+    static const char *const filled[] = {"\"a\"", "\" \"", "[0]", "[ [] ]", "{\"\":0}", "[null]"};
+    static const char *const others[] = {"\"\"", "[]", "[ \n]", "{}", "{ }", "1", "true", "null"};
+    const struct scan_value missing = {.kind = SCAN_MISSING};
+    struct scan_value whole;
+
+    for (size_t i = 0; i < countof(filled); i++) {
+        REQUIRE(scan_document(filled[i], strlen(filled[i]), &whole, NULL, 0));
+        CHECK(scan_is_filled(&whole));
+    }
+    for (size_t i = 0; i < countof(others); i++) {
+        REQUIRE(scan_document(others[i], strlen(others[i]), &whole, NULL, 0));
+        CHECK(!scan_is_filled(&whole));
+    }
+    CHECK(!scan_is_filled(&missing));
+}
+
 TEST("the elements of an array come one after the other")
 {
     static const char json[] = "[ 1 , [2,3] ,{\"a\":[4]},\"]\" , [ ] ]";

@@ -1,0 +1,603 @@
+#include "api/payload.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "api/sse.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "fields_help.h"
+#include "unit.h"
+
+#define JSON "Content-Type: application/json\n"
+#define STREAM "Content-Type: text/event-stream; charset=utf-8\n"
+#define DONE "data: [DONE]\n\n"
+
+static bool is_stored(enum policy_api api, const char *lines, const char *body, size_t len)
+{
+    struct fields f;
+    bool stored, unframed;
+
+    read_fields(&f, lines);
+    stored = policy_answer_is_whole(api, 200, &f, body, len, true);
+    unframed = policy_answer_is_whole(api, 201, &f, body, len, false);
+    CHECK_INT(unframed, stored); /* it proves itself */
+    fields_release(&f);
+    return stored;
+}
+
+static bool document_is_stored(enum policy_api api, const char *body)
+{
+    return is_stored(api, JSON, body, strlen(body));
+}
+
+static bool stream_is_stored(enum policy_api api, const char *body)
+{
+    return is_stored(api, STREAM, body, strlen(body));
+}
+
+struct row {
+    const char *body;
+    bool stored;
+};
+
+static void check_documents(enum policy_api api, const struct row *rows, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        unit_row(rows[i].body);
+        CHECK_INT(document_is_stored(api, rows[i].body), rows[i].stored);
+    }
+    unit_row(NULL);
+}
+
+static void check_streams(enum policy_api api, const struct row *rows, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        unit_row(rows[i].body);
+        CHECK_INT(stream_is_stored(api, rows[i].body), rows[i].stored);
+    }
+    unit_row(NULL);
+}
+
+/* ---- how a choice ends ---- */
+
+static const struct {
+    const char *reason;
+    bool well;
+    bool open; /* in a stream: none yet */
+} reasons[] = {
+    {"\"stop\"", true, false},
+    {"\"length\"", true, false},
+    {"\"tool_calls\"", true, false},
+    {"\"function_call\"", true, false},
+    {"\"eos_token\"", true, false},
+    {"\"stop_sequence\"", true, false},
+    {"\"end_turn\"", true, false},
+    {"\"s\\u0074op\"", true, false},
+    {"\"content_filter\"", false, false},
+    {"\"error\"", false, false},
+    {"\"insufficient_system_resource\"", false, false},
+    {"\"Stop\"", false, false},
+    {"\"stop \"", false, false},
+    {"\"a word of tomorrow\"", false, false},
+    {"{\"stop\":1}", false, false},
+    {"1", false, false},
+    {"null", false, true},
+    {"\"\"", false, true},
+};
+
+TEST("a choice ends well with one of the known reasons, or the answer is not stored")
+{
+    for (size_t i = 0; i < countof(reasons); i++) {
+        mem_auto char *chat = NULL, *completion = NULL;
+        mem_auto char *chunks = NULL, *texts = NULL, *later = NULL;
+
+        unit_row(reasons[i].reason);
+        REQUIRE(asprintf(&chat,
+                         "{\"choices\":[{\"finish_reason\":%s,\"message\":{\"content\":\"a\"}}]}",
+                         reasons[i].reason) > 0);
+        REQUIRE(asprintf(&completion, "{\"choices\":[{\"text\":\"a\",\"finish_reason\":%s}]}",
+                         reasons[i].reason) > 0);
+        REQUIRE(
+            asprintf(
+                &chunks,
+                "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"a\"}}]}\n\n"
+                "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":%s}]}\n\n" DONE,
+                reasons[i].reason) > 0);
+        REQUIRE(
+            asprintf(
+                &texts,
+                "data: {\"choices\":[{\"index\":0,\"text\":\"a\",\"finish_reason\":%s}]}\n\n" DONE,
+                reasons[i].reason) > 0);
+        REQUIRE(asprintf(
+                    &later,
+                    "data: "
+                    "{\"choices\":[{\"delta\":{\"content\":\"a\"},\"finish_reason\":\"stop\"}]}\n\n"
+                    "data: {\"choices\":[{\"delta\":{},\"finish_reason\":%s}]}\n\n" DONE,
+                    reasons[i].reason) > 0);
+        CHECK_INT(document_is_stored(POLICY_CHAT, chat), reasons[i].well);
+        CHECK_INT(document_is_stored(POLICY_COMPLETIONS, completion), reasons[i].well);
+        CHECK_INT(stream_is_stored(POLICY_CHAT, chunks), reasons[i].well);
+        CHECK_INT(stream_is_stored(POLICY_COMPLETIONS, texts), reasons[i].well);
+        /* a reason stays, and a bad one after it counts */
+        CHECK_INT(stream_is_stored(POLICY_CHAT, later), reasons[i].well || reasons[i].open);
+    }
+    unit_row(NULL);
+}
+
+/* ---- what a choice says ---- */
+
+static const struct {
+    const char *said;
+    bool speaks;
+} messages[] = {
+    {"\"content\":\"a\"", true},
+    {"\"content\":\" \"", true},
+    {"\"content\":[{\"type\":\"text\",\"text\":\"a\"}]", true},
+    {"\"c\\u006fntent\":\"a\"", true},
+    {"\"content\":null,\"tool_calls\":[{\"id\":\"c\"}]", true},
+    {"\"content\":\"\",\"function_call\":{\"name\":\"f\"}", true},
+    {"\"content\":null,\"refusal\":\"no\"", true},
+    {"\"content\":null,\"audio\":{\"id\":\"a\",\"data\":\"AA==\"}", true},
+    {"\"role\":\"assistant\"", false},
+    {"\"content\":\"\"", false},
+    {"\"content\":null", false},
+    {"\"content\":[]", false},
+    {"\"content\":0", false},
+    {"\"content\":\"a\",\"content\":null", false}, /* the last one counts */
+    {"\"tool_calls\":[]", false},
+    {"\"tool_calls\":null,\"function_call\":null,\"refusal\":null,\"audio\":null", false},
+    {"\"function_call\":{}", false},
+    {"\"refusal\":\"\"", false},
+    {"\"audio\":{}", false},
+    {"\"content\":\"\",\"reasoning_content\":\"let me see\"", false},
+    {"\"content\":null,\"reasoning\":\"let me see\",\"reasoning_details\":[{\"text\":\"a\"}]",
+     false},
+    {"\"x\":{\"content\":\"a\"}", false},
+};
+
+TEST("a choice without text, call, refusal or audio is not stored, reasoning is none of these")
+{
+    for (size_t i = 0; i < countof(messages); i++) {
+        mem_auto char *whole = NULL, *pieces = NULL, *wrong = NULL;
+
+        unit_row(messages[i].said);
+        REQUIRE(asprintf(&whole, "{\"choices\":[{\"message\":{%s},\"finish_reason\":\"length\"}]}",
+                         messages[i].said) > 0);
+        REQUIRE(
+            asprintf(&pieces,
+                     "data: {\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\"}}]}\n\n"
+                     "data: {\"choices\":[{\"index\":0,\"delta\":{%s},\"finish_reason\":null}]}\n\n"
+                     "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"\"},"
+                     "\"finish_reason\":\"length\"}]}\n\n" DONE,
+                     messages[i].said) > 0);
+        REQUIRE(asprintf(&wrong, "{\"choices\":[{\"delta\":{%s},\"finish_reason\":\"length\"}]}",
+                         messages[i].said) > 0);
+        CHECK_INT(document_is_stored(POLICY_CHAT, whole), messages[i].speaks);
+        CHECK_INT(stream_is_stored(POLICY_CHAT, pieces), messages[i].speaks);
+        CHECK(!document_is_stored(POLICY_CHAT, wrong));
+    }
+    unit_row(NULL);
+}
+
+#define GOOD(content) "{\"message\":{\"content\":" content "},\"finish_reason\":\"stop\"}"
+
+TEST("a chat completion is an object with choices, each of which is good")
+{
+    static const struct row rows[] = {
+        {"{\"choices\":[" GOOD("\"a\"") "]}", true},
+        {" {\"id\":1,\"choices\" : [ " GOOD("\"a\"") " , " GOOD("\"b\"") " ] ,\"usage\":{}}\n",
+         true},
+        {"{\"\\u0063hoices\":[" GOOD("\"a\"") "]}", true},
+        {"{\"choices\":[" GOOD("\"a\"") "," GOOD("\"\"") "]}", false},
+        {"{\"choices\":[" GOOD("\"\"") "," GOOD("\"a\"") "]}", false},
+        {"{\"choices\":[" GOOD("\"a\"") ",null]}", false},
+        {"{\"choices\":[" GOOD("\"a\"") ",[" GOOD("\"a\"") "]]}", false},
+        {"{\"choices\":[{\"message\":{\"content\":\"a\"}}]}", false},
+        {"{\"choices\":[{\"message\":\"a\",\"finish_reason\":\"stop\"}]}", false},
+        {"{\"choices\":[{\"message\":[{\"content\":\"a\"}],\"finish_reason\":\"stop\"}]}", false},
+        {"{\"choices\":[{\"content\":\"a\",\"finish_reason\":\"stop\"}]}", false},
+        {"{\"choices\":[{\"text\":\"a\",\"finish_reason\":\"stop\"}]}", false},
+        {"{\"choices\":{\"0\":" GOOD("\"a\"") "}}", false},
+        {"{\"choices\":" GOOD("\"a\"") "}", false},
+        {"{\"choices\":[" GOOD("\"a\"") "],\"choices\":[]}", false},
+        {"{\"choices\":[" GOOD("\"\"") "],\"choices\":[" GOOD("\"a\"") "]}", false},
+        {"{\"choices\":[]}", false},
+        {"{\"choices\":[ ]}", false},
+        {"{\"choices\":null}", false},
+        {"{\"choices\":\"a\"}", false},
+        {"{\"data\":[" GOOD("\"a\"") "],\"output\":[" GOOD("\"a\"") "]}", false},
+        {"{\"response\":{\"choices\":[" GOOD("\"a\"") "]}}", false},
+        {"{}", false},
+        {"", false},
+        {"null", false},
+        {"\"a\"", false},
+        {"[" GOOD("\"a\"") "]", false},
+        {"[{\"choices\":[" GOOD("\"a\"") "]}]", false},
+        {"{\"choices\":[" GOOD("\"a\"") "]", false},
+        {"{\"choices\":[" GOOD("\"a\"") "]}}", false},
+        {"{\"choices\":[" GOOD("\"a\"") "],\"error\":{\"message\":\"m\"}}", false},
+        {"{\"error\":\"m\",\"choices\":[" GOOD("\"a\"") "]}", false},
+        {"{\"choices\":[" GOOD("\"a\"") "],\"error\":null}", true},
+    };
+
+    check_documents(POLICY_CHAT, rows, countof(rows));
+}
+
+TEST("a document may have as many choices as it likes")
+{
+    struct str body = STR_INIT;
+
+    str_adds(&body, "{\"choices\":[{\"text\":\"a\",\"index\":0,\"finish_reason\":\"stop\"}");
+    for (unsigned i = 1; i < 2000; i++)
+        str_addf(&body, ",{\"text\":\"a\",\"index\":%u,\"finish_reason\":\"length\"}", i);
+    str_adds(&body, "]}");
+    CHECK(document_is_stored(POLICY_COMPLETIONS, body.text));
+    str_release(&body);
+}
+
+TEST("of a completion each choice has a text")
+{
+    static const struct row rows[] = {
+        {"{\"choices\":[{\"text\":\"a\",\"finish_reason\":\"stop\"}]}", true},
+        {"{\"choices\":[{\"text\":\"a\",\"finish_reason\":\"stop\"},"
+         "{\"text\":\"b\",\"finish_reason\":\"length\"}]}",
+         true},
+        {"{\"choices\":[{\"text\":\"a\",\"finish_reason\":\"stop\"},"
+         "{\"text\":\"\",\"finish_reason\":\"stop\"}]}",
+         false},
+        {"{\"choices\":[{\"text\":\"\",\"finish_reason\":\"length\"}]}", false},
+        {"{\"choices\":[{\"text\":null,\"finish_reason\":\"stop\"}]}", false},
+        {"{\"choices\":[" GOOD("\"a\"") "]}", false},
+        {"{\"choices\":[]}", false},
+        {"{\"choices\":[{\"text\":\"a\"}]}", false},
+    };
+
+    check_documents(POLICY_COMPLETIONS, rows, countof(rows));
+}
+
+TEST("embeddings are an object with data in it")
+{
+    static const struct row rows[] = {
+        {"{\"object\":\"list\",\"data\":[{\"index\":0,\"embedding\":[0.1,-2]}],\"model\":\"m\"}",
+         true},
+        {"{\"data\":[{\"embedding\":\"AACAPw==\"}]}", true},
+        {"{\"data\":[]}", false},
+        {"{\"data\":{}}", false},
+        {"{\"data\":null}", false},
+        {"{}", false},
+        {"[[0.1]]", false},
+        {"{\"choices\":[" GOOD("\"a\"") "]}", false},
+        {"{\"data\":[1],\"error\":{\"message\":\"m\"}}", false},
+    };
+
+    check_documents(POLICY_EMBEDDINGS, rows, countof(rows));
+    CHECK(!stream_is_stored(POLICY_EMBEDDINGS, "data: {\"data\":[1]}\n\n" DONE));
+}
+
+/* ---- streams of chat and completions ---- */
+
+#define DELTA(index, content) "{\"index\":" index ",\"delta\":{\"content\":" content "}}"
+#define ENDED(index) "{\"index\":" index ",\"delta\":{},\"finish_reason\":\"stop\"}"
+#define EVENT(choices) "data: {\"choices\":[" choices "]}\n\n"
+
+TEST("in a stream each choice that was begun says something, and ends well before [DONE]")
+{
+    static const struct row rows[] = {
+        {EVENT(DELTA("0", "\"a\"")) EVENT(ENDED("0")) DONE, true},
+        {EVENT(DELTA("0", "\"a\"") "," ENDED("0")) DONE, true},
+        {EVENT(ENDED("0")) EVENT(DELTA("0", "\"a\"")) DONE, true},
+        {EVENT(DELTA("0", "\"a\"")) EVENT(ENDED("0")) EVENT("") DONE, true}, /* usage */
+        {EVENT("") EVENT(DELTA("0", "\"a\"")) EVENT(ENDED("0")) DONE, true}, /* filter results */
+        {EVENT(DELTA("0", "\"a\"")) EVENT(ENDED("0")) "data: {\"choices\":null}\n\n" DONE, true},
+        {EVENT(DELTA("0", "\"a\"")) EVENT(ENDED("0")) EVENT(DELTA("0", "\"\"")) DONE, true},
+        {EVENT(DELTA("0", "\"a\"")) EVENT(DELTA("1", "\"b\"")) EVENT(ENDED("1")) EVENT(ENDED("0"))
+             DONE,
+         true},
+        {EVENT(DELTA("0", "\"a\"")) EVENT(DELTA("1", "\"b\"")) EVENT(ENDED("0")) DONE, false},
+        {EVENT(DELTA("0", "\"a\"")) EVENT(ENDED("0")) EVENT(ENDED("1")) DONE, false},
+        {EVENT(DELTA("0", "\"a\"")) EVENT(ENDED("0")) EVENT(DELTA("1", "\"b\"")) DONE, false},
+        {EVENT(DELTA("1", "\"a\"")) EVENT(ENDED("0")) DONE, false},
+        {EVENT(DELTA("0", "\"a\"")) DONE, false},
+        {EVENT(ENDED("0")) DONE, false},
+        {EVENT("") DONE, false},
+        {DONE, false},
+        {": hi\n\n" DONE, false},
+        {"data: {}\n\n" DONE, false},
+        {"data: [" DELTA("0", "\"a\"") "," ENDED("0") "]\n\n" DONE, false},
+        /* a server with one choice may leave its index out */
+        {EVENT("{\"delta\":{\"content\":\"a\"},\"finish_reason\":\"stop\"}") DONE, true},
+        {EVENT(DELTA("null", "\"a\"")) EVENT(ENDED("0")) DONE, true},
+        {EVENT(DELTA("00", "\"a\"")) EVENT(ENDED("00")) DONE, false}, /* no JSON */
+        {EVENT(DELTA("127", "\"a\"")) EVENT(ENDED("127")) DONE, true},
+        {EVENT(DELTA("64", "\"a\"")) EVENT(ENDED("0")) EVENT(DELTA("0", "\"a\"")) DONE, false},
+        {EVENT(DELTA("64", "\"a\"")) EVENT(ENDED("64")) DONE, true},
+        {EVENT(DELTA("128", "\"a\"")) EVENT(ENDED("128")) DONE, false},
+        {EVENT(DELTA("0", "\"a\"")) EVENT(ENDED("0")) EVENT(DELTA("18446744073709551616", "\"a\""))
+             DONE,
+         false},
+        {EVENT(DELTA("0", "\"a\"")) EVENT(ENDED("0")) EVENT(DELTA("-1", "\"a\"")) DONE, false},
+        {EVENT(DELTA("0", "\"a\"")) EVENT(ENDED("0")) EVENT(DELTA("0.0", "\"a\"")) DONE, false},
+        {EVENT(DELTA("0", "\"a\"")) EVENT(ENDED("0")) EVENT(DELTA("\"0\"", "\"a\"")) DONE, false},
+        /* what comes after the end is read by nobody */
+        {EVENT(DELTA("0", "\"a\"")) EVENT(ENDED("0")) DONE EVENT(DELTA("1", "\"a\"")), true},
+        {DONE EVENT(DELTA("0", "\"a\"")) EVENT(ENDED("0")) DONE, false},
+        {EVENT(DELTA("0", "\"a\"")) EVENT(ENDED("0")), false},
+        {EVENT(DELTA("0", "\"a\"")) EVENT(ENDED("0")) "data: {\"error\":{}}\n\n" DONE, false},
+        {EVENT(DELTA("0", "\"a\"")) EVENT(ENDED("0")) "event: error\ndata: x\n\n" DONE, false},
+        /* data that is no chunk says nothing; a chunk that is damaged may have said anything */
+        {EVENT(DELTA("0", "\"a\"")) "data: ping\n\n" EVENT(ENDED("0")) DONE, true},
+        {EVENT(DELTA("0", "\"a\""))
+             EVENT(ENDED("0")) "data: {\"choices\":[" ENDED("0") ",\n\n" DONE,
+         false},
+        {"data: {\"choices\":[" DELTA("0", "\"a\"") "," ENDED("0") "\n\n" DONE, false},
+    };
+
+    check_streams(POLICY_CHAT, rows, countof(rows));
+}
+
+TEST("in a stream of completions each choice has a text")
+{
+    static const struct row rows[] = {
+        {EVENT("{\"index\":0,\"text\":\"a\",\"finish_reason\":null}")
+             EVENT("{\"index\":0,\"text\":\"\",\"finish_reason\":\"stop\"}") DONE,
+         true},
+        {EVENT("{\"index\":0,\"text\":\"\",\"finish_reason\":\"length\"}") DONE, false},
+        {EVENT("{\"index\":0,\"text\":\"a\"}") EVENT("{\"index\":1,\"text\":\"\"}")
+             EVENT("{\"index\":0,\"text\":\"\",\"finish_reason\":\"stop\"}")
+                 EVENT("{\"index\":1,\"text\":\"\",\"finish_reason\":\"stop\"}") DONE,
+         false},
+        {EVENT(DELTA("0", "\"a\"")) EVENT(ENDED("0")) DONE, false},
+        {DONE, false},
+    };
+
+    check_streams(POLICY_COMPLETIONS, rows, countof(rows));
+}
+
+static void add_long_event(struct str *body, const char *before, const char *after)
+{
+    str_adds(body, before);
+    for (size_t i = 0; i < SSE_EVENT_MAX; i++)
+        str_addc(body, 'A');
+    str_adds(body, after);
+}
+
+TEST("a chunk that is too long to be read may have begun any choice, and so is not stored")
+{
+    struct str body = STR_INIT;
+
+    str_adds(&body, EVENT(DELTA("0", "\"a\"")));
+    add_long_event(&body, "data: {\"x\":\"", "\"}\n\n");
+    str_adds(&body, EVENT(ENDED("0")) DONE);
+    CHECK(!stream_is_stored(POLICY_CHAT, body.text));
+    str_release(&body);
+}
+
+/* ---- Responses ---- */
+
+#define TEXT "{\"type\":\"message\",\"content\":[{\"type\":\"output_text\",\"text\":\"a\"}]}"
+#define REASONING                                                                                  \
+    "{\"type\":\"reasoning\",\"summary\":[{\"text\":\"a\"}],\"content\":[{\"text\":\"a\"}]}"
+
+static const struct {
+    const char *items;
+    bool speaks;
+} outputs[] = {
+    {TEXT, true},
+    {REASONING "," TEXT, true},
+    {TEXT "," REASONING, true},
+    {"{\"content\":[{\"text\":\"a\"}],\"type\":\"message\"}", true},
+    {"{\"type\":\"message\",\"content\":[{\"text\":\"\"},{\"refusal\":\"no\"}]}", true},
+    {"{\"type\":\"message\",\"content\":[{\"type\":\"output_audio\",\"data\":\"AA==\"}]}", true},
+    {"{\"type\":\"message\",\"content\":[{\"type\":\"output_audio\",\"transcript\":\"a\"}]}", true},
+    {"{\"type\":\"message\",\"content\":\"a\"}", true},
+    {"{\"type\":\"function_call\",\"name\":\"f\",\"arguments\":\"{}\"}", true},
+    {"{\"type\":\"custom_tool_call\"}", true},
+    {"{\"type\":\"web_search_call\"}", true},
+    {"{\"type\":\"image_generation_call\",\"result\":\"AA==\"}", true},
+    {"{\"type\":\"mcp_call\"}", true},
+    {"{\"type\":\"mcp_approval_request\"}", true},
+    {REASONING ",{\"type\":\"local_shell_call\"}", true},
+    {"{\"type\":\"audio\",\"data\":\"AA==\"}", true},
+    {"{\"type\":\"message\",\"content\":[]}", false},
+    {"{\"type\":\"message\",\"content\":\"\"}", false},
+    {"{\"type\":\"message\",\"content\":null}", false},
+    {"{\"type\":\"message\",\"content\":[{\"type\":\"output_text\",\"text\":\"\"}]}", false},
+    {"{\"type\":\"message\",\"content\":[{\"refusal\":\"\"}]}", false},
+    {"{\"type\":\"message\",\"text\":\"a\"}", false},
+    {REASONING, false},
+    {REASONING ",{\"type\":\"message\",\"content\":[]}", false},
+    {"{\"type\":\"mcp_list_tools\",\"tools\":[]}", false},
+    {"{\"type\":\"function_call_output\"}", false},
+    {"{\"type\":\"something of tomorrow\",\"text\":\"a\"}", false},
+    {"{\"content\":[{\"text\":\"a\"}]}", false},
+    {"{}", false},
+    {"null", false},
+    {"\"message\"", false},
+    {"[" TEXT "]", false},
+};
+
+TEST("a Response has an item with text, a refusal, audio or a call in its output")
+{
+    for (size_t i = 0; i < countof(outputs); i++) {
+        mem_auto char *body = NULL, *stream = NULL, *seen = NULL;
+
+        unit_row(outputs[i].items);
+        REQUIRE(asprintf(&body, "{\"status\":\"completed\",\"output\":[%s],\"error\":null}",
+                         outputs[i].items) > 0);
+        REQUIRE(asprintf(&stream,
+                         "data: {\"type\":\"response.created\"}\n\n"
+                         "data: {\"type\":\"response.output_text.delta\",\"delta\":\"a\"}\n\n"
+                         "data: {\"type\":\"response.completed\",\"response\":%s}\n\n",
+                         body) > 0);
+        CHECK_INT(document_is_stored(POLICY_RESPONSES, body), outputs[i].speaks);
+        CHECK_INT(stream_is_stored(POLICY_RESPONSES, stream), outputs[i].speaks);
+        /* an item that was finished before a terminal event which says nothing of it */
+        REQUIRE(asprintf(&seen,
+                         "data: {\"type\":\"response.output_item.done\",\"item\":%s}\n\n"
+                         "data: {\"type\":\"response.completed\",\"response\":"
+                         "{\"status\":\"completed\",\"output\":[]}}\n\n",
+                         outputs[i].items) > 0);
+        if (!strstr(outputs[i].items, "},{"))
+            CHECK_INT(stream_is_stored(POLICY_RESPONSES, seen), outputs[i].speaks);
+    }
+    unit_row(NULL);
+}
+
+#define OUTPUT "\"output\":[" TEXT "]"
+
+static const struct {
+    const char *members;
+    bool done;
+} ends[] = {
+    {"\"status\":\"completed\"," OUTPUT, true},
+    {OUTPUT ",\"status\":\"completed\",\"incomplete_details\":null", true},
+    {"\"status\":\"incomplete\",\"incomplete_details\":{\"reason\":\"max_output_tokens\"}," OUTPUT,
+     true},
+    {"\"status\":\"incomplete\",\"incomplete_details\":{\"reason\":\"content_filter\"}," OUTPUT,
+     false},
+    {"\"status\":\"incomplete\",\"incomplete_details\":{\"reason\":\"content_f\\u0069lter\"}"
+     "," OUTPUT,
+     false},
+    {"\"status\":\"incomplete\",\"incomplete_details\":{\"reason\":\"\"}," OUTPUT, false},
+    {"\"status\":\"incomplete\",\"incomplete_details\":{}," OUTPUT, false},
+    {"\"status\":\"incomplete\",\"incomplete_details\":null," OUTPUT, false},
+    {"\"status\":\"incomplete\"," OUTPUT, false},
+    {OUTPUT, false}, /* no status */
+    {"\"status\":null," OUTPUT, false},
+    {"\"status\":true," OUTPUT, false},
+    {"\"status\":\"failed\"," OUTPUT, false},
+    {"\"status\":\"queued\"," OUTPUT, false},
+    {"\"status\":\"in_progress\"," OUTPUT, false},
+    {"\"status\":\"completed\",\"error\":{\"code\":\"server_error\"}," OUTPUT, false},
+    {"\"status\":\"completed\",\"output\":[]", false},
+    {"\"status\":\"completed\",\"output\":null", false},
+    {"\"status\":\"completed\",\"output\":" TEXT, false},
+    {"\"status\":\"completed\",\"output\":\"a\"", false},
+    {"\"status\":\"completed\",\"output_text\":\"a\"", false},
+    {"\"status\":\"completed\",\"choices\":[" GOOD("\"a\"") "]", false},
+    {"\"status\":\"completed\"", false},
+};
+
+TEST("a Response is completed, or incomplete for another reason than a filter")
+{
+    for (size_t i = 0; i < countof(ends); i++) {
+        mem_auto char *body = NULL, *completed = NULL, *incomplete = NULL;
+
+        unit_row(ends[i].members);
+        REQUIRE(asprintf(&body, "{%s}", ends[i].members) > 0);
+        REQUIRE(asprintf(&completed,
+                         "data: {\"type\":\"response.created\"}\n\nevent: response.completed\n"
+                         "data: {\"response\":%s}\n\n",
+                         body) > 0);
+        REQUIRE(asprintf(&incomplete,
+                         "data: {\"type\":\"response.created\"}\n\n"
+                         "data: {\"type\":\"response.incomplete\",\"response\":%s}\n\n",
+                         body) > 0);
+        CHECK_INT(document_is_stored(POLICY_RESPONSES, body), ends[i].done);
+        CHECK_INT(stream_is_stored(POLICY_RESPONSES, completed), ends[i].done);
+        CHECK_INT(stream_is_stored(POLICY_RESPONSES, incomplete), ends[i].done);
+    }
+    unit_row(NULL);
+}
+
+#define CREATED                                                                                    \
+    "data: {\"type\":\"response.created\",\"response\":{\"status\":\"in_progress\"}}\n\n"
+#define NAMED(name, rest) "data: {\"type\":\"" name "\"" rest "}\n\n"
+#define COMPLETED(output)                                                                          \
+    NAMED("response.completed", ",\"response\":{\"status\":\"completed\",\"output\":[" output "]"  \
+                                                                                              "}")
+
+TEST("a stream of a Response is judged by its terminal event, and where that is bare by the others")
+{
+    static const struct row rows[] = {
+        {CREATED COMPLETED(TEXT), true},
+        {COMPLETED(TEXT), false}, /* no event before the end */
+        {": hi\n\n" COMPLETED(TEXT), false},
+        {CREATED COMPLETED(""), false},
+        {CREATED COMPLETED(REASONING), false},
+        {NAMED("response.output_text.delta", ",\"delta\":\"a\"") COMPLETED(""), true},
+        {"event: response.output_text.delta\ndata: {\"delta\":\"a\"}\n\n" COMPLETED(""), true},
+        {NAMED("response.output_text.delta", ",\"delta\":\"a\"")
+             NAMED("response.completed", ",\"response\":{\"status\":\"completed\"}"),
+         true},
+        {NAMED("response.output_text.delta", ",\"delta\":\"a\"") NAMED("response.completed", ""),
+         false},
+        {NAMED("response.output_text.delta", ",\"delta\":\"a\"") COMPLETED(REASONING), false},
+        {NAMED("response.output_text.delta", ",\"delta\":\"\"") COMPLETED(""), false},
+        {NAMED("response.output_text.delta", "") COMPLETED(""), false},
+        {NAMED("response.refusal.delta", ",\"delta\":\"no\"") COMPLETED(""), true},
+        {NAMED("response.audio.delta", ",\"delta\":\"AA==\"") COMPLETED(""), true},
+        {NAMED("response.function_call_arguments.delta", ",\"delta\":\"{\"") COMPLETED(""), true},
+        {NAMED("response.custom_tool_call_input.delta", ",\"delta\":\"x\"") COMPLETED(""), true},
+        {NAMED("response.image_generation_call.completed", "") COMPLETED(""), true},
+        {NAMED("response.image_generation_call.in_progress", "") COMPLETED(""), false},
+        {NAMED("response.reasoning_text.delta", ",\"delta\":\"a\"") COMPLETED(""), false},
+        {NAMED("response.reasoning_summary_text.delta", ",\"delta\":\"a\"") COMPLETED(""), false},
+        {NAMED("response.output_item.added", ",\"item\":" TEXT) COMPLETED(""), false},
+        {NAMED("response.output_item.done", ",\"item\":" TEXT) COMPLETED(""), true},
+        {"data: x\n\n" COMPLETED(TEXT), false}, /* an event of this API is JSON */
+        {CREATED "data: x\n\n" COMPLETED(TEXT), true},
+        {CREATED NAMED("error", "") COMPLETED(TEXT), false},
+        {CREATED NAMED("response.failed", "") COMPLETED(TEXT), false},
+        {CREATED COMPLETED(TEXT) NAMED("error", ""), true},
+        {CREATED COMPLETED("") COMPLETED(TEXT), false}, /* the first end counts */
+        {CREATED DONE COMPLETED(TEXT), true},
+        {CREATED DONE, false},
+        {CREATED, false},
+    };
+
+    check_streams(POLICY_RESPONSES, rows, countof(rows));
+}
+
+TEST("a terminal event that is too long to be read is believed where events before it said "
+     "something")
+{
+    static const struct {
+        const char *before, *terminal;
+        bool stored;
+    } rows[] = {
+        {NAMED("response.output_text.delta", ",\"delta\":\"a\""), "event: response.completed\n",
+         true},
+        {"event: response.image_generation_call.completed\ndata: {}\n\n",
+         "event: response.completed\n", true},
+        {CREATED, "event: response.completed\n", false},
+        {"", "event: response.completed\n", false},
+        /* its reason may be content_filter */
+        {NAMED("response.output_text.delta", ",\"delta\":\"a\""), "event: response.incomplete\n",
+         false},
+        /* its type stands in the data */
+        {NAMED("response.output_text.delta", ",\"delta\":\"a\""), "", false},
+        {NAMED("response.output_text.delta", ",\"delta\":\"a\""), "event: response.failed\n",
+         false},
+    };
+
+    for (size_t i = 0; i < countof(rows); i++) {
+        struct str body = STR_INIT;
+
+        unit_row(rows[i].before);
+        str_adds(&body, rows[i].before);
+        str_adds(&body, rows[i].terminal);
+        add_long_event(&body, "data: {\"type\":\"response.completed\",\"x\":\"", "\"}\n\n");
+        CHECK_INT(stream_is_stored(POLICY_RESPONSES, body.text), rows[i].stored);
+        str_release(&body);
+    }
+    unit_row(NULL);
+}
+
+TEST("an item that is too long to be read is known by the event that says that its call is done")
+{
+    struct str body = STR_INIT;
+
+    add_long_event(&body, "event: response.output_item.done\ndata: {\"item\":{\"result\":\"",
+                   "\"}}\n\n");
+    str_adds(&body, COMPLETED(""));
+    CHECK(!stream_is_stored(POLICY_RESPONSES, body.text));
+    str_clear(&body);
+    str_adds(&body, NAMED("response.image_generation_call.completed", ""));
+    add_long_event(&body, "event: response.output_item.done\ndata: {\"item\":{\"result\":\"",
+                   "\"}}\n\n");
+    str_adds(&body, COMPLETED(""));
+    CHECK(stream_is_stored(POLICY_RESPONSES, body.text));
+    str_release(&body);
+}
