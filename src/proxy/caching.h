@@ -15,6 +15,11 @@
 #include "cache/store.h"
 #include "conf/conf.h"
 
+struct caching_names { /* a NULL-terminated list; at is NULL while it is empty */
+    char **at;
+    unsigned count;
+};
+
 struct caching {
     bool on;
     int64_t ttl_ms; /* INDEX_FOREVER: for ever */
@@ -23,17 +28,19 @@ struct caching {
     size_t memory_bytes;
     bool finish; /* --on-disconnect finish */
     struct key_rules rules;
-    char **ignored_;
-    unsigned ignored_count_;
-    char *folder; /* NULL: none could be named */
+    struct caching_names members_; /* --key-ignore */
+    struct caching_names fields_;  /* --key-ignore-header */
+    char *folder;                  /* NULL: none could be named */
     struct index *index;
     struct memo *memo;
     struct store *store; /* NULL: memory only */
 };
 
-/* upstream: see key_rules; it must outlive this. Disk trouble is logged, and fails nothing. */
-void caching_open(struct caching *caching, const struct conf *conf, const char *upstream,
-                  struct log *log);
+/* upstream: see key_rules; it must outlive this. Disk trouble is logged, and fails nothing. -1 with
+ * ERR_USAGE where --key-ignore-header names a credential or what is no field name; caching_close()
+ * is due then as well. */
+int caching_open(struct caching *caching, const struct conf *conf, const char *upstream,
+                 struct log *log, struct err *err);
 void caching_close(struct caching *caching); /* after the workers */
 
 /* A request that changes things was passed on: stored GETs of its collection are out of date. */
