@@ -31,7 +31,7 @@ _goproxyai_value() {
         ;;
     --older-than) _goproxyai_words '1h 1d 7d 30d' "$2" ;;
     --model) _goproxyai_words 'gpt-*' "$2" ;;
-    --allow-host) ;;
+    --allow-host | --key-ignore-header) ;;
     *) return 1 ;;
     esac
     return 0
@@ -58,7 +58,8 @@ _goproxyai() {
         _goproxyai_words '--listen --port --allow-remote --allow-host --upstream --proxy --ca-file
             --forwarded --request-timeout --connect-timeout --total-timeout --client-timeout
             --drain-timeout --cache-ttl --max-cache-size --memory-cache --max-body --cache-dir
-            --share-cache --key-ignore --on-disconnect --workers --help' "$current"
+            --share-cache --key-ignore --key-ignore-header --on-disconnect --workers
+            --help' "$current"
         ;;
     health) _goproxyai_words '--listen --port --json --help' "$current" ;;
     stats) _goproxyai_words '--listen --port --cache-dir --json --help' "$current" ;;

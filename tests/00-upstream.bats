@@ -443,10 +443,10 @@ END
     fake_proxy
     proxy --cache-ttl 1h
     [[ $PROXY == http://127.0.0.1:4242 ]]
-    grep -q -- "listening: serve --port 0 --upstream $UPSTREAM --cache-ttl 1h" "$PROXY_LOG"
+    grep -q -- "listening: serve --port 0 --upstream $UPSTREAM --key-ignore-header X-Script --cache-ttl 1h" "$PROXY_LOG"
     local home=$PROXY_HOME
     proxy --name b --upstream http://other --port 1
-    grep -q 'listening: serve --upstream http://other --port 1' "$PROXY_b_LOG"
+    grep -q 'listening: serve --key-ignore-header X-Script --upstream http://other --port 1' "$PROXY_b_LOG"
     [[ $PROXY_b == "$PROXY" && $PROXY_b_HOME != "$home" && $PROXY_b_PID == "$PROXY_PID" ]]
     proxy_stop --name b
     [[ $status -eq 3 ]]

@@ -163,6 +163,48 @@ says_where() {
     not grep -qi x-forwarded-for <(upstream_get last/headers)
 }
 
+@test "request headers that make no difference: flag, own variable, config file, in this order, none by default" {
+    server
+    local own=GOPROXYAI_KEY_IGNORE_HEADER=X-Own,X-All
+    config $'key-ignore-header = X-File, x-all\n'
+    listening "$own" --port 0 --upstream "$UPSTREAM" --key-ignore-header X-Flag --key-ignore-header X-All
+    ignores X-All X-Flag -- X-Own X-File X-Other
+    listening "$own" --port 0 --upstream "$UPSTREAM"
+    ignores X-All X-Own -- X-Flag X-File X-Other
+    listening --port 0 --upstream "$UPSTREAM"
+    ignores X-All X-File -- X-Flag X-Own X-Other
+    config ''
+    listening --port 0 --upstream "$UPSTREAM"
+    ignores -- X-All X-File X-Flag X-Own X-Other
+}
+
+# ignores NAME… -- NAME…: these fields make no difference to the cache, and those do
+ignores() {
+    local word=HIT name url
+    url=/v1/models?$(fresh)
+    ask got "$url"
+    for name; do
+        if [[ $name == -- ]]; then
+            word=MISS
+        else
+            gets "$word" got -H "$name: $(fresh)" "$url"
+        fi
+    done
+}
+
+@test "credentials, and what is no header name, are refused as headers that make no difference" {
+    local name
+    for name in Authorization api-key X-API-Key COOKIE; do
+        refused "^goproxyai: --key-ignore-header: $name .*--share-cache" serve --port 0 --key-ignore-header "X-Run,$name"
+        refused "^goproxyai: GOPROXYAI_KEY_IGNORE_HEADER: $name .*--share-cache" "GOPROXYAI_KEY_IGNORE_HEADER=$name" serve --port 0
+    done
+    refused '^goproxyai: --key-ignore-header: .X-A:b. ' serve --port 0 --key-ignore-header X-A:b
+    config $'port = 0\nkey-ignore-header = cookie\n'
+    refused "$config_file:2: .*cookie .*--share-cache" serve
+    # where nothing is kept as well
+    refused "$config_file:2: .*cookie" serve --cache-ttl 0
+}
+
 # ---- the config file ----
 
 @test "the config file takes comments, blank lines, blanks, CRLF and a last line without its end" {

@@ -58,20 +58,72 @@ apart() {
     gets MISS a /v1/files
 }
 
-@test "organization, project and beta features count, what changes from try to try does not" {
+@test "a field that nobody knows keeps requests apart, what is known to change from call to call does not" {
     proxy
     local name
-    for name in OpenAI-Organization OpenAI-Project OpenAI-Beta Content-Type; do
+    for name in OpenAI-Organization OpenAI-Project OpenAI-Beta Content-Type Content-Encoding x-portkey-virtual-key X-Any \
+        X-Goproxyai-Salt; do
         apart -H "$name: a" -- -H "$name: b"
         apart -H "$name: a" --
         shared -H "$name: a" -- -H "${name,,}: a"
     done
     apart -H 'OpenAI-Organization: a' -- -H 'OpenAI-Project: a'
     for name in x-stainless-retry-count x-stainless-lang x-stainless-timeout traceparent tracestate User-Agent Accept X-Request-ID \
-        X-Client-Request-Id Idempotency-Key Accept-Language baggage Referer; do
+        X-Client-Request-Id Idempotency-Key Accept-Language baggage Referer Priority Date Forwarded X-Forwarded-Proto Sec-Fetch-Mode \
+        x-datadog-trace-id X-B3-TraceId b3 newrelic X-Cloud-Trace-Context X-Retry-Count x-attempt X-Timestamp X-Correlation-ID \
+        X-Goproxyai-Tag X-Goproxyai-Scope; do
         shared -H "$name: a" -- -H "$name: b"
         shared -H "$name: a" --
     done
+}
+
+@test "the order of fields with different names does not matter, that of one name's values does" {
+    proxy
+    shared -H 'X-One: 1' -H 'Authorization: k' -H 'x-two: 2' -- -H 'X-Two: 2' -H 'x-one: 1' -H 'authorization: k'
+    apart -H 'X-One: 1' -H 'X-One: 2' -- -H 'X-One: 2' -H 'X-One: 1'
+    apart -H 'X-One: 1' -H 'X-One: 2' -- -H 'X-One: 1, 2'
+    apart -H 'X-One: 1' -- -H 'X-One;'
+}
+
+@test "an error that a header caused is not replayed to a request without the header" {
+    proxy
+    local -a where=(-d '{"model":"m"}' /v1/chat/completions)
+    gets MISS got -H 'Content-Encoding: br' -H 'X-Script: status:400;body:{"error":{"message":"encoding"}}' "${where[@]}"
+    [[ $got == 400 ]]
+    gets MISS got "${where[@]}"
+    [[ $got == 200 ]]
+}
+
+@test "a GET is answered in the form that its Accept asks for" {
+    proxy
+    gets MISS got -H 'Accept: application/json' -H 'X-Script: body:{"a":1}' /v1/files
+    gets MISS csv -H 'Accept: text/csv' -H 'X-Script: header:Content-Type=text/csv;body:a,1' /v1/files
+    [[ $(<csv) == a,1 ]]
+    gets HIT csv -H 'Accept: text/csv' /v1/files
+    [[ $(<csv) == a,1 ]]
+    gets HIT got -H 'Accept: application/json' /v1/files
+    jq -e '.a == 1' got
+}
+
+@test "what Connection names does not go upstream and keeps no requests apart" {
+    proxy
+    shared -H 'X-Hop: 1' -H 'Connection: X-Hop' --
+    shared -H 'X-Hop: 1' -H 'Connection: X-Hop' -- -H 'X-Hop: 2' -H 'Connection: X-Hop'
+    apart -H 'X-Hop: 1' --
+}
+
+@test "samples and salts are further answers to one request, sample 1 the plain one, and none of it goes upstream" {
+    proxy
+    apart -- -H 'X-Goproxyai-Sample: 2'
+    apart -H 'X-Goproxyai-Sample: 2' -- -H 'X-Goproxyai-Sample: 3'
+    shared -- -H 'X-Goproxyai-Sample: 1'
+    apart -- -H 'X-Goproxyai-Salt: x'
+    apart -H 'X-Goproxyai-Salt: x' -- -H 'X-Goproxyai-Salt: y'
+    ask got -H 'X-Goproxyai-Sample: 7' -H 'X-Goproxyai-Salt: z' -H 'X-Goproxyai-Tag: t' -H 'X-Goproxyai-Scope: s' -H 'X-Kept: k' \
+        -d '{}' /v1/chat/completions
+    upstream_get last/headers >headers
+    grep -qi '^x-kept: k' headers
+    not grep -qi goproxyai headers
 }
 
 @test "the same JSON in another spelling is the same request" {
@@ -86,6 +138,16 @@ apart() {
     apart -d '{"a":null}' -- -d '{}'
     apart -d '{"a":"ä"}' -- -d '{"a":"a\u0308"}'
     apart -d '{"a":{"b":1}}' -- -d '{"a":{"b":1},"b":1}'
+}
+
+@test "the order of members counts below a schema, and nowhere else" {
+    proxy
+    local name
+    for name in schema json_schema parameters input_schema; do
+        apart -d "{\"x\":{\"$name\":{\"a\":{\"c\":1,\"d\":2},\"b\":1}}}" -- -d "{\"x\":{\"$name\":{\"a\":{\"d\":2,\"c\":1},\"b\":1}}}"
+        shared -d "{\"x\":{\"y\":1,\"$name\":{\"b\":1,\"a\":[2]}}}" -- -d "{ \"x\":{ \"$name\":{\"b\":1, \"\u0061\":[ 2 ]}, \"y\":1} }"
+    done
+    shared -d '{"schemas":{"a":1,"b":1}}' -- -d '{"schemas":{"b":1,"a":1}}'
 }
 
 @test "numbers count as they are written" {
@@ -143,15 +205,15 @@ apart() {
     expect_same second third
 }
 
-@test "--share-cache leaves credentials, organization and project out" {
+@test "--share-cache leaves credentials out, and nothing else" {
     proxy --share-cache
     local name
-    for name in Authorization api-key x-api-key Cookie; do
+    for name in Authorization api-key x-api-key Cookie x-portkey-virtual-key X-Upstream-Authorization dd-api-key; do
         shared -H "$name: a" -- -H "$name: b"
         shared -H "$name: a" --
     done
-    shared -H 'OpenAI-Organization: a' -- -H 'OpenAI-Organization: b'
-    shared -H 'OpenAI-Project: a' -- -H 'OpenAI-Project: b'
+    apart -H 'OpenAI-Organization: a' -- -H 'OpenAI-Organization: b'
+    apart -H 'OpenAI-Project: a' -- -H 'OpenAI-Project: b'
     apart -H 'OpenAI-Beta: a' -- -H 'OpenAI-Beta: b'
     apart -d '{"a":1}' -- -d '{"a":2}'
 }
@@ -166,6 +228,23 @@ apart() {
     apart -d '{"user":"a","user":"b"}' -- -d '{"user":"b","user":"a"}'
     ask got -H 'X-Script: echo' -d '{"user":"a","q":1}' /v1/chat/completions
     jq -e '.body == "{\"user\":\"a\",\"q\":1}"' got
+}
+
+@test "--key-ignore-header leaves named fields out, by their whole names, and upstream they go" {
+    proxy --key-ignore-header x-run-id,X-Script --key-ignore-header x-portkey-virtual-key
+    shared -H 'X-Run-ID: 1' -- -H 'x-run-id: 2'
+    shared -H 'X-Run-ID: 1' --
+    shared -H 'X-Portkey-Virtual-Key: 1' -- -H 'X-Portkey-Virtual-Key: 2'
+    apart -H 'X-Run-IDs: 1' -- -H 'X-Run-IDs: 2'
+    apart -H 'X-Run: 1' -- -H 'X-Run: 2'
+    apart -H 'Authorization: 1' -- -H 'Authorization: 2'
+    ask got -H 'X-Run-ID: seen' -d '{"q":2}' /v1/chat/completions
+    [[ $(upstream_get last/header/x-run-id) == seen ]]
+}
+
+@test "without --key-ignore-header the tests' own X-Script keeps requests apart" {
+    proxy --key-ignore-header X-Other
+    apart -H 'X-Script: body:{"choices":[{"finish_reason":"stop","message":{"content":"a"}}]}' --
 }
 
 # passes SIZE ARGS…: a body of this many bytes goes through uncached, and whole

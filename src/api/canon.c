@@ -11,7 +11,8 @@
  * So each byte is copied twice, however deep it stands, and a document whose members are in order
  * has no objects at all to note. While an object is being read its members wait on `open`, on top
  * of those of the objects around it. No spelling is longer than what is read: the draft never
- * outgrows the text.
+ * outgrows the text. Objects in a schema are copied as they stand; their members are sorted on
+ * `open` only, to find duplicates.
  */
 #include "api/canon.h"
 
@@ -44,7 +45,7 @@ struct object {
     uint32_t first; /* its members in `kept` */
     uint32_t count;
     uint32_t after; /* the first object behind it */
-    bool in_order;  /* nothing to be done with it; some object within is not */
+    bool in_order;  /* its members stay where they are; those of some object within do not */
 };
 
 struct canon {
@@ -59,6 +60,7 @@ struct canon {
     struct object *objects;
     size_t object_count;
     size_t object_cap;
+    bool in_schema; /* what is read stands in a schema: members keep their order */
 };
 
 struct canon *canon_new(void)
@@ -163,6 +165,28 @@ static bool name_is(const struct canon *c, const struct member *m, const char *n
     return !*name && at == end;
 }
 
+/* A model writes structured output in the order of its schema: canon.h. No escape that is left in
+ * the draft spells a letter or '_', so an escaped name is none of these. */
+static bool is_schema(const struct canon *c, const struct member *m)
+{
+    const char *name = name_of(c, m);
+
+    if (m->escaped)
+        return false;
+    switch (name_len(m)) {
+    case 6:
+        return memcmp(name, "schema", 6) == 0;
+    case 10:
+        return memcmp(name, "parameters", 10) == 0;
+    case 11:
+        return memcmp(name, "json_schema", 11) == 0;
+    case 12:
+        return memcmp(name, "input_schema", 12) == 0;
+    default:
+        return false;
+    }
+}
+
 static bool is_ignored(const struct canon *c, const struct member *m)
 {
     for (char *const *name = c->ignored; *name; name++)
@@ -262,6 +286,7 @@ static bool read_array(struct canon *c, unsigned depth)
 static bool read_member(struct canon *c, unsigned depth, size_t first, bool *in_order)
 {
     const size_t index = c->open.count;
+    const bool in_schema = c->in_schema;
     struct member m = {.start = offset(c)};
 
     if (!read_string(c, &m.escaped))
@@ -275,15 +300,16 @@ static bool read_member(struct canon *c, unsigned depth, size_t first, bool *in_
     m.object = (uint32_t)c->object_count;
     members_room(&c->open, 1);
     c->open.at[c->open.count++] = m;
+    c->in_schema = in_schema || is_schema(c, &m);
     if (!read_value(c, depth))
         return false;
+    c->in_schema = in_schema;
     c->open.at[index].end = offset(c);
     return true;
 }
 
-/* Puts the members from `first` on in order, and what is not ignored of them among the kept.
- * False if a name is there twice, which an ignored one may not be either. */
-static bool keep_members(struct canon *c, struct object *o, size_t first, bool may_ignore)
+/* Puts the members on `open` from `first` on in order. False if a name is there twice. */
+static bool sort_members(struct canon *c, size_t first)
 {
     struct member *m = c->open.at + first;
     const size_t count = c->open.count - first;
@@ -293,12 +319,17 @@ static bool keep_members(struct canon *c, struct object *o, size_t first, bool m
     for (size_t i = 1; i < count; i++)
         if (compare(c, &m[i - 1], &m[i]) == 0)
             return false;
-    o->first = (uint32_t)c->kept.count;
-    for (size_t i = 0; i < count; i++)
-        if (!may_ignore || !is_ignored(c, &m[i]))
-            c->kept.at[c->kept.count++] = m[i];
-    o->count = (uint32_t)(c->kept.count - o->first);
     return true;
+}
+
+/* What is not ignored of the members from `first` on comes among the kept. */
+static void keep_members(struct canon *c, struct object *o, size_t first, bool may_ignore)
+{
+    o->first = (uint32_t)c->kept.count;
+    for (size_t i = first; i < c->open.count; i++)
+        if (!may_ignore || !is_ignored(c, &c->open.at[i]))
+            c->kept.at[c->kept.count++] = c->open.at[i];
+    o->count = (uint32_t)(c->kept.count - o->first);
 }
 
 static size_t add_object(struct canon *c)
@@ -330,9 +361,11 @@ static bool read_object(struct canon *c, unsigned depth)
     o = &c->objects[index];
     o->end = offset(c) - 1;
     o->after = (uint32_t)c->object_count;
-    o->in_order = in_order && !may_ignore;
-    if (!o->in_order && !keep_members(c, o, first, may_ignore))
+    o->in_order = (in_order || c->in_schema) && !may_ignore;
+    if ((!in_order || may_ignore) && !sort_members(c, first))
         return false;
+    if (!o->in_order)
+        keep_members(c, o, first, may_ignore);
     c->open.count = first;
     if (o->in_order && o->after == index + 1)
         c->object_count = index; /* nothing is to be said of it */
@@ -415,6 +448,7 @@ static void begin(struct canon *c, const char *json, size_t len, char *const *ig
     c->to = c->draft;
     c->ignored = ignored && *ignored ? ignored : NULL;
     c->open.count = c->kept.count = c->object_count = 0;
+    c->in_schema = false;
     members_room(&c->open, 1); /* so that they are there, for objects without members as well */
     members_room(&c->kept, 1);
 }

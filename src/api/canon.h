@@ -1,11 +1,14 @@
 /* The canonical form of a JSON document, by which request bodies are compared.
  *
- * Objects' members are sorted by the bytes of their names (unescaped, UTF-8); white space is left
- * out; strings have one spelling, the shortest ('"', '\' and control characters are escaped, by
- * their short names or as \u00xx in lower case, and nothing else is); number tokens stay as they
- * were written, because seeds of 64 bits and 1 beside 1.0 are not for a cache to fold. What is no
- * strict RFC 8259 document has no canonical form: duplicate names (after unescaping), bad UTF-8,
- * lone surrogates, raw control characters, a BOM, trailing bytes, more than CANON_DEPTH_MAX levels.
+ * Objects' members are sorted by the bytes of their names (unescaped, UTF-8), except below members
+ * named schema, json_schema, parameters or input_schema: there, at any depth, objects keep the
+ * order in which they were written, because models write structured output in the order of its
+ * schema. White space is left out; strings have one spelling, the shortest ('"', '\' and control
+ * characters are escaped, by their short names or as \u00xx in lower case, and nothing else is);
+ * number tokens stay as they were written, because seeds of 64 bits and 1 beside 1.0 are not for a
+ * cache to fold. What is no strict RFC 8259 document has no canonical form: duplicate names (after
+ * unescaping), bad UTF-8, lone surrogates, raw control characters, a BOM, trailing bytes, more than
+ * CANON_DEPTH_MAX levels.
  */
 #ifndef API_CANON_H
 #define API_CANON_H

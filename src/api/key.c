@@ -5,43 +5,23 @@
 #include <stdlib.h>
 
 #include "api/canon.h"
+#include "api/key_field.h"
 #include "base/crypto.h"
 #include "base/mem.h"
 #include "base/str.h"
 
 /* What is digested, and so what is found again on disk: another spelling of the key needs another
  * number here. */
-static const char format[] = "goproxyai key 1";
+static const char format[] = "goproxyai key 2";
 
 /* Memory beyond this is given back after each request. */
 #define KEPT_BYTES ((size_t)1 << 20)
 
-/* Credentials come first, then what else --share-cache leaves out. */
-#define NAME(text)                                                                                 \
-    {                                                                                              \
-        text, sizeof(text) - 1                                                                     \
-    }
-static const struct {
-    const char *text;
-    size_t len;
-} names[] = {
-    NAME("Authorization"),       NAME("api-key"),        NAME("x-api-key"),   NAME("Cookie"),
-    NAME("OpenAI-Organization"), NAME("OpenAI-Project"), NAME("OpenAI-Beta"), NAME("Content-Type")};
-enum { CREDENTIALS_END = 4, PRIVATE_END = 6, NAMES_END = countof(names) };
+#define SAMPLE "x-goproxyai-sample"
 
-bool key_counts_field(const struct key_rules *rules, const char *method, const char *name,
-                      size_t name_len)
-{
-    (void)method; /* the same fields count for all */
-    for (unsigned i = rules->share ? PRIVATE_END : 0; i < NAMES_END; i++)
-        if (str_same_nocase(name, name_len, names[i].text, names[i].len))
-            return true;
-    return false;
-}
-
-struct found { /* of one name */
-    struct field first;
-    uint64_t count;
+struct counted { /* a request field that is part of the key */
+    struct field field;
+    bool is_credential;
 };
 
 struct keyer {
@@ -49,6 +29,9 @@ struct keyer {
     struct crypto_digest *digest;
     struct crypto_tagger *tagger;
     struct canon *canon;
+    struct counted *counted;
+    size_t count;
+    size_t cap;
     struct str head; /* what stands before the body; holds credentials for a moment */
     struct str form;
 };
@@ -74,10 +57,102 @@ void keyer_free(struct keyer *keyer)
     crypto_digest_free(keyer->digest);
     crypto_tagger_free(keyer->tagger);
     canon_free(keyer->canon);
+    free(keyer->counted);
     str_release(&keyer->head);
     str_release(&keyer->form);
     free(keyer);
 }
+
+/* ---- the fields that count ---- */
+
+static bool names_fields(const char *connection)
+{
+    return !str_is_nocase(connection, "keep-alive") && !str_is_nocase(connection, "close");
+}
+
+static bool is_named(const struct fields *fields, const struct field *h)
+{
+    fields_each(c, fields)
+        if (str_same_nocase(c.name, c.name_len, "connection", 10) &&
+            field_has_token(c.value, h->name, h->name_len))
+            return true;
+    return false;
+}
+
+/* RFC 9110 section 7.6.1 */
+static void drop_named_by_connection(struct keyer *keyer, const struct fields *fields)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < keyer->count; i++)
+        if (!is_named(fields, &keyer->counted[i].field))
+            keyer->counted[kept++] = keyer->counted[i];
+    keyer->count = kept;
+}
+
+static void add_counted(struct keyer *keyer, const struct field *h, bool is_credential)
+{
+    if (is_credential && keyer->rules->share)
+        return;
+    keyer->counted[keyer->count++] = (struct counted){.field = *h, .is_credential = is_credential};
+}
+
+/* In the order in which they came. */
+static void collect(struct keyer *keyer, const struct key_request *request)
+{
+    const bool is_post = strcmp(request->method, "POST") == 0;
+    bool named = false;
+
+    if (keyer->cap < request->fields->count) {
+        keyer->cap = request->fields->count;
+        keyer->counted = mem_grow(keyer->counted, keyer->cap * sizeof(*keyer->counted));
+    }
+    keyer->count = 0;
+    fields_each(h, request->fields) {
+        switch (key_field_judge(keyer->rules, is_post, h.name, h.name_len)) {
+        case KEY_FIELD_COUNTS:
+            add_counted(keyer, &h, false);
+            break;
+        case KEY_FIELD_CREDENTIAL:
+            add_counted(keyer, &h, true);
+            break;
+        case KEY_FIELD_CONNECTION:
+            named |= names_fields(h.value);
+            break;
+        case KEY_FIELD_NOISE:
+            break;
+        }
+    }
+    if (named)
+        drop_named_by_connection(keyer, request->fields);
+}
+
+static inline unsigned char lower(char c)
+{
+    return (unsigned char)(c >= 'A' && c <= 'Z' ? c | 0x20 : c);
+}
+
+/* By the names in lower case; fields of one name in the order in which they came, which is that of
+ * their places in memory. */
+static int by_name(const void *x, const void *y)
+{
+    const struct field *a = &((const struct counted *)x)->field;
+    const struct field *b = &((const struct counted *)y)->field;
+    size_t i = 0;
+
+    while (a->name[i] && lower(a->name[i]) == lower(b->name[i]))
+        i++;
+    if (a->name[i] || b->name[i])
+        return lower(a->name[i]) - lower(b->name[i]);
+    return (a->name > b->name) - (a->name < b->name);
+}
+
+static bool same_name(const struct field *a, const struct field *b)
+{
+    return str_same_nocase(a->name, a->name_len, b->name, b->name_len);
+}
+
+/* ---- writing ---- */
 
 /* What follows writes at `at`, where there is room (room_for()), and returns what is after it. */
 
@@ -101,47 +176,51 @@ static char *put_text(char *at, const char *text)
     return put_bytes(at, text, strlen(text));
 }
 
-/* By their lengths, which differ: nearly all fields are none of these. */
-static int name_of(const struct field *h)
+static char *put_lower(char *at, const char *name, size_t len)
 {
-    for (unsigned i = 0; i < NAMES_END; i++)
-        if (names[i].len == h->name_len)
-            return str_same_nocase(h->name, h->name_len, names[i].text, names[i].len) ? (int)i : -1;
-    return -1;
+    at = put_number(at, len);
+    for (size_t i = 0; i < len; i++)
+        at[i] = (char)lower(name[i]);
+    return at + len;
 }
 
-static void find(const struct fields *fields, struct found found[NAMES_END])
+/* The fields of one name: `first` to before `end`. */
+static char *put_named(char *at, const struct counted *first, const struct counted *end)
 {
-    for (unsigned i = 0; i < NAMES_END; i++)
-        found[i].count = 0;
-    fields_each(h, fields) {
-        int i = name_of(&h);
-
-        if (i >= 0 && found[i].count++ == 0)
-            found[i].first = h;
-    }
-}
-
-/* How many there are, and each one's value: so none differs from an empty one. */
-static char *put_found(char *at, const struct fields *fields, const struct found *found)
-{
-    struct field h = found->first;
-
-    at = put_number(at, found->count);
-    for (uint64_t left = found->count; left > 0; h = fields_next(fields, &h)) {
-        if (!str_same_nocase(h.name, h.name_len, found->first.name, found->first.name_len))
-            continue;
-        at = put_bytes(at, h.value, h.value_len);
-        left--;
-    }
+    at = put_lower(at, first->field.name, first->field.name_len);
+    at = put_number(at, (uint64_t)(end - first));
+    for (; first < end; first++)
+        at = put_bytes(at, first->field.value, first->field.value_len);
     return at;
 }
 
-static char *put_credentials(char *at, const struct fields *fields,
-                             const struct found found[NAMES_END])
+/* Is that the only X-Goproxyai-Sample, and what its absence means as well? */
+static bool is_default_sample(const struct counted *first, const struct counted *end)
 {
-    for (unsigned i = 0; i < CREDENTIALS_END; i++)
-        at = put_found(at, fields, &found[i]);
+    const struct field *h = &first->field;
+
+    return end - first == 1 && h->value_len == 1 && h->value[0] == '1' &&
+           str_same_nocase(h->name, h->name_len, SAMPLE, sizeof(SAMPLE) - 1);
+}
+
+/* Of the sorted fields those that are credentials, or those that are not: how many names, and each
+ * one. */
+static char *put_fields(char *at, const struct keyer *keyer, bool credentials)
+{
+    const struct counted *c = keyer->counted, *end = c + keyer->count, *next;
+    char *const names_at = at;
+    uint64_t names = 0;
+
+    at += sizeof(names);
+    for (; c < end; c = next) {
+        for (next = c + 1; next < end && same_name(&next->field, &c->field);)
+            next++;
+        if (c->is_credential != credentials || is_default_sample(c, next))
+            continue;
+        at = put_named(at, c, next);
+        names++;
+    }
+    put_number(names_at, names);
     return at;
 }
 
@@ -153,32 +232,23 @@ static char *put_line(char *at, const struct keyer *keyer, const struct key_requ
     return put_text(at, request->target);
 }
 
-static char *put_rest(char *at, const struct keyer *keyer, const struct key_request *request,
-                      const struct found found[NAMES_END])
-{
-    for (unsigned i = keyer->rules->share ? PRIVATE_END : CREDENTIALS_END; i < NAMES_END; i++)
-        at = put_found(at, request->fields, &found[i]);
-    return at;
-}
-
-/* For all of the above: each number, each text, and the fields, which are shorter than as they are
- * held. */
+/* For all of the above: each number, each text, and the fields, each of which has three numbers at
+ * most. */
 static char *room_for(struct keyer *keyer, const struct key_request *request)
 {
     str_reserve(&keyer->head, sizeof(format) + strlen(request->method) +
                                   strlen(keyer->rules->upstream) + strlen(request->target) +
                                   request->fields->bytes.len + CRYPTO_DIGEST_BYTES +
-                                  (size_t)8 * (NAMES_END + 8 + request->fields->count));
+                                  (size_t)8 * (3 * request->fields->count + 8));
     return keyer->head.text;
 }
 
 /* A digest of their own: what goes into the key is fit to be seen, should the key's parts ever be
  * logged or kept. */
-static void digest_credentials(struct keyer *keyer, char *at, const struct fields *fields,
-                               const struct found found[NAMES_END],
+static void digest_credentials(struct keyer *keyer, char *at,
                                unsigned char out[CRYPTO_DIGEST_BYTES])
 {
-    size_t len = (size_t)(put_credentials(at, fields, found) - at);
+    size_t len = (size_t)(put_fields(at, keyer, true) - at);
 
     crypto_digest_begin(keyer->digest);
     crypto_digest_add(keyer->digest, at, len);
@@ -192,22 +262,24 @@ static char *write_head(struct keyer *keyer, const struct key_request *request)
 {
     const bool share = keyer->rules->share;
     unsigned char credentials[CRYPTO_DIGEST_BYTES] = {0};
-    struct found found[NAMES_END];
     char *at = room_for(keyer, request);
 
-    find(request->fields, found);
+    collect(keyer, request);
+    if (keyer->count > 1)
+        qsort(keyer->counted, keyer->count, sizeof(*keyer->counted), by_name);
     if (!share)
-        digest_credentials(keyer, at, request->fields, found, credentials);
+        digest_credentials(keyer, at, credentials);
     at = put_line(at, keyer, request);
     at = put_bytes(at, credentials, share ? 0 : sizeof(credentials));
     mem_wipe(credentials, sizeof(credentials));
-    return put_rest(at, keyer, request, found);
+    return put_fields(at, keyer, false);
 }
 
+/* Fields that nobody knows may be secrets, too: nothing of the head is left. */
 static void digest(struct keyer *keyer, char *at, char tag, const char *body, size_t len,
                    struct key *key)
 {
-    const char *head = keyer->head.text;
+    char *head = keyer->head.text;
 
     *at++ = tag;
     at = put_number(at, len);
@@ -215,18 +287,23 @@ static void digest(struct keyer *keyer, char *at, char tag, const char *body, si
     crypto_digest_add(keyer->digest, head, (size_t)(at - head));
     crypto_digest_add(keyer->digest, body, len);
     crypto_digest_end(keyer->digest, key->bytes);
+    mem_wipe(head, (size_t)(at - head));
 }
 
+/* The fields as they came, unsorted: another order costs a look at the body, and no answer. */
 void keyer_tag(struct keyer *keyer, const struct key_request *request, struct key_tag *tag)
 {
     char *head = room_for(keyer, request), *at = head;
-    struct found found[NAMES_END];
 
-    find(request->fields, found);
+    collect(keyer, request);
     at = put_line(at, keyer, request);
-    if (!keyer->rules->share)
-        at = put_credentials(at, request->fields, found);
-    at = put_rest(at, keyer, request, found);
+    at = put_number(at, keyer->count);
+    for (size_t i = 0; i < keyer->count; i++) {
+        const struct field *h = &keyer->counted[i].field;
+
+        at = put_bytes(at, h->name, h->name_len);
+        at = put_bytes(at, h->value, h->value_len);
+    }
     *at++ = request->body ? 'B' : 'b';
     crypto_tag(keyer->tagger, head, (size_t)(at - head), request->body,
                request->body ? request->body_len : 0, tag->bytes);
@@ -248,6 +325,29 @@ void keyer_key(struct keyer *keyer, const struct key_request *request, struct ke
     if (form->cap > KEPT_BYTES)
         str_release(form);
     str_clear(form);
+}
+
+bool key_counts_field(const struct key_rules *rules, const char *method, const char *name,
+                      size_t name_len)
+{
+    switch (key_field_judge(rules, strcmp(method, "POST") == 0, name, name_len)) {
+    case KEY_FIELD_COUNTS:
+        return true;
+    case KEY_FIELD_CREDENTIAL:
+        return !rules->share;
+    case KEY_FIELD_NOISE:
+    case KEY_FIELD_CONNECTION:
+        return false;
+    }
+    return true;
+}
+
+bool key_may_ignore_field(const char *name)
+{
+    char *const itself[] = {(char *)(uintptr_t)name, NULL};
+    const struct key_rules rules = {.ignored_fields = itself};
+
+    return key_field_judge(&rules, true, name, strlen(name)) != KEY_FIELD_CREDENTIAL;
 }
 
 void key_to_hex(const struct key *key, char hex[KEY_HEX_SIZE])

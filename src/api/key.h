@@ -4,13 +4,19 @@
  * spelled alike:
  *
  *      version · method · upstream · target (raw path and query) · credentials (a digest of
- *      Authorization, api-key, x-api-key, Cookie) · OpenAI-Organization · OpenAI-Project ·
- *      OpenAI-Beta · Content-Type · tag · body
+ *      Authorization, api-key, x-api-key, Cookie, and of fields whose names end in
+ *      -authorization, -api-key or -virtual-key) · all other request fields that are not known
+ *      noise (key_field.h) · tag · body
+ *
+ * Both lists of fields are sorted by their names in lower case: the number of names; for each
+ * name its text, the number of its fields, and their values in the order in which they came. So
+ * the order of fields with different names does not matter, and an absent field differs from an
+ * empty one. What the request's Connection fields name does not go upstream and is left out.
+ * X-Goproxyai-Sample is left out where it says 1, which is its default.
  *
  * tag 'J': the body is strict JSON and stands in its canonical form (canon.h); tag 'R': raw bytes;
- * tag 'N': no body. A field that is absent differs from one that is empty; repeats count, in
- * their order. Nothing that changes from try to try takes part. A keyer belongs to one thread:
- * it keeps the digest's context and its buffers from one request to the next.
+ * tag 'N': no body. A keyer belongs to one thread: it keeps the digest's context and its buffers
+ * from one request to the next.
  */
 #ifndef API_KEY_H
 #define API_KEY_H
@@ -35,9 +41,11 @@ struct key_tag {
 
 struct key_rules {        /* all pointers stay the caller's, and must outlive the keyer */
     const char *upstream; /* base URL: scheme://authority/path */
-    bool share;           /* credentials, Organization and Project are left out */
+    bool share;           /* credentials are left out */
     char *const *ignored; /* top-level members of a JSON body that are left out; NULL ends it,
                              NULL for none */
+    char *const *ignored_fields; /* request fields that are left out, by names in any case; NULL
+                                    ends it, NULL for none. See key_may_ignore_field(). */
 };
 
 /* Does a request field of that name take part in the key of requests with that method? Any
@@ -58,11 +66,19 @@ struct keyer *keyer_new(const struct key_rules *rules,
                         const unsigned char secret[CRYPTO_SECRET_BYTES]);
 void keyer_free(struct keyer *keyer); /* NULL is nothing */
 
-/* Of all that the key is made of, the body's very bytes among it: what was seen with this tag
- * before needs no look at its JSON, nor a digest. */
+/* Of all that the key is made of, the body's very bytes and the order of the fields among it: what
+ * was seen with this tag before needs no look at its JSON, nor a digest. */
 void keyer_tag(struct keyer *keyer, const struct key_request *request, struct key_tag *tag);
 /* The cache key. */
 void keyer_key(struct keyer *keyer, const struct key_request *request, struct key *key);
+
+/* Does a request field of that name take part in the key of requests with that method? name: a
+ * token in any case. Credentials do, unless rules->share. Any thread. */
+bool key_counts_field(const struct key_rules *rules, const char *method, const char *name,
+                      size_t name_len);
+/* May that name stand in ignored_fields? Not Authorization, api-key, x-api-key and Cookie, which
+ * count there nevertheless: `share` is the setting that leaves them out. Any thread. */
+bool key_may_ignore_field(const char *name);
 
 void key_to_hex(const struct key *key, char hex[KEY_HEX_SIZE]);
 /* A beginning of a key in hexadecimal digits, of either case: 1 to 64 of them. False if it is

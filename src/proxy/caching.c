@@ -11,14 +11,51 @@
 #define MEMORY_AUTO_MAX ((size_t)1024 * 1024 * 1024)
 #define JOB_THREADS 2
 
-static void add_ignored(void *arg, const char *name)
-{
-    struct caching *caching = arg;
+/* ---- what is no part of the key ---- */
 
-    caching->ignored_ = mem_grow(caching->ignored_, (caching->ignored_count_ + 2) * sizeof(char *));
-    caching->ignored_[caching->ignored_count_++] = mem_strdup(name);
-    caching->ignored_[caching->ignored_count_] = NULL;
+static void add_name(void *arg, const char *name)
+{
+    struct caching_names *names = arg;
+
+    names->at = mem_grow(names->at, (names->count + 2) * sizeof(*names->at));
+    names->at[names->count++] = mem_strdup(name);
+    names->at[names->count] = NULL;
 }
+
+static void free_names(struct caching_names *names)
+{
+    for (unsigned i = 0; i < names->count; i++)
+        free(names->at[i]);
+    free(names->at);
+}
+
+static int check_fields(const struct caching_names *names, const char *place, struct err *err)
+{
+    for (unsigned i = 0; i < names->count; i++) {
+        const char *name = names->at[i];
+
+        if (!field_is_token(name, strlen(name)))
+            return err_set(err, ERR_USAGE, "%s: '%s' is no header name: write it like X-Run-ID",
+                           place, name);
+        if (!key_may_ignore_field(name))
+            return err_set(err, ERR_USAGE,
+                           "%s: %s is a credential: use --share-cache to answer a request with "
+                           "what another caller has paid for",
+                           place, name);
+    }
+    return 0;
+}
+
+static int set_ignored(struct caching *caching, const struct conf *conf, struct err *err)
+{
+    conf_each_item(conf, OPT_KEY_IGNORE, add_name, &caching->members_);
+    conf_each_item(conf, OPT_KEY_IGNORE_HEADER, add_name, &caching->fields_);
+    caching->rules.ignored = caching->members_.at;
+    caching->rules.ignored_fields = caching->fields_.at;
+    return check_fields(&caching->fields_, conf->value[OPT_KEY_IGNORE_HEADER].place, err);
+}
+
+/* ---- opening and closing ---- */
 
 static void on_gone(void *arg, const struct store_gone *gone)
 {
@@ -75,8 +112,8 @@ static size_t memory_of(const struct conf *conf)
     return given ? given : quarter < MEMORY_AUTO_MAX ? quarter : MEMORY_AUTO_MAX;
 }
 
-void caching_open(struct caching *caching, const struct conf *conf, const char *upstream,
-                  struct log *log)
+int caching_open(struct caching *caching, const struct conf *conf, const char *upstream,
+                 struct log *log, struct err *err)
 {
     struct index_rules rules = {.ttl_ms = conf_number(conf, OPT_CACHE_TTL),
                                 .memory_bytes = (size_t)conf_number(conf, OPT_MEMORY_CACHE),
@@ -92,17 +129,18 @@ void caching_open(struct caching *caching, const struct conf *conf, const char *
                                 .finish = conf_number(conf, OPT_ON_DISCONNECT) == 1};
     caching->rules = (struct key_rules){.upstream = upstream,
                                         .share = conf_number(conf, OPT_SHARE_CACHE) != 0};
-    conf_each_item(conf, OPT_KEY_IGNORE, add_ignored, caching);
-    caching->rules.ignored = caching->ignored_;
     budget_init(&caching->budget, memory_of(conf));
     pthread_mutex_init(&caching->replaced_lock, NULL);
+    if (set_ignored(caching, conf, err) < 0)
+        return -1;
     if (!caching->on)
-        return;
+        return 0;
     rules.jobs = caching->jobs = jobs_new(JOB_THREADS);
     caching->folder = conf_cache_folder(conf);
     caching->index = index_new(&rules);
     caching->memo = memo_new();
     open_store(caching, log);
+    return 0;
 }
 
 void caching_settle(struct caching *caching)
@@ -117,12 +155,13 @@ void caching_close(struct caching *caching)
     store_close(caching->store);
     index_free(caching->index);
     memo_free(caching->memo);
-    for (unsigned i = 0; i < caching->ignored_count_; i++)
-        free(caching->ignored_[i]);
-    free(caching->ignored_);
+    free_names(&caching->members_);
+    free_names(&caching->fields_);
     free(caching->folder);
     *caching = (struct caching){.on = false};
 }
+
+/* ---- in use ---- */
 
 /* The index first: what is stored of a flight from before comes into the store's queue before
  * the drop does. */

@@ -235,7 +235,10 @@ int server_open(struct server *server, const struct conf *conf, struct log *log,
         server_close(server);
         return -1;
     }
-    caching_open(&server->caching, conf, server->endpoint.label, log);
+    if (caching_open(&server->caching, conf, server->endpoint.label, log, err) < 0) {
+        server_close(server);
+        return -1;
+    }
     server->admin = admin_new();
     if (descriptors_plan(&plan, count_workers(conf), err) < 0) {
         server_close(server);

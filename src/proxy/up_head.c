@@ -9,6 +9,11 @@ static bool is_curls_own(const struct field *h)
            str_same_nocase(h->name, h->name_len, "expect", 6);
 }
 
+static bool is_for_proxy(const struct field *h)
+{
+    return h->name_len >= 12 && str_same_nocase(h->name, 12, "x-goproxyai-", 12);
+}
+
 static bool is_accept_encoding(const struct field *h)
 {
     return str_same_nocase(h->name, h->name_len, "accept-encoding", 15);
@@ -66,7 +71,7 @@ void up_head_write(struct str *lines, const struct fields *request, int64_t leng
     bool accept = false, type = false, offered = false;
 
     fields_each(h, request) {
-        if (is_curls_own(&h) || (forwarded && is_forwarded_for(&h)) ||
+        if (is_curls_own(&h) || is_for_proxy(&h) || (forwarded && is_forwarded_for(&h)) ||
             !header_is_end_to_end(&hops, &h))
             continue;
         if (encodings && is_accept_encoding(&h)) {

@@ -17,7 +17,8 @@ struct up_forwarded {
 
 /* Appends NUL-ended lines: "Name: value", "Name;" for an empty value, and "Name:" where curl
  * would add a field that the client did not send. What is hop-by-hop stays behind, and Host,
- * Content-Length and Expect, which are between curl and the upstream. encodings, if not NULL,
+ * Content-Length and Expect, which are between curl and the upstream, and X-Goproxyai-*, which is
+ * for this proxy. encodings, if not NULL,
  * stands in the place of the client's Accept-Encoding. forwarded may be NULL. */
 void up_head_write(struct str *lines, const struct fields *request, int64_t length,
                    const char *encodings, const struct up_forwarded *forwarded);

@@ -5,7 +5,8 @@
 # port in front of $UPSTREAM with folders of its own; sets PROXY, PROXY_PORT,
 # PROXY_PID, PROXY_LOG (stderr), PROXY_OUT, PROXY_HOME, and with --name b also
 # PROXY_b, PROXY_b_PORT, … --home takes the folders of an earlier one, for what
-# is to survive a restart.
+# is to survive a restart. The header X-Script, which steers the upstream, is no
+# part of the cache key; a test that gives --key-ignore-header lists it itself.
 proxy() {
     local name='' home='' key
     while [[ ${1:-} == --name || ${1:-} == --home ]]; do
@@ -36,6 +37,7 @@ proxy_spawn() {
     local -a before=(--port 0)
     [[ " $*" != *" --port"* ]] || before=()
     [[ " $*" == *" --upstream"* || -z ${UPSTREAM:-} ]] || before+=(--upstream "$UPSTREAM")
+    [[ " $*" == *" --key-ignore-header"* ]] || before+=(--key-ignore-header X-Script)
     spawn "$PROXY_OUT" "$PROXY_LOG" env -u GOPROXYAI_TEST_BIN -u GOPROXYAI_SANITIZED HOME="$PROXY_HOME" XDG_CACHE_HOME="$PROXY_HOME/cache" \
         XDG_STATE_HOME="$PROXY_HOME/state" XDG_CONFIG_HOME="$PROXY_HOME/config" \
         "$goproxyai_bin" serve "${before[@]}" "$@"

@@ -77,7 +77,7 @@ stat_is() {
 }
 
 # fresh: a word that no request has had yet. In a query it makes a request one of which nothing is in the cache; a
-# script (X-Script) does not, as headers like that one are no part of the cache key.
+# script (X-Script) does not, as proxies are started with --key-ignore-header X-Script.
 fresh() {
     echo "$EPOCHREALTIME$RANDOM"
 }

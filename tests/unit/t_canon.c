@@ -89,7 +89,7 @@ TEST("every vector of the contract gets its verdict")
         count++;
     }
     unit_row(NULL);
-    CHECK_INT(count, 56);
+    CHECK_INT(count, 71);
 }
 
 /* ---- spelling ---- */
@@ -166,6 +166,69 @@ TEST("members move with all that is in them, at every depth")
                "\"c\":[{\"k\":{\"y\":{\"a\":2,\"b\":1},\"z\":1}}]}");
     check_form("{\"b\":{\"b\":{\"b\":1,\"a\":1},\"a\":{\"b\":1,\"a\":1}},\"a\":{\"a\":1,\"b\":2}}",
                "{\"a\":{\"a\":1,\"b\":2},\"b\":{\"a\":{\"a\":1,\"b\":1},\"b\":{\"a\":1,\"b\":1}}}");
+}
+
+TEST("below a schema members keep their order, and around it they are sorted")
+{
+    check_form(
+        "{\"z\":{\"b\":1,\"a\":2},\"schema\":{\"z\":{\"b\":1,\"a\":2},\"b\":[{\"d\":1,\"c\":{}}]},"
+        "\"a\":{\"b\":1,\"a\":2}}",
+        "{\"a\":{\"a\":2,\"b\":1},\"schema\":{\"z\":{\"b\":1,\"a\":2},\"b\":[{\"d\":1,\"c\":{}}]},"
+        "\"z\":{\"a\":2,\"b\":1}}");
+    check_form("{\"b\":{\"parameters\":{\"y\":1,\"x\":2},\"name\":\"f\"},\"a\":1}",
+               "{\"a\":1,\"b\":{\"name\":\"f\",\"parameters\":{\"y\":1,\"x\":2}}}");
+    /* in an object that is in order, beside one that is not, after an empty one */
+    check_form("{\"a\":{\"schema\":{\"y\":{},\"x\":{}}},\"b\":[{\"json_schema\":[{\"y\":1,\"x\":{"
+               "\"q\":1,\"p\":1}}],"
+               "\"k\":{\"n\":1,\"m\":1}}]}",
+               "{\"a\":{\"schema\":{\"y\":{},\"x\":{}}},\"b\":[{\"json_schema\":[{\"y\":1,\"x\":{"
+               "\"q\":1,\"p\":1}}],"
+               "\"k\":{\"m\":1,\"n\":1}}]}");
+    check_form("{\"input_schema\":{\"schema\":{\"b\":1,\"a\":1},\"b\":1,\"a\":{\"b\":1,\"a\":1}},"
+               "\"b\":{\"b\":1,\"a\":1}}",
+               "{\"b\":{\"a\":1,\"b\":1},\"input_schema\":{\"schema\":{\"b\":1,\"a\":1},\"b\":1,"
+               "\"a\":{\"b\":1,\"a\":1}}}");
+    /* spelled otherwise, and not at all */
+    check_form("{\"\\u0073chema\":{\"b\":1,\"\\u0061\":\"\\/\"}}",
+               "{\"schema\":{\"b\":1,\"a\":\"/\"}}");
+    check_form(
+        "{\"Schema\":{\"b\":1,\"a\":1},\"schema\\n\":{\"b\":1,\"a\":1},\"schem\":{\"b\":1,\"a\":1},"
+        "\"parameterz\":{\"b\":1,\"a\":1},\"jsonxschema\":{\"b\":1,\"a\":1},\"input-schema\":{"
+        "\"b\":1,\"a\":1}}",
+        "{\"Schema\":{\"a\":1,\"b\":1},\"input-schema\":{\"a\":1,\"b\":1},\"jsonxschema\":{\"a\":1,"
+        "\"b\":1},"
+        "\"parameterz\":{\"a\":1,\"b\":1},\"schem\":{\"a\":1,\"b\":1},\"schema\\n\":{\"a\":1,\"b\":"
+        "1}}");
+    check_form("[\"schema\",{\"b\":\"schema\",\"a\":1}]",
+               "[\"schema\",{\"a\":1,\"b\":\"schema\"}]");
+}
+
+TEST("below a schema a name that is there twice leaves no canonical form")
+{
+    static const char *const rows[] = {
+        "{\"schema\":{\"b\":1,\"b\":1}}",
+        "{\"schema\":{\"b\":1,\"a\":1,\"b\":1}}",
+        "{\"schema\":[{\"x\":{\"c\":1,\"b\":{},\"a\":1,\"\\u0063\":1}}]}",
+        "{\"b\":1,\"parameters\":{\"y\":{\"d\":1,\"c\":1,\"d\":1}},\"a\":1}",
+        "{\"schema\":{\"b\":1,\"a\":1},\"b\":1,\"schema\":{\"b\":1,\"a\":1}}",
+    };
+
+    for (size_t i = 0; i < countof(rows); i++)
+        check_form(rows[i], NULL);
+    check_form("{\"schema\":{\"b\":{\"b\":1,\"a\":1},\"a\":{\"b\":1,\"a\":1}}}",
+               "{\"schema\":{\"b\":{\"b\":1,\"a\":1},\"a\":{\"b\":1,\"a\":1}}}");
+}
+
+TEST("a document that broke off below a schema leaves the next one as it is")
+{
+    struct canon *canon = canon_new();
+    struct str out = STR_INIT;
+
+    CHECK(!canon_write(canon, "{\"schema\":{\"b\":1,", 18, NULL, &out));
+    CHECK(canon_write(canon, "{\"b\":1,\"a\":1}", 13, NULL, &out));
+    CHECK_STR(out.text, "{\"a\":1,\"b\":1}");
+    str_release(&out);
+    canon_free(canon);
 }
 
 /* {"<prefix>00000001":1,…} with the members in the order that `step` makes of them. */
@@ -496,6 +559,9 @@ TEST("ignored members of the outermost object are left out, and no others")
     check_without(names, "{\"\\\"\\u00e9\":1,\"\\\"\":2,\"\\\"\xc3\xa9x\":3}",
                   "{\"\\\"\":2,\"\\\"\xc3\xa9x\":3}");
     check_without(names, "{}", "{}");
+    check_without(names,
+                  "{\"b\":{\"schema\":{\"user\":1,\"a\":2}},\"a\":1,\"user\":{\"schema\":1}}",
+                  "{\"a\":1,\"b\":{\"schema\":{\"user\":1,\"a\":2}}}");
     check_without(names, "{\"users\":1,\"use\":2,\"User\":3}",
                   "{\"User\":3,\"use\":2,\"users\":1}");
     check_without(names, "{\"a\":{\"user\":{\"d\":1,\"c\":2}},\"user\":0}",

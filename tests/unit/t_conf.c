@@ -237,6 +237,7 @@ TEST("without any setting the promised defaults hold")
     CHECK_STR(conf_text(&w.conf, OPT_CACHE_DIR), "");
     CHECK_INT(conf_number(&w.conf, OPT_SHARE_CACHE), 0);
     CHECK_STR(conf_text(&w.conf, OPT_KEY_IGNORE), "");
+    CHECK_STR(conf_text(&w.conf, OPT_KEY_IGNORE_HEADER), "");
     CHECK_INT(conf_number(&w.conf, OPT_ON_DISCONNECT), 0);
     for (int i = 0; i < OPT_COUNT; i++)
         CHECK(!conf_is_set(&w.conf, (enum conf_option)i));

@@ -93,43 +93,51 @@ TEST("golden keys: a request's key is the same in every version of the program")
     } rows[] = {
         {{"POST", "/v1/chat/completions", "", CHAT},
          false,
-         "79ef6d1b9bdf1ff056db9533bfa1fd285e3eeeeb726fd10e0ee327c4d2756c00"},
+         "8e673663bf84f8a8a7e321ac658f386f0502740afac22aab1897e51102190a31"},
         {{"POST", "/v1/chat/completions", "", CHAT},
          true,
-         "00f44c7bcaf79b405041ea70de38c66652174eca2113b50991a465ab98b5a1c6"},
+         "6e192aab911d9031b1d6b13a80d6d319b1f07c93b6c75abaea2266fac63c23db"},
         {{"POST", "/v1/chat/completions", "Authorization: Bearer sk-1", CHAT},
          false,
-         "67190f3f1ceabfe9e3b631717f0cade7be34c0cac318b80ecb6817f171fba886"},
+         "80f8546c97ab4eead2f48b9ff609c984a44160a1bbf3ebbf42a4635381888607"},
         {{"POST", "/v1/chat/completions", "Content-Type: application/json", CHAT},
          false,
-         "8658185588327eb28ff824d6a271c8590b28c47ef96fa47119468a4de60db12b"},
+         "c2efd4bb12f7d0cf2df7580755e37b412cc58eb1bc5c16ec7f96f2bec4863baa"},
         {{"POST", "/v1/chat/completions",
           "authorization: Bearer sk-1\nOpenAI-Organization: o\nOpenAI-Project: p\n"
           "OpenAI-Beta: b\nCookie: c\napi-key: d\nx-api-key: e\nContent-Type: application/json",
           CHAT},
          false,
-         "76b8e55496777d15c8c793461dd1f6d6b94bfa4e3749df4b8760585f1c95d84f"},
+         "9438c7dcdae78e04976a0b94940edea8b1d901b28c62646476219e0580243971"},
         {{"POST", "/v1/chat/completions", "", "{\"b\":[1.0,\"\\u0041\\n\"],\"a\":{}}"},
          false,
-         "739f8298c5dd2d954aaf2a65c20471227aaaaaadcc672771a83a501dfeb60193"},
+         "8b0b09cd462b3303298e6133f5efe5d7810fddbb0e033f70de91f6dcc621c110"},
         {{"POST", "/v1/chat/completions", "", "{\"a\":1,\"a\":2}"},
          false,
-         "32eb4168a346e26f2c70b16035ad3b8610d0f1b42083a13da9f287cbe623e443"},
+         "74a45d05fe46ca76ade4f800e24e36319991bfb6e581cf398a3eedfc6aee4838"},
         {{"POST", "/v1/chat/completions", "", ""},
          false,
-         "dfb3bfe7d276e8da633491edee2f3277276d492184b2a1dde0fe6e95c2a0844b"},
+         "7101ac3a4389bc3a30b33f92668ad90e67280a0c1349085f2737d473c7b1fe03"},
         {{"GET", "/v1/models", "", NULL},
          false,
-         "15f728def061d5c94d74e512b1d2c1c5d62454912050caa2624d7a83efba6cca"},
+         "dd7a832edaff4c737946c5c3944357917d756b9782f850063c2d462ef7369825"},
         {{"GET", "/v1/models?limit=2&after=x", "", NULL},
          false,
-         "9715b166f797a5250878af93f1b3fd0ccc962b001ab8f6411bd86688e09547f6"},
+         "25a0beebae16ccfaaf323a12baaf8f495090586e2e42c65029c38c133d4a748e"},
         {{"GET", "/v1/models", "Authorization: Bearer sk-1", NULL},
          false,
-         "81db0d8b68f51ed04a29525ee6ee69b9495009b07f72fcc2bd3cc6b5e61691df"},
+         "e22215f74d9a2d1cd3ed690ef7fbb3ea8ec865fad4114a03ff8fe8aa47fcdb45"},
         {{"GET", "/v1/models", "Cookie: a\nCookie: b", NULL},
          false,
-         "1b37ec53669f4d9d100caaac660f162851b21a0e4e4f687dea8092393692a5d2"},
+         "f728d84641daacf79b65a27825d873a1f0c1bb4c378b752d771af5654e3f711d"},
+        {{"GET", "/v1/models",
+          "X-b: 2\nZ: z\nAccept: text/csv\nx-B: 1\nHost: h\nx-any-Virtual-Key: v", NULL},
+         false,
+         "95b6aa91a5f5f12328e6ac22342189e88eb48ac992b80852cf9a92d24ac5e6e4"},
+        {{"POST", "/v1/chat/completions", "",
+          "{\"tools\":[{\"parameters\":{\"y\":1,\"x\":2}}],\"a\":1}"},
+         false,
+         "ef46b00e20687cfdab1b91dd291173675feefb780a4dfbeaf612b70a66537d27"},
     };
 
     for (size_t i = 0; i < countof(rows); i++) {
@@ -146,7 +154,9 @@ TEST("golden keys: a request's key is the same in every version of the program")
 TEST("the key is SHA-256 over what the header says")
 {
     struct crypto_digest *digest = crypto_digest_new();
-    struct ask ask = {"GET", "/v1/x", "OpenAI-Beta: b", NULL};
+    struct ask ask = {"GET", "/v1/x",
+                      "X-b: 2\nOpenAI-Beta: b\nHost: h\nx-any-Virtual-Key: v\nx-B:\napi-key: k",
+                      NULL};
     mem_auto char *hex = hex_of(&ask);
     unsigned char inner[32];
     char expected[KEY_HEX_SIZE];
@@ -154,22 +164,25 @@ TEST("the key is SHA-256 over what the header says")
 #define ZEROS "\0\0\0\0\0\0\0"
 
     crypto_digest_begin(digest);
-    for (int i = 0; i < 4; i++)
-        crypto_digest_add(digest, ZEROS "\0", 8);
+#define ADD(text) crypto_digest_add(digest, text, sizeof(text) - 1)
+    ADD(ZEROS "\2" ZEROS "\7api-key" ZEROS "\1" ZEROS "\1k");
+    ADD(ZEROS "\x11x-any-virtual-key" ZEROS "\1" ZEROS "\1v");
     crypto_digest_end(digest, inner);
     crypto_digest_begin(digest);
-#define ADD(text) crypto_digest_add(digest, text, sizeof(text) - 1)
-    ADD(ZEROS "\x0fgoproxyai key 1" ZEROS "\3GET");
+    ADD(ZEROS "\x0fgoproxyai key 2" ZEROS "\3GET");
     ADD(ZEROS "\x19https://api.openai.com/v1" ZEROS "\5/v1/x" ZEROS "\x20");
     crypto_digest_add(digest, inner, sizeof(inner));
-    ADD(ZEROS "\0" ZEROS "\0" ZEROS "\1" ZEROS "\1b" ZEROS "\0N" ZEROS "\0");
+    ADD(ZEROS "\2" ZEROS "\x0bopenai-beta" ZEROS "\1" ZEROS "\1b");
+    ADD(ZEROS "\3x-b" ZEROS "\2" ZEROS "\1"
+              "2" ZEROS "\0"
+              "N" ZEROS "\0");
     crypto_digest_end(digest, key.bytes);
     key_to_hex(&key, expected);
     CHECK_STR(hex, expected);
     crypto_digest_free(digest);
 }
 
-TEST("everything that the header names changes the key")
+TEST("whatever the header names, and any field that is not known noise, changes the key")
 {
     static const struct ask others[] = {
         {"PUT", "/v1/chat/completions",
@@ -181,9 +194,20 @@ TEST("everything that the header names changes the key")
         {"POST", "/v1/chat/completions",
          "Authorization: Bearer sk-1\nContent-Type: application/json", NULL},
     };
-    static const char *const names[] = {"Authorization",  "api-key",      "x-api-key",
-                                        "Cookie",         "Content-Type", "OpenAI-Organization",
-                                        "OpenAI-Project", "OpenAI-Beta"};
+    static const char *const names[] = {"Authorization",
+                                        "api-key",
+                                        "x-api-key",
+                                        "Cookie",
+                                        "Content-Type",
+                                        "OpenAI-Organization",
+                                        "OpenAI-Project",
+                                        "OpenAI-Beta",
+                                        "x-portkey-virtual-key",
+                                        "X-Upstream-Authorization",
+                                        "Content-Encoding",
+                                        "Nobody-Knows",
+                                        "Zz",
+                                        "1"};
 
     for (size_t i = 0; i < countof(others); i++)
         CHECK(!same(&plain, &others[i]));
@@ -193,7 +217,7 @@ TEST("everything that the header names changes the key")
         snprintf(one, sizeof(one), "%s: 1", names[i]);
         snprintf(two, sizeof(two), "%s: 2", names[i]);
         snprintf(empty, sizeof(empty), "%s:", names[i]);
-        snprintf(twice, sizeof(twice), "%s\nX: x\n%s", one, two);
+        snprintf(twice, sizeof(twice), "%s\nHost: x\nX-Request-ID: y\n%s", one, two);
         snprintf(swapped, sizeof(swapped), "%s\n%s", two, one);
         unit_row(names[i]);
         CHECK(!same_fields("", one));
@@ -231,6 +255,70 @@ TEST("what changes from try to try, and the order and case of names, do not chan
                             "Idempotency-Key: 9\nHost: h"));
     CHECK(same_fields(base, "Cookie: c\nContent-Type: t\nAuthorization: k"));
     CHECK(same_fields(base, "COOKIE: c\ncontent-type: t\nauthorization:k"));
+    CHECK(same_fields("A: 1\nX-B: 2\na: 3\nx-c: 4\nX-B: 5", "x-C: 4\nx-b: 2\nX-b: 5\nA: 1\nA: 3"));
+    CHECK(!same_fields("A: 1\nA: 3", "A: 3\nA: 1"));
+    CHECK(same_fields("Ab: 1\nA: 2", "A: 2\nAb: 1"));
+    CHECK(same_fields("a-: 1\nA: 2\na_: 3\nAA: 4", "aa: 4\nA_: 3\na: 2\nA-: 1"));
+}
+
+TEST("Accept counts of a GET, and not of a POST")
+{
+    struct ask a = {"GET", "/v1/files", "Accept: text/csv", NULL}, b = a, none = a;
+
+    b.fields = "Accept: application/json";
+    none.fields = "";
+    CHECK(!same(&a, &b));
+    CHECK(!same(&a, &none));
+    CHECK(same_fields("Accept: text/csv", "Accept: application/json"));
+}
+
+TEST("a sample of 1 is the same as none; tag and scope do not change the key")
+{
+    CHECK(same_fields("", "X-Goproxyai-Sample: 1"));
+    CHECK(same_fields("", "x-goproxyai-sample:  1 "));
+    CHECK(same_fields("A: a\nZ: z", "A: a\nX-Goproxyai-Sample: 1\nZ: z"));
+    CHECK(!same_fields("", "X-Goproxyai-Sample: 2"));
+    CHECK(!same_fields("", "X-Goproxyai-Sample: 11"));
+    CHECK(!same_fields("", "X-Goproxyai-Sample:"));
+    CHECK(!same_fields("X-Goproxyai-Sample: 2", "X-Goproxyai-Sample: 3"));
+    CHECK(!same_fields("X-Goproxyai-Sample: 2", "X-Goproxyai-Sample: 1\nX-Goproxyai-Sample: 2"));
+    CHECK(!same_fields("", "X-Goproxyai-Salt: 1"));
+    CHECK(!same_fields("X-Goproxyai-Salt: a", "X-Goproxyai-Salt: b"));
+    CHECK(!same_fields("X-Goproxyai-Salt: a", "X-Goproxyai-Sample: a"));
+    CHECK(same_fields("", "X-Goproxyai-Tag: a\nX-Goproxyai-Scope: b"));
+}
+
+TEST("what Connection names does not go upstream and is no part of the key")
+{
+    CHECK(same_fields("", "X-Hop: 1\nConnection: X-Hop"));
+    CHECK(same_fields("X-End: 1",
+                      "Connection: close, x-hop,x-other\nX-Hop: 1\nX-End: 1\nX-Other: 2"));
+    CHECK(same_fields("", "Connection: keep-alive\nX-Hop: 1\nConnection: x-hop"));
+    CHECK(same_fields("", "Connection: keep-alive"));
+    CHECK(same_fields("", "Connection: close"));
+    CHECK(!same_fields("", "Connection: close\nX-Hop: 1"));
+    CHECK(!same_fields("", "X-Hop-2: 1\nConnection: X-Hop"));
+    CHECK(same_fields("", "Authorization: 1\nConnection: Authorization"));
+}
+
+TEST("ignored fields do not change the key, nor the tag")
+{
+    static char run[] = "X-Run-ID";
+    static char *const names[] = {run, NULL};
+    struct key_rules by = rules;
+    struct ask a = plain, b = plain;
+    mem_auto char *x = NULL, *y = NULL, *v = NULL, *w = NULL;
+
+    a.fields = "A: a\nx-run-id: 1";
+    b.fields = "X-RUN-ID: 2\nA: a\nX-Run-ID: 3";
+    by.ignored_fields = names;
+    x = hex_by(keyer_key, &by, &a);
+    y = hex_by(keyer_key, &by, &b);
+    v = hex_by(tag_as_key, &by, &a);
+    w = hex_by(tag_as_key, &by, &b);
+    CHECK_STR(x, y);
+    CHECK_STR(v, w);
+    CHECK(!same(&a, &b));
 }
 
 TEST("Content-Type counts as it is written")
@@ -247,6 +335,9 @@ TEST("bytes that move from one field into the next make another key")
     CHECK(!same_fields("Cookie: ab", "Cookie: a\nCookie: b"));
     CHECK(!same_fields("Authorization: a\napi-key: b", "Authorization: ab\napi-key:"));
     CHECK(!same_fields("Authorization: a", "api-key: a"));
+    CHECK(!same_fields("A: b", "Ab:"));
+    CHECK(!same_fields("A: b\nC: d", "A: bC: d"));
+    CHECK(!same_fields("A:\nB:", "A: B:"));
     a.method = "GET", a.target = "/x";
     b.method = "GET/", b.target = "x";
     CHECK(!same(&a, &b));
@@ -295,7 +386,15 @@ TEST("a tag tells apart whatever the key tells apart, and is another one under a
                                          "Content-Type: a",
                                          "Authorization: b",
                                          "Authorization:",
-                                         "Authorization: a\nAuthorization: a"};
+                                         "Authorization: a\nAuthorization: a",
+                                         "X-Any: a",
+                                         "X-Any: b",
+                                         "X-An: ya",
+                                         "X-Any: a\nX-Any: b",
+                                         "X-Any: b\nX-Any: a",
+                                         "x-portkey-virtual-key: a",
+                                         "X-Goproxyai-Sample: 2",
+                                         "X-Goproxyai-Salt: 2"};
     static const unsigned char one[CRYPTO_SECRET_BYTES] = {1};
     mem_auto char *tags[countof(fields)] = {NULL};
     struct ask ask = plain;
@@ -321,14 +420,21 @@ TEST("a tag tells apart whatever the key tells apart, and is another one under a
     keyer_free(keyer);
 }
 
-TEST("a shared cache leaves credentials, organization and project out, and no more")
+TEST("a shared cache leaves credentials out, and no more")
 {
     static const struct key_rules shared = {.upstream = "https://api.openai.com/v1", .share = true};
     static const char *const left_out[] = {
-        "Authorization: x",       "api-key: x",        "x-api-key: x", "Cookie: x",
-        "OpenAI-Organization: x", "OpenAI-Project: x",
+        "Authorization: x",
+        "api-key: x",
+        "x-api-key: x",
+        "Cookie: x",
+        "x-portkey-virtual-key: x",
+        "X-Upstream-Authorization: x",
+        "dd-api-key: x",
     };
-    static const char *const kept[] = {"OpenAI-Beta: x", "Content-Type: x"};
+    static const char *const kept[] = {
+        "OpenAI-Beta: x",    "Content-Type: x", "OpenAI-Organization: x",
+        "OpenAI-Project: x", "X-Any: x",        "virtual-key: x"};
     struct ask ask = plain;
     mem_auto char *bare = NULL, *private = NULL;
 

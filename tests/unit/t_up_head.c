@@ -101,6 +101,14 @@ TEST("what the client's Connection names stays behind, even what curl would then
                 UP_LENGTH_NONE, "X-Kept: 2\nAccept:\n");
 }
 
+TEST("X-Goproxyai- fields are for this proxy and stay here")
+{
+    check_lines(FIELDS("X-Goproxyai-Tag", "t", "x-goproxyai-sample", "2", "X-GOPROXYAI-SALT", "s",
+                       "Accept", "a", "X-Goproxyai-Scope", "", "X-Goproxyai-Other", "o",
+                       "x-goproxyai-", "p", "X-Goproxyai", "q", "X-Goproxyais", "r"),
+                UP_LENGTH_NONE, "Accept: a\nX-Goproxyai: q\nX-Goproxyais: r\n");
+}
+
 TEST("names that only begin or end alike go through")
 {
     check_lines(FIELDS("Accept", "a", "Hosts", "1", "X-Host", "2", "Expected", "3",
