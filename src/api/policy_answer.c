@@ -58,8 +58,9 @@ static bool is_networks_cookie(const char *value)
 }
 
 /* Vary (RFC 9111 section 4.1): who asks with other fields must get another answer. That holds for
- * fields that are in the key; Accept-Encoding is the proxy's own matter, and Origin changes none
- * but the fields for browsers, which are not replayed. */
+ * fields that are in the key, and for nothing where Vary is "*" (which is a token as well);
+ * Accept-Encoding is the proxy's own matter, and Origin changes none but the fields for browsers,
+ * which are not replayed. */
 static bool varies_beyond_key(const struct key_rules *rules, const char *method, const char *list)
 {
     size_t len;
@@ -70,7 +71,8 @@ static bool varies_beyond_key(const struct key_rules *rules, const char *method,
         if (len == 0 || str_same_nocase(at, len, "accept-encoding", 15) ||
             str_same_nocase(at, len, "origin", 6))
             continue;
-        if (!rules || !key_counts_field(rules, method, at, len))
+        if (!rules || *at == '*' || !field_is_token(at, len) ||
+            !key_counts_field(rules, method, at, len))
             return true;
     }
     return false;

@@ -76,6 +76,12 @@ TEST("a POST's success may be stored if it is JSON or a stream, a GET's if it is
     unit_row(NULL);
 }
 
+TEST("Vary: Accept may be stored where Accept is in the key: not of a POST")
+{
+    CHECK(may_store(POLICY_GET, 200, "Vary: Accept\n"));
+    CHECK(!may_store(POLICY_CHAT, 200, "Vary: Accept\nContent-Type: application/json\n"));
+}
+
 TEST("fields that forbid to store, and those that only look as if they did")
 {
     static const struct {
@@ -112,16 +118,17 @@ TEST("fields that forbid to store, and those that only look as if they did")
         {"vary: Accept, *\n", false, false},
         {"Vary: Origin\nVary: *\n", false, false},
         {"Vary: Accept-Encoding, Origin\n", true, true},
-        {"vary: ORIGIN\tx-region\n", false, false},
+        {"vary: ORIGIN\tx-region\n", true, true}, /* any other field is in the key */
         {"Vary:\n", true, true},
         {"Vary: , ,\n", true, true},
         {"Vary: Authorization,openai-beta , OpenAI-Organization,OpenAI-Project\n", true, true},
         {"Vary: Content-Type\n", true, true},
-        {"Vary: Accept\n", false, false},
         {"Vary: User-Agent\n", false, false},
         {"Vary: Origin\nVary: Accept-Language\n", false, false},
-        {"Vary: Origins\n", false, false},
-        {"Vary: Author\n", false, false},
+        {"Vary: X-Stainless-Lang\n", false, false},
+        {"Vary: Origins\n", true, true},
+        {"Vary: Author\n", true, true},
+        {"Vary: *x\n", false, false},
         {"Vary: \"Origin\"\n", false, false},
         {"Content-Encoding: gzip\n", true, true},
         {"content-encoding: X-GZIP\n", true, true},
