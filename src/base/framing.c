@@ -1,7 +1,6 @@
 #include "base/framing.h"
 
 #include "base/framing_stops.h"
-#include "base/str.h"
 
 /* step() is the automaton: it takes one byte. skip() is its shortcut: it passes over many bytes
  * that have no fault, and leaves the state that step() would leave behind them. */
@@ -354,13 +353,16 @@ static const char *step(struct framing *f, char c)
 }
 
 /* Content-Length or Transfer-Encoding: what step() would remember of the name at its colon. */
-static bool take_framing_name(struct framing *f, const char *name, size_t len)
+static inline bool take_framing_name(struct framing *f, const char *name, size_t len)
 {
-    const bool encoding = str_same_nocase(name, len, encoding_name, ENCODING_LEN);
+    const char *const framing_name = len == ENCODING_LEN ? encoding_name : length_name;
 
-    if (!encoding && !str_same_nocase(name, len, length_name, LENGTH_LEN))
+    if (len != ENCODING_LEN && len != LENGTH_LEN)
         return false;
-    f->name_candidates_ = encoding ? ENCODING : LENGTH;
+    for (size_t i = 0; i < len; i++)
+        if ((name[i] | 0x20) != framing_name[i])
+            return false;
+    f->name_candidates_ = len == ENCODING_LEN ? ENCODING : LENGTH;
     f->name_len_ = (uint8_t)len;
     go(f, STATE_NAME);
     return true;
@@ -468,8 +470,9 @@ static const char *skip(struct framing *f, const char *at, const char *end)
         return skip_data(f, at, end);
     if (f->state_ == STATE_UNKNOWN)
         return end;
-    if ((f->state_ == STATE_LINE || f->state_ == STATE_FIELD) && !f->in_trailers_ &&
-        end - at >= SKIP_MIN)
+    if (f->in_trailers_ || end - at < SKIP_MIN)
+        return at;
+    if (f->state_ == STATE_LINE || (f->state_ == STATE_FIELD && *at != '\r'))
         return skip_lines(f, at, end);
     return at;
 }

@@ -71,6 +71,7 @@ static inline struct framing_stops framing_stops_find(const char *block, const c
         memcpy(copy, block, (size_t)(end - block));
         block = copy;
     }
+#pragma GCC unroll 8
     for (unsigned i = 0; i < FRAMING_STOPS_BLOCK; i += FRAMING_STOPS_STEP) {
         some = framing_stops_of_(block + i);
         stops.name |= some.name << i;
