@@ -139,9 +139,10 @@ static enum req_next step_admit(struct req *req)
     struct err err;
 
     req->is_api = route == ROUTE_API;
-    if (door_check(&req->worker->server->door, &req->fields, &cors, &err) < 0)
-        return fail(req, &err);
+    /* The peer first: a loop comes with the Host that --upstream has, which is not ours. */
     if (peer_check(req->conn, req->worker->diag, &req->worker->server->users, &err) < 0)
+        return fail(req, &err);
+    if (door_check(&req->worker->server->door, &req->fields, &cors, &err) < 0)
         return fail(req, &err);
     if (cors)
         reply_allow_origin(&req->reply, cors);
