@@ -100,7 +100,7 @@ static enum req_next step_route(struct req *req)
         strcmp(req->method, "CONNECT") == 0)
         fault = "The request's method is not one that can be served here.";
     if (!fault)
-        fault = req->conn->framing.fault;
+        fault = conn_framing_fault(req->conn);
     if (!fault && req->bad_field)
         fault = "The request has a header field with a blank or another wrong character in its "
                 "name or value.";
