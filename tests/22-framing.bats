@@ -17,18 +17,15 @@ chunked() {
     printf "\r\n$2"
 }
 
-# is_refused [RAW-OPTIONS]: the file bytes gets one 400 in OpenAI's shape, and then the end of the connection; a request
-# that stands behind it is not taken for one
+# is_refused [RAW-OPTIONS]: the file bytes gets one 400 in OpenAI's shape, and then the end of the connection. (It ends
+# with a request, which must not be taken for one.)
 is_refused() {
-    local code=0
-    {
-        cat bytes
-        printf 'GET /v1/smuggled HTTP/1.1\r\nHost: localhost\r\n\r\n'
-    } >sent
-    raw "127.0.0.1:$PROXY_PORT" --report "$@" <sent >got 2>report || code=$?
-    [[ $code -eq 0 || $code -eq 4 ]] && head -n 1 got | grep -q '^HTTP/1.1 400 ' && [[ $(grep -a -o 'HTTP/1\.1 [0-9]' got | wc -l) -eq 1 ]] &&
-        grep -a -qi '^connection: close' got &&
-        tail -n 1 got | jq -e '.error | .code == "bad_request" and .type == "invalid_request_error" and .param == null' >/dev/null || {
+    local code=0 text
+    raw "127.0.0.1:$PROXY_PORT" --report "$@" <bytes >got 2>report || code=$?
+    text=$(<got)
+    [[ ($code -eq 0 || $code -eq 4) && $text == 'HTTP/1.1 400 '* && $text != *HTTP/1.1*HTTP/1.1* &&
+        ${text,,} == *$'\nconnection: close\r'* &&
+        $text == *$'\r\n\r\n{"error":{"message":"'*'","type":"invalid_request_error","param":null,"code":"bad_request"}}' ]] || {
         echo "expected one 400 and the end (raw $*) for"
         od -A d -c bytes | head -n 40
         echo "got (status $code):"
@@ -37,28 +34,29 @@ is_refused() {
     }
 }
 
-# drip_of FILE: raw's --drip: each byte by itself, where there are few of them
-drip_of() {
-    if [[ $(stat -c %s "$1") -lt 400 ]]; then echo 1,1; else echo 60,1; fi
+smuggled='GET /v1/smuggled HTTP/1.1\r\nHost: localhost\r\n\r\n'
+
+# both_ways LENGTH: whole, and byte by byte, or in larger pieces where there are many
+both_ways() {
+    is_refused
+    if [[ $1 -lt 300 ]]; then is_refused --drip 1,1; else is_refused --drip 60,1; fi
 }
 
-# refused HEAD: whole and byte by byte, with nothing upstream
+# refused HEAD: with nothing upstream
 refused() {
     # shellcheck disable=SC2059
-    printf "$1" >bytes
-    is_refused
-    is_refused --drip "$(drip_of bytes)"
+    printf "$1$smuggled" >bytes
+    both_ways "${#1}"
 }
 
 # body_refused BODY: such a body, of a request that is cached and of one that is passed on as it comes. The upstream may
 # see the beginning of the latter, and never its end.
 body_refused() {
-    chunked /v1/chat/completions "$1" >bytes
-    is_refused
-    is_refused --drip "$(drip_of bytes)"
-    chunked /v1/files "$1" >bytes
-    is_refused
-    is_refused --drip "$(drip_of bytes)"
+    local path
+    for path in /v1/chat/completions /v1/files; do
+        chunked "$path" "$1$smuggled" >bytes
+        both_ways "${#1}"
+    done
 }
 
 # The upstream has got no whole request, none that stood behind another one, and no bytes but those of the path that
@@ -109,13 +107,10 @@ nothing_arrived() {
 
 @test "many chunks with extensions, each below the limit, are 400 beyond 16 KiB of them" {
     proxy
-    local body='' extension
+    local i body='' extension
     extension=$(printf '%0900d' 0)
     for i in {1..20}; do body+="1;$extension\r\nx\r\n"; done
-    chunked /v1/chat/completions "${body}0\r\n\r\n" >bytes
-    is_refused
-    chunked /v1/files "${body}0\r\n\r\n" >bytes
-    is_refused
+    body_refused "${body}0\r\n\r\n"
     nothing_arrived
 }
 
@@ -135,10 +130,7 @@ nothing_arrived() {
     local body drip
     for body in '5 \r\nhello\r\n0\r\n\r\n' '5\t\r\nhello\r\n0\r\n\r\n' '5 ;a=b\r\nhelloX\r\n0\r\n\r\n'; do
         for drip in '' 1,1; do
-            {
-                chunked /v1/chat/completions "$body"
-                printf 'GET /v1/smuggled HTTP/1.1\r\nHost: localhost\r\n\r\n'
-            } >bytes
+            chunked /v1/chat/completions "$body$smuggled" >bytes
             # shellcheck disable=SC2086
             raw "127.0.0.1:$PROXY_PORT" ${drip:+--drip $drip} <bytes >got || [[ $? -eq 4 ]]
             head -n 1 got | grep -q '^HTTP/1.1 400 '
@@ -212,30 +204,38 @@ upstream_has() {
     done
 }
 
+# arrives PATH BODY SHA256 RAW-OPTIONS…: the upstream gets such a body
+arrives() {
+    local text
+    # shellcheck disable=SC2094
+    text=$(chunked "$1?$BASHPID" "$2" 'X-Script: echo' 'Connection: close' | raw "127.0.0.1:$PROXY_PORT" "${@:4}")
+    [[ $text == 'HTTP/1.1 200 '*"\"body_sha256\":\"$3\""* ]] || {
+        echo "$1 $2 (raw ${*:4}), expected $3:"
+        echo "$text"
+        return 1
+    }
+}
+
 @test "valid chunked bodies arrive byte for byte, however they are split" {
     need perl
     proxy
-    local path body drip sum bytes
-    for path in /v1/chat/completions /v1/files; do
-        for body in '5\r\nhello\r\n0\r\n\r\n' '00000005\r\nhello\r\n000\r\n\r\n' '1\r\n{\r\n1\r\n}\r\n0\r\n\r\n' 'A\r\n0123456789\r\na\r\n0123456789\r\n0\r\n\r\n' \
-            '5;a=b;c="d e"\r\nhello\r\n0;last\r\n\r\n' '5;\r\nhello\r\n0\r\n\r\n' '5\r\nhello\r\n0\r\nX-Trailer: 1\r\nY: 2\r\n\r\n' \
-            '4\r\n\r\n\r\n\r\n2\r\n0\r\r\n0\r\n\r\n' '3\r\n\000\r\n\r\n0\r\n\r\n' '0\r\n\r\n'; do
-            for drip in '' 1,1; do
-                chunked "$path?$(fresh)" "$body" 'X-Script: echo' 'Connection: close' >bytes
-                # shellcheck disable=SC2086
-                raw "127.0.0.1:$PROXY_PORT" ${drip:+--drip $drip} <bytes >got
-                head -n 1 got | grep -q '^HTTP/1.1 200' || { cat got; return 1; }
-                # shellcheck disable=SC2059
-                sum=$(printf "$body" | dechunk | sha256sum)
-                bytes=$(upstream_get last/sha256)
-                [[ ${sum%% *} == "$bytes" ]] || {
-                    echo "body $body (drip '$drip') arrived otherwise:"
-                    cat got
-                    return 1
-                }
-            done
+    local path body sum pid
+    local -a pids
+    for body in '5\r\nhello\r\n0\r\n\r\n' '00000005\r\nhello\r\n000\r\n\r\n' '1\r\n{\r\n1\r\n}\r\n0\r\n\r\n' 'A\r\n0123456789\r\na\r\n0123456789\r\n0\r\n\r\n' \
+        '5;a=b;c="d e"\r\nhello\r\n0;last\r\n\r\n' '5;\r\nhello\r\n0\r\n\r\n' '5\r\nhello\r\n0\r\nX-Trailer: 1\r\nY: 2\r\n\r\n' \
+        '4\r\n\r\n\r\n\r\n2\r\n0\r\r\n0\r\n\r\n' '3\r\n\000\r\n\r\n0\r\n\r\n' '0\r\n\r\n'; do
+        # shellcheck disable=SC2059
+        sum=$(printf "$body" | dechunk | sha256sum)
+        pids=()
+        for path in /v1/chat/completions /v1/files; do
+            arrives "$path" "$body" "${sum%% *}" 3>&- &
+            pids+=($!)
+            arrives "$path" "$body" "${sum%% *}" --drip 1,1 3>&- &
+            pids+=($!)
         done
+        for pid in "${pids[@]}"; do wait "$pid"; done
     done
+    expect_stat requests = 40
 }
 
 # dechunk: the content of a chunked body, which has no fault in it
