@@ -126,6 +126,14 @@ END
     [[ $(grep -a -c -i '^connection: close' got) -eq 1 ]]
 }
 
+@test "a client that sends several requests at once and half-closes gets the answers to all of them" {
+    proxy
+    half_closed "$(printf 'GET /v1/models?%s HTTP/1.1\\r\\nHost: localhost\\r\\n\\r\\n' 1 2 3)"
+    got_whole 200 '"has_more":false}'
+    [[ $(grep -a -o 'HTTP/1\.1 200' got | wc -l) -eq 3 ]]
+    [[ $(grep -a -c -i '^connection: close' got) -eq 1 ]]
+}
+
 @test "a client that closes entirely while it waits cancels the call at once" {
     proxy
     local how
