@@ -217,7 +217,8 @@ static void set_listening(struct worker *worker, bool on)
 {
     struct err err;
 
-    if (on && worker->draining)
+    /* What is watched exclusively cannot be watched anew (epoll_ctl(2)). */
+    if (on && (worker->draining || worker->listening))
         return;
     worker->listening = on;
     if (on)
