@@ -116,14 +116,19 @@ static void on_upload_more(struct body_reader *reader)
 }
 
 /* Which connection it goes out on. */
-static void note_connection(struct up *up, const char *own_ip, unsigned own_port)
+static void note_connection(struct up *up, const struct own_ends *ends)
+{
+    up->ends = *ends;
+    up->stream = up_goaway_stream(own_sockets_count(ends));
+}
+
+/* Only a connection's first request is of interest, and where streams are counted each. */
+static bool wants_connection(const struct up *up)
 {
     long made = 0;
 
     curl_easy_getinfo(up->easy, CURLINFO_NUM_CONNECTS, &made);
-    if ((made == 0 && !up->https) || !own_address_parse(own_ip, own_port, &up->local))
-        return;
-    up->stream = up_goaway_stream(own_sockets_count(&up->local));
+    return made > 0 || up->https;
 }
 
 /* Called each time before the request is written. curl would write it anew, several times, when a
@@ -133,12 +138,13 @@ static int on_before_request(void *arg, char *ip, char *own_ip, int port, int ow
 {
     struct up *up = arg;
     bool refused = up->refused;
+    struct own_ends ends;
     long written = 0;
 
-    (void)ip;
-    (void)port;
     up->refused = false;
-    note_connection(up, own_ip, (unsigned)own_port);
+    if (wants_connection(up) &&
+        own_ends_parse(&ends, own_ip, (unsigned)own_port, ip, (unsigned)port))
+        note_connection(up, &ends);
     curl_easy_getinfo(up->easy, CURLINFO_REQUEST_SIZE, &written);
     if (up->tries++ == 0 || written == 0 || (up->idempotent && up->tries == 2))
         return CURL_PREREQFUNC_OK;
@@ -163,7 +169,7 @@ static int on_debug(CURL *easy, curl_infotype type, char *text, size_t len, void
         struct up *up = container_of(node, struct up, node);
 
         if (up->stream > last && !up->answer.done &&
-            memcmp(&up->local, &told->local, sizeof(up->local)) == 0)
+            memcmp(&up->ends, &told->ends, sizeof(up->ends)) == 0)
             up->refused = true;
     }
     return 0;
@@ -173,8 +179,7 @@ static int on_resolver(void *resolver, void *unused, void *arg)
 {
     (void)resolver;
     (void)unused;
-    up_lookup_began(arg);
-    return 0;
+    return up_lookup_begins(arg) ? 0 : 1; /* 1 ends the transfer: see up_done() */
 }
 
 struct up_sockets *up_opening(struct up *up, bool *patient)
@@ -297,7 +302,7 @@ void up_start(struct up_home *home, struct up_pool *pool, const struct up_order 
     up->idempotent = header_method_is_idempotent(order->method);
     up->tries = 0;
     up->stream = 0;
-    up->refused = false;
+    up->refused = up->queued = false;
     if (order->whole) {
         up->whole = *order->whole;
         str_init(order->whole);
@@ -327,7 +332,12 @@ void up_start(struct up_home *home, struct up_pool *pool, const struct up_order 
 
 void up_done(void *private_of_easy, int curl_code)
 {
-    up_finish(private_of_easy, NULL, curl_code);
+    struct up *up = private_of_easy;
+
+    if (up->queued)
+        up_lookup_wait(up);
+    else
+        up_finish(up, NULL, curl_code);
 }
 
 static bool is_out_of_descriptors(const struct up *up)
@@ -422,7 +432,7 @@ void up_finish(struct up *up, const struct err *why, int code)
         err = explain(up, (CURLcode)code);
     free(take(up->err));
     up_letters_end(up);
-    up_lookup_ended(up, err);
+    up_lookup_ended(up, ended_by_us ? NULL : err);
     if (ended_by_us)
         let_go_of(up);
     up_pool_remove(up->pool, up->easy);

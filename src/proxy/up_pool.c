@@ -176,7 +176,7 @@ static int on_close(void *arg, curl_socket_t fd)
 {
     struct up_sockets *sockets = arg;
 
-    own_sockets_remove_local(fd);
+    own_sockets_remove(fd);
     if (up_socket_at(sockets, fd))
         up_socket_forget(sockets, fd);
     return close(fd);
