@@ -27,6 +27,8 @@ static bool has_dot_segment(const char *path, size_t path_len)
     size_t dots = 0, others = 0, len;
     bool name_over = false;
 
+    if (!memchr(path, '.', path_len) && !memchr(path, '%', path_len))
+        return false; /* mostly */
     for (size_t i = 0; i < path_len; i += len) {
         unsigned char c = route_byte(path + i, path_len - i, &len);
 
