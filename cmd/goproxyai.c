@@ -114,6 +114,8 @@ int command_words(const struct command *self, int argc, char **argv, const struc
         return COMMAND_HELPED;
     if (conf_load(conf, self->scope, argc, argv, own, words, &err) < 0)
         return command_fail(&err);
+    for (unsigned i = 0; i < conf->warning_count; i++)
+        fprintf(stderr, "%s: warning: %s\n", PROGRAM, conf->warnings[i]);
     return 0;
 }
 

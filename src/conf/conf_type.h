@@ -16,6 +16,7 @@ enum conf_type {
     CONF_DURATION,
     CONF_TTL,
     CONF_SIZE,
+    CONF_MEMORY, /* a size that this machine's memory can hold */
     CONF_DISCONNECT,
     CONF_COUNT
 };
