@@ -135,10 +135,10 @@ static int print_object(const struct object *object, bool headers, struct err *e
         printf("HTTP/1.1 %u\n", object->status);
         fields_each(h, &object->fields)
             if (!object->gzip || !str_is_nocase(h.name, "content-encoding"))
-                printf("%s: %s\n", h.name, h.value);
+                command_print_line(stdout, "%s: %s", h.name, h.value);
         printf("\n");
     }
-    fwrite(bytes, 1, len, stdout);
+    command_print_body(bytes, len);
     str_release(&plain);
     return 0;
 }
@@ -200,10 +200,14 @@ static int verify(struct cache_command *c, struct err *err)
 static int path(struct cache_command *c, struct err *err)
 {
     mem_auto char *folder = cache_folder(c->conf, err);
+    struct str file = STR_INIT;
 
     if (!folder)
         return -1;
-    printf("%s/cache.db\n", folder);
+    str_addf(&file, "%s/cache.db", folder);
+    command_print_body(file.text, file.len);
+    printf("\n");
+    str_release(&file);
     return 0;
 }
 

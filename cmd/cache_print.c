@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "cmd.h"
 
 #define BRIEF_DIGITS 16
 
@@ -66,8 +67,9 @@ void cache_print_row(const struct store_row *row, int64_t now_ms, bool brief)
     key_to_hex(&row->key, hex);
     cache_print_age(&age, now_ms - row->stored_ms);
     cache_print_size(&size, (double)row->body_bytes);
-    printf("%.*s  %6s  %u  %9s  %s%s%s\n", brief ? BRIEF_DIGITS : KEY_HEX_SIZE, hex, age.text,
-           row->status, size.text, row->label, *row->model ? "  " : "", row->model);
+    command_print_line(stdout, "%.*s  %6s  %u  %9s  %s%s%s", brief ? BRIEF_DIGITS : KEY_HEX_SIZE,
+                       hex, age.text, row->status, size.text, row->label, *row->model ? "  " : "",
+                       row->model);
     str_release(&age);
     str_release(&size);
 }

@@ -1,12 +1,14 @@
 #include "cmd.h"
 
 #include <fcntl.h>
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "base/printable.h"
 
 static const struct command commands[] = {
     {"serve", "[OPTION...]", "run the proxy, in the foreground",
@@ -79,9 +81,43 @@ void command_print_help(const struct command *c)
                "($XDG_CONFIG_HOME/goproxyai/config); the flag wins.\n");
 }
 
+void command_print_line(FILE *to, const char *format, ...)
+{
+    struct str text = STR_INIT, line = STR_INIT;
+    va_list args;
+
+    va_start(args, format);
+    str_vaddf(&text, format, args);
+    va_end(args);
+    printable_add(&line, text.text, text.len);
+    str_addc(&line, '\n');
+    fwrite(line.text, 1, line.len, to);
+    str_release(&text);
+    str_release(&line);
+}
+
+void command_print_body(const void *bytes, size_t len)
+{
+    struct str text = STR_INIT;
+
+    if (!isatty(STDOUT_FILENO)) {
+        fwrite(bytes, 1, len, stdout);
+        return;
+    }
+    printable_add_lines(&text, bytes, len);
+    fwrite(text.text, 1, text.len, stdout);
+    str_release(&text);
+}
+
+void command_print_json(const struct str *text)
+{
+    command_print_body(text->text, text->len);
+    putchar('\n');
+}
+
 int command_fail(const struct err *err)
 {
-    fprintf(stderr, "%s: %s\n", PROGRAM, err->text);
+    command_print_line(stderr, "%s: %s", PROGRAM, err->text);
     return err_exit_status(err->code);
 }
 
@@ -115,7 +151,7 @@ int command_words(const struct command *self, int argc, char **argv, const struc
     if (conf_load(conf, self->scope, argc, argv, own, words, &err) < 0)
         return command_fail(&err);
     for (unsigned i = 0; i < conf->warning_count; i++)
-        fprintf(stderr, "%s: warning: %s\n", PROGRAM, conf->warnings[i]);
+        command_print_line(stderr, "%s: warning: %s", PROGRAM, conf->warnings[i]);
     return 0;
 }
 

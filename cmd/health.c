@@ -13,10 +13,11 @@ static void print_for_people(const struct json *health)
     double uptime = json_number(json_member(health, "uptime_seconds"));
     double rss = json_number(json_member(json_member(health, "memory"), "rss_bytes"));
 
-    printf("healthy: goproxyai %s, up %.0f s, %.1f MiB, %.0f connections, %.0f in flight\n",
-           version ? version : "?", uptime, rss / (1024 * 1024),
-           json_number(json_member(health, "connections")),
-           json_number(json_member(health, "in_flight")));
+    command_print_line(
+        stdout, "healthy: goproxyai %s, up %.0f s, %.1f MiB, %.0f connections, %.0f in flight",
+        version ? version : "?", uptime, rss / (1024 * 1024),
+        json_number(json_member(health, "connections")),
+        json_number(json_member(health, "in_flight")));
 }
 
 static int judge(unsigned status, const struct str *body, bool json, struct err *err)
@@ -26,7 +27,7 @@ static int judge(unsigned status, const struct str *body, bool json, struct err 
     bool healthy = status == 200 && word && strcmp(word, "healthy") == 0;
 
     if (json)
-        printf("%s\n", body->text);
+        command_print_json(body);
     else if (healthy)
         print_for_people(health);
     json_free(health);

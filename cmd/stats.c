@@ -4,6 +4,7 @@
 
 #include "base/json.h"
 #include "base/mem.h"
+#include "base/printable.h"
 #include "cache_print.h"
 #include "proxy/admin_stats.h"
 #include "proxy/ask.h"
@@ -29,8 +30,13 @@ static void print_cache(const struct json *cache, bool running)
     printf("cache    ");
     print_count(figure(cache, "item_count"), "answer", "s", ", ");
     printf("%s of %s", used.text, most.text);
-    if (running)
-        printf(", kept for %s; %.0f evicted", ttl ? ttl : "?", figure(cache, "evictions"));
+    if (running) {
+        struct str line = STR_INIT;
+
+        printable_adds(&line, ttl ? ttl : "?");
+        printf(", kept for %s; %.0f evicted", line.text, figure(cache, "evictions"));
+        str_release(&line);
+    }
     printf("\n");
     if (figure(cache, "damaged") > 0 || figure(cache, "dropped") > 0)
         printf("         %.0f damaged, %.0f not stored because the disk was too slow\n",
@@ -84,7 +90,7 @@ static int print(const struct str *text, bool as_json, struct err *err)
     struct json *stats;
 
     if (as_json) {
-        printf("%s\n", text->text);
+        command_print_json(text);
         return 0;
     }
     stats = json_parse(text->text, text->len);

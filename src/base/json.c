@@ -3,6 +3,8 @@
 #include <cjson/cJSON.h>
 #include <stdlib.h>
 
+#include "base/printable.h"
+
 /* struct json is cJSON's own node under our name; nobody else may know that. */
 static cJSON *node(const struct json *j)
 {
@@ -65,13 +67,41 @@ struct json *json_add_object(struct json *array)
     return wrap(object);
 }
 
+/* cJSON escapes C0 and passes every other byte on. Above ASCII, and DEL, stand in strings only. */
+static void add_escaped(struct str *out, const char *at, const char *end)
+{
+    while (at < end) {
+        const char *plain = at;
+        unsigned len;
+        uint32_t code;
+
+        while (at < end && *at >= ' ' && *at < 0x7f)
+            at++;
+        str_add(out, plain, (size_t)(at - plain));
+        if (at == end)
+            return;
+        switch (printable_look(at, end, &len, &code)) {
+        case PRINTABLE_PLAIN:
+            str_add(out, at, len);
+            break;
+        case PRINTABLE_CONTROL:
+            str_addf(out, "\\u%04x", code);
+            break;
+        case PRINTABLE_INVALID:
+            str_adds(out, "\xef\xbf\xbd");
+            break;
+        }
+        at += len;
+    }
+}
+
 void json_print(const struct json *root, struct str *out)
 {
     char *text = cJSON_PrintUnformatted(node(root));
 
     if (!text)
         abort();
-    str_adds(out, text);
+    add_escaped(out, text, text + strlen(text));
     cJSON_free(text);
 }
 

@@ -22,6 +22,8 @@ struct json *json_set_object(struct json *object, const char *name);
 struct json *json_set_array(struct json *object, const char *name);
 struct json *json_add_object(struct json *array);
 
+/* Appends it as text that is fit for a terminal: in strings, what printable.h escapes is \u00XX,
+ * and each byte that is no UTF-8 becomes U+FFFD. */
 void json_print(const struct json *root, struct str *out);
 
 /* NULL if the text is no JSON. */
