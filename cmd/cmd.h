@@ -33,9 +33,6 @@ int command_settings(const struct command *self, int argc, char **argv,
 /* The same for a command that takes words, which are argv's first ones then. */
 int command_words(const struct command *self, int argc, char **argv, const struct conf_switch *own,
                   struct conf *conf, int *words);
-/* The address on which the server listens first; one that stands for all is asked on loopback. The
- * caller frees. */
-char *command_address(const struct conf *conf);
 /* The same for a command that takes neither settings nor flags of its own. */
 int command_no_words(const struct command *self, int argc, char **argv);
 #define COMMAND_HELPED (-1) /* command_settings: --help was asked for and given: exit 0 */

@@ -7,7 +7,7 @@ setup() {
     cd "$BATS_TEST_TMPDIR"
 }
 
-# on_terminal OUT ARGS…: a command of goproxyai on a terminal of its own; what the terminal gets in OUT
+# on_terminal OUT ARGS…: a command of goproxyai on a terminal of its own; what stdout brings there in OUT
 on_terminal() {
     local out=$1 words
     shift
@@ -15,7 +15,7 @@ on_terminal() {
     printf -v words ' %q' "$@"
     export -f goproxyai
     export goproxyai_bin PROXY_HOME
-    SHELL=$BASH script -q -c "goproxyai$words" /dev/null </dev/null >"$out"
+    SHELL=$BASH script -q -c "goproxyai$words 2>/dev/null" /dev/null </dev/null >"$out"
 }
 
 # harmless FILE: no C0 but LF, CR and TAB, no DEL, no C1 in either form, no bidirectional control
@@ -102,7 +102,7 @@ is_listed() {
     local word=$'a\e[2J\nb\x9b'
     local -a args
     for args in 'WORD' 'cache WORD' 'cache show WORD' 'health WORD' 'health --WORD' 'health --port WORD' 'serve --listen WORD' \
-        'cache clear --older-than WORD' 'serve --port 0 --ca-file WORD' 'help WORD'; do
+        'stats --cache-dir WORD' 'cache clear --older-than WORD' 'serve --port 0 --ca-file WORD' 'help WORD'; do
         read -r -a args <<<"$args"
         not goproxyai "${args[@]/WORD/$word}" >out 2>err
         harmless err

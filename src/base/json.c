@@ -49,6 +49,11 @@ void json_set_number(struct json *object, const char *name, double value)
     made(cJSON_AddNumberToObject(node(object), name, value));
 }
 
+void json_set_bool(struct json *object, const char *name, bool value)
+{
+    made(cJSON_AddBoolToObject(node(object), name, value));
+}
+
 struct json *json_set_object(struct json *object, const char *name)
 {
     return wrap(made(cJSON_AddObjectToObject(node(object), name)));
@@ -65,6 +70,11 @@ struct json *json_add_object(struct json *array)
 
     cJSON_AddItemToArray(node(array), object);
     return wrap(object);
+}
+
+void json_add_text(struct json *array, const char *value)
+{
+    cJSON_AddItemToArray(node(array), made(cJSON_CreateString(value)));
 }
 
 /* cJSON escapes C0 and passes every other byte on. Above ASCII, and DEL, stand in strings only. */
@@ -132,4 +142,19 @@ const char *json_text(const struct json *value)
 double json_number(const struct json *value)
 {
     return value && cJSON_IsNumber(node(value)) ? node(value)->valuedouble : 0;
+}
+
+bool json_is_true(const struct json *value)
+{
+    return value && cJSON_IsTrue(node(value));
+}
+
+const struct json *json_first(const struct json *list)
+{
+    return list ? wrap(node(list)->child) : NULL;
+}
+
+const struct json *json_next(const struct json *value)
+{
+    return wrap(node(value)->next);
 }

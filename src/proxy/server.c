@@ -199,7 +199,7 @@ int server_open(struct server *server, const struct conf *conf, struct log *log,
         return -1;
     }
     caching_open(&server->caching, conf, server->endpoint.label, log);
-    server->admin = admin_new();
+    server->admin = admin_new(&server->caching);
     return 0;
 }
 
@@ -226,10 +226,10 @@ void server_close(struct server *server)
     for (unsigned i = 0; i < server->started_workers; i++)
         worker_release(&server->workers[i]);
     free(server->workers);
+    admin_free(server->admin); /* its jobs use the cache */
     caching_close(&server->caching);
     for (unsigned i = 0; i < server->listen_count; i++)
         close(server->listen_fds[i]);
-    admin_free(server->admin);
     endpoint_release(&server->endpoint);
     door_release(&server->door);
     up_pool_global_release();
