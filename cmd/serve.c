@@ -48,8 +48,8 @@ static int serve(const struct conf *conf, struct log *log, struct err *err)
         server_close(&server);
         return -1;
     }
+    note = leave_note(&server, conf, log); /* who reads where it listens may ask at once */
     announce(&server, log);
-    note = leave_note(&server, conf, log);
     server_wait(&server);
     runtime_note_remove(note);
     server_close(&server);

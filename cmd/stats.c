@@ -84,7 +84,7 @@ static int read_disk(const struct cache_place *place, int64_t max_bytes, struct 
 {
     struct store_figures figures = {.items = 0};
     struct store *store = NULL;
-    struct json *root;
+    struct json *root, *cache;
 
     if (place->has_file) {
         if (cache_place_open(place, true, &store, err) < 0)
@@ -93,7 +93,9 @@ static int read_disk(const struct cache_place *place, int64_t max_bytes, struct 
         store_close(store);
     }
     root = json_object();
-    admin_stats_disk(json_set_object(root, "cache"), &figures, max_bytes);
+    cache = json_set_object(root, "cache");
+    admin_stats_disk(cache, &figures, max_bytes);
+    json_set_text(cache, "folder", place->folder);
     json_print(root, text);
     json_free(root);
     return 0;

@@ -153,6 +153,7 @@ static const struct methods {
 
 static int check_method(struct req *req, enum route route, struct err *err)
 {
+    struct reply *reply = &req->reply;
     const struct methods *m = methods;
 
     while (m->route != route)
@@ -160,7 +161,7 @@ static int check_method(struct req *req, enum route route, struct err *err)
     for (size_t i = 0; m->names[i]; i++)
         if (strcmp(m->names[i], req->method) == 0)
             return 0;
-    fields_adds(&req->reply.own, "Allow", m->allow);
+    fields_adds(&reply->own, "Allow", m->allow);
     return err_set(err, ERR_METHOD, "%.*s takes %s.", (int)route_path_len(req->target.text),
                    req->target.text, m->allow);
 }
@@ -183,6 +184,7 @@ static enum admin_result answer_of_cache(struct req *req, enum route route, stru
 enum admin_result admin_answer(struct req *req, struct err *err)
 {
     struct server *server = req->worker->server;
+    struct reply *reply = &req->reply;
     enum route route = route_of(req->target.text);
     enum admin_result result = ADMIN_ANSWERED;
 
@@ -190,8 +192,8 @@ enum admin_result admin_answer(struct req *req, struct err *err)
         return ADMIN_REFUSED;
     switch (route) {
     case ROUTE_STATS:
-        admin_stats(server, &req->reply.text);
-        reply_own_json(&req->reply, 200, req->id);
+        admin_stats(server, &reply->text);
+        reply_own_json(reply, 200, req->id);
         break;
     case ROUTE_CACHE:
     case ROUTE_CACHE_ENTRY:
@@ -199,11 +201,11 @@ enum admin_result admin_answer(struct req *req, struct err *err)
         result = answer_of_cache(req, route, err);
         break;
     default:
-        answer_health(server, &req->reply.text);
-        reply_own_json(&req->reply, 200, req->id);
+        answer_health(server, &reply->text);
+        reply_own_json(reply, 200, req->id);
         break;
     }
     if (result == ADMIN_ANSWERED)
-        fields_adds(&req->reply.own, "Cache-Control", "no-store");
+        fields_adds(&reply->own, "Cache-Control", "no-store");
     return result;
 }

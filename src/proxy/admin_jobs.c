@@ -5,7 +5,7 @@
 
 #include "base/mem.h"
 
-struct lane {
+struct admin_jobs_lane {
     struct admin_jobs *jobs;
     pthread_t thread;
     bool started;
@@ -17,7 +17,7 @@ struct lane {
 struct admin_jobs {
     pthread_mutex_t lock; /* guards the lanes and every job's state; before a mailbox's */
     bool stopping;
-    struct lane lanes[ADMIN_LANES];
+    struct admin_jobs_lane lanes[ADMIN_LANES];
 };
 
 struct admin_jobs *admin_jobs_new(void)
@@ -34,7 +34,7 @@ struct admin_jobs *admin_jobs_new(void)
 }
 
 /* The lock is held. */
-static struct admin_job *next_job(struct lane *lane)
+static struct admin_job *next_job(struct admin_jobs_lane *lane)
 {
     struct list *node;
 
@@ -59,7 +59,7 @@ static bool finish(struct admin_job *job)
 
 static void *run(void *arg)
 {
-    struct lane *lane = arg;
+    struct admin_jobs_lane *lane = arg;
     pthread_mutex_t *lock = &lane->jobs->lock;
     struct admin_job *job;
     bool is_left;
@@ -81,7 +81,7 @@ static void *run(void *arg)
 }
 
 /* The lock is held. */
-static bool is_started(struct lane *lane)
+static bool is_started(struct admin_jobs_lane *lane)
 {
     if (!lane->started)
         lane->started = pthread_create(&lane->thread, NULL, run, lane) == 0;
@@ -90,10 +90,11 @@ static bool is_started(struct lane *lane)
 
 bool admin_jobs_post(struct admin_jobs *jobs, enum admin_lane which, struct admin_job *job)
 {
-    struct lane *lane = &jobs->lanes[which];
+    struct admin_jobs_lane *lane = &jobs->lanes[which];
     bool fits;
 
     job->jobs = jobs;
+    job->lane = lane;
     job->state = ADMIN_JOB_WAITS;
     job->left = false;
     pthread_mutex_lock(&jobs->lock);
@@ -119,16 +120,22 @@ bool admin_job_is_done(struct admin_job *job)
 
 void admin_job_leave(struct admin_job *job)
 {
-    bool done;
+    struct admin_jobs *jobs;
+    bool runs;
 
     if (!job)
         return;
-    pthread_mutex_lock(&job->jobs->lock);
-    done = job->state == ADMIN_JOB_DONE;
-    job->left = true; /* else the lane frees it */
+    jobs = job->jobs;
+    pthread_mutex_lock(&jobs->lock);
+    runs = job->state == ADMIN_JOB_RUNS;
+    job->left = true; /* then the lane frees it */
+    if (job->state == ADMIN_JOB_WAITS) {
+        list_remove(&job->node);
+        job->lane->count--;
+    }
     mailbox_recall(job->mailbox, job->letter);
-    pthread_mutex_unlock(&job->jobs->lock);
-    if (done)
+    pthread_mutex_unlock(&jobs->lock);
+    if (!runs)
         job->free(job);
 }
 
@@ -142,8 +149,6 @@ bool admin_job_must_stop(struct admin_job *job)
     return stop;
 }
 
-/* With all askers gone each job that still waits is run: what was to be removed is, and what reads
- * stops at once. */
 void admin_jobs_free(struct admin_jobs *jobs)
 {
     if (!jobs)

@@ -8,7 +8,10 @@
  *      admin_jobs_post ───────────────────► job->run
  *      (parked)          ◄── letter ─────── done
  *      admin_job_is_done, then takes the result
- *      admin_job_leave: after that, or at any time before; the job is freed by whoever is last
+ *      admin_job_leave: after that, or at any time before
+ *
+ * A job that its asker leaves while it waits is not run; one that runs is finished. It is freed by
+ * whoever is last.
  */
 #ifndef PROXY_ADMIN_JOBS_H
 #define PROXY_ADMIN_JOBS_H
@@ -32,6 +35,7 @@ struct admin_job {
     struct mailbox *mailbox;             /* the asker's */
     struct letter *letter;               /* posted when the job is done */
     struct admin_jobs *jobs;
+    struct admin_jobs_lane *lane;
     struct list node; /* guarded by the jobs' lock, as are the next two */
     enum admin_job_state state;
     bool left;
