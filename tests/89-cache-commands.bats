@@ -90,6 +90,25 @@ not_here() {
     said "1 answer removed from the proxy on http://localhost:$PROXY_PORT (memory and $PWD/there)"
 }
 
+@test "on a terminal cache list and show say whose cache it is, on standard error" {
+    need script
+    proxy
+    keep 1
+    items 1
+    export -f goproxyai
+    export goproxyai_bin PROXY_HOME
+    local args key
+    key=$(goproxyai cache list | cut -d ' ' -f 1)
+    for args in list 'list --json' "show $key"; do
+        SHELL=$BASH script -q -e -c "goproxyai cache $args >stdout" /dev/null </dev/null >shown
+        grep -qF "goproxyai: this is the cache of the proxy on http://localhost:$PROXY_PORT (memory and $PROXY_HOME/cache/goproxyai)" shown
+        not grep -q 'this is the cache of' stdout
+        # shellcheck disable=SC2086 # words
+        gives 0 cache $args
+        [[ ! -s err ]]
+    done
+}
+
 @test "a proxy without a disk: list, show, remove, verify and clear work on its memory" {
     proxy --max-cache-size 0
     keep 1 2 3
@@ -510,6 +529,23 @@ held() {
 is_gone_at_once() {
     ask got -H 'Cache-Control: only-if-cached' -d '{"model":"gpt-4o"}' /v1/chat/completions
     [[ $got -eq 504 ]]
+}
+
+@test "what the disk does not take now is not answered any more, and it is said that it follows" {
+    proxy
+    ask got -d '{"model":"gpt-4o"}' /v1/chat/completions
+    keep 1
+    items 2
+    held
+    gives 0 cache clear --model 'gpt-*'
+    said "1 answer removed from the proxy on http://localhost:$PROXY_PORT (memory and $PROXY_HOME/cache/goproxyai)"
+    grep -q '^goproxyai: the disk cannot be written to now: ' err
+    is_gone_at_once
+    is_hit /v1/files/f1
+    touch go
+    items 1
+    gives 0 cache clear
+    [[ ! -s err ]]
 }
 
 @test "a client that leaves meanwhile, and the proxy's end, are no trouble" {
