@@ -435,9 +435,10 @@ static void drop_claims(struct shard *shard, const struct store_gone *gone)
     }
 }
 
-static void drop_objects(struct shard *shard, const struct store_gone *gone)
+static uint64_t drop_objects(struct shard *shard, const struct store_gone *gone)
 {
     struct list *node = shard->lru.next;
+    uint64_t count = 0;
 
     while (node != &shard->lru) {
         struct object *object = container_of(node, struct object, lru);
@@ -450,11 +451,15 @@ static void drop_objects(struct shard *shard, const struct store_gone *gone)
         slot = object->slot;
         shard_unset_object(shard, slot);
         shard_tidy(shard, slot);
+        count++;
     }
+    return count;
 }
 
-void index_drop(struct index *index, const struct store_gone *gone)
+uint64_t index_drop(struct index *index, const struct store_gone *gone)
 {
+    uint64_t count = 0;
+
     atomic_fetch_add(&index->epoch, 1);
     for (unsigned i = 0; i < SHARDS; i++) {
         struct shard *shard = &index->shards[i];
@@ -462,8 +467,26 @@ void index_drop(struct index *index, const struct store_gone *gone)
         pthread_mutex_lock(&shard->lock);
         if (!gone->collection || shard->gets > 0) { /* mostly there are none */
             drop_claims(shard, gone);
-            drop_objects(shard, gone);
+            count += drop_objects(shard, gone);
         }
+        pthread_mutex_unlock(&shard->lock);
+    }
+    return count;
+}
+
+void index_each(struct index *index, size_t most, bool (*each)(void *arg, struct object *object),
+                void *arg)
+{
+    bool go_on = true;
+
+    for (unsigned i = 0; i < SHARDS && go_on; i++) {
+        struct shard *shard = &index->shards[i];
+        size_t left = most;
+
+        pthread_mutex_lock(&shard->lock);
+        for (struct list *node = shard->lru.prev; node != &shard->lru && left && go_on;
+             node = node->prev, left--)
+            go_on = each(arg, container_of(node, struct object, lru));
         pthread_mutex_unlock(&shard->lock);
     }
 }

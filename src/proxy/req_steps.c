@@ -317,9 +317,14 @@ static enum req_next step_admin(struct req *req)
 {
     struct err err;
 
-    if (admin_answer(req->worker->server, req->method, req->target.text, &req->reply, req->id,
-                     &err) < 0)
+    switch (admin_answer(req, &err)) {
+    case ADMIN_WAITS:
+        return REQ_PARK;
+    case ADMIN_REFUSED:
         return fail(req, &err);
+    case ADMIN_ANSWERED:
+        break;
+    }
     req->step = STEP_DONE;
     return REQ_REPLY;
 }
