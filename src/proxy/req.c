@@ -215,7 +215,8 @@ void req_finish(struct req *req, bool whole)
 {
     struct worker *worker = req->worker;
 
-    if (req->upload && !req->received) {
+    /* A fault in its framing has broken it before. */
+    if (req->upload && !req->received && body_state(&req->upload->body) == BODY_OPEN) {
         struct err err = {.code = ERR_UP_BROKEN, .text = "The client left."};
         flight_break(req->upload, &err);
     }
