@@ -179,7 +179,7 @@ static int on_resolver(void *resolver, void *unused, void *arg)
 
 struct up_sockets *up_opening(struct up *up, bool *patient)
 {
-    up_lookup_ended(up, NULL);
+    up_lookup_ended(up, true, NULL);
     *patient = up->growing != NULL;
     return &up->home->sockets;
 }
@@ -422,7 +422,7 @@ void up_finish(struct up *up, const struct err *why, int code)
         err = explain(up, (CURLcode)code);
     free(take(up->err));
     up_letters_end(up);
-    up_lookup_ended(up, err);
+    up_lookup_ended(up, false, ended_by_us ? NULL : err); /* that reason is its own */
     if (ended_by_us)
         let_go_of(up);
     up_pool_remove(up->pool, up->easy);

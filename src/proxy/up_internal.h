@@ -67,7 +67,8 @@ void up_timer_start(struct up *up);
 /* Only one transfer of a worker looks a name up at a time, because libcurl gives each lookup a
  * thread; the others find the result in its cache. */
 void up_lookup_began(struct up *up);
-void up_lookup_ended(struct up *up, const struct err *err); /* NULL: with an address */
+/* found: with an address. err: of those that wait for it; NULL: they go on. */
+void up_lookup_ended(struct up *up, bool found, const struct err *err);
 /* Gives the transfer to the pool, or has it wait for a lookup. */
 void up_dispatch(struct up *up);
 

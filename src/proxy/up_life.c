@@ -18,12 +18,26 @@ void up_note_written(struct up *up, unsigned status)
 
 /* --- one lookup at a time ------------------------------------------------------------- */
 
+/* Less than libcurl remembers a name, which is a minute. */
+#define NAME_KNOWN_MS 50000
+
+static bool is_name_known(const struct up_home *home)
+{
+    return home->name_known_ms && home->loop->now_ms - home->name_known_ms < NAME_KNOWN_MS;
+}
+
 static void add_to_pool(struct up *up)
 {
+    struct up_pool *pool = up->pool;
+    bool now = !is_name_known(up->home);
     struct err err;
 
-    if (up_pool_add(up->pool, up->easy) == 0)
+    if (up_pool_add(pool, up->easy) == 0) {
+        /* Others of this turn are to find the lookup begun, if it takes one. */
+        if (now)
+            up_pool_act(pool);
         return;
+    }
     err_set(&err, ERR_SYSTEM, "libcurl does not take the transfer.");
     up_finish(up, &err, 0);
 }
@@ -37,7 +51,7 @@ void up_dispatch(struct up *up)
         add_to_pool(up);
 }
 
-/* The lookup that it waited for has ended; err says how, where that was badly. */
+/* The lookup that it waited for has ended; err says how, where the name was not found. */
 static void start_queued(struct up *up)
 {
     mem_auto struct err *err = take(up->err);
@@ -55,7 +69,7 @@ void up_lookup_began(struct up *up)
         up->home->looking_up = up;
 }
 
-void up_lookup_ended(struct up *up, const struct err *err)
+void up_lookup_ended(struct up *up, bool found, const struct err *err)
 {
     struct up_home *home = up->home;
     struct list *node;
@@ -63,6 +77,8 @@ void up_lookup_ended(struct up *up, const struct err *err)
     if (home->looking_up != up)
         return;
     home->looking_up = NULL;
+    if (found)
+        home->name_known_ms = home->loop->now_ms;
     while ((node = list_pop(&home->queue))) {
         struct up *other = container_of(node, struct up, queue);
 

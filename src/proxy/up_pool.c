@@ -254,6 +254,11 @@ bool up_pool_wants_run(const struct up_pool *pool)
     return pool->due || !list_empty(&pool->todo);
 }
 
+void up_pool_act(struct up_pool *pool)
+{
+    act(pool, CURL_SOCKET_TIMEOUT, 0);
+}
+
 void up_pool_run(struct up_pool *pool)
 {
     struct list *node;
