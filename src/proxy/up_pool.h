@@ -74,7 +74,8 @@ enum up_trouble up_pool_trouble(int curl_code, bool connected);
 /* up.c */
 void up_todo(struct list *node);
 void up_done(void *private_of_easy, int curl_code);
-/* The transfer makes a connection: the name is looked up. *patient: see up_socket_open(). */
+/* The transfer makes a connection: the name is looked up. NULL: it may not. *patient: see
+ * up_socket_opened(). */
 struct up_sockets *up_opening(struct up *up, bool *patient);
 
 #endif
