@@ -18,6 +18,9 @@ _goproxyai_value() {
         _goproxyai_words '10s 30s 60s 5m 10m off' "$2"
         ;;
     --cache-ttl) _goproxyai_words '5m 1h 1d 7d forever 0' "$2" ;;
+    --memory) _goproxyai_words 'auto 64M 256M 1G' "$2" ;;
+    --allow-users) _goproxyai_words 'self all' "$2" ;;
+    --allow-origin) _goproxyai_words 'http://localhost:3000' "$2" ;;
     --max-cache-size | --memory-cache | --max-body) _goproxyai_words '32M 64M 100M 512M 2G 0' "$2" ;;
     --on-disconnect) _goproxyai_words 'cancel finish' "$2" ;;
     --key-ignore) _goproxyai_words 'user metadata user,metadata' "$2" ;;
@@ -55,9 +58,10 @@ _goproxyai() {
     fi
     case ${COMP_WORDS[1]} in
     serve)
-        _goproxyai_words '--listen --port --allow-remote --allow-host --upstream --proxy --ca-file
-            --forwarded --request-timeout --connect-timeout --total-timeout --client-timeout
-            --drain-timeout --cache-ttl --max-cache-size --memory-cache --max-body --cache-dir
+        _goproxyai_words '--listen --port --allow-remote --allow-host --allow-origin --allow-users
+            --upstream --proxy --ca-file --forwarded --request-timeout --connect-timeout --total-timeout --client-timeout
+            --drain-timeout --cache-ttl --max-cache-size --memory-cache --memory
+            --max-body --cache-dir
             --share-cache --key-ignore --key-ignore-header --on-disconnect --workers
             --help' "$current"
         ;;

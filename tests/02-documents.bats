@@ -185,7 +185,7 @@ man_options() {
 }
 
 @test "the fields that the proxy adds to answers are those of the man page" {
-    grep -rhoE '(_adds\(&?reply->own|add_time\(reply), "[A-Za-z-]+"' src/proxy --include='*.c' | grep -oE '[A-Z][A-Za-z-]+' |
+    grep -rhoE '(_adds\(&?(req->)?reply(->|\.)own|add_time\(reply), "[A-Za-z-]+"' src/proxy --include='*.c' | grep -oE '[A-Z][A-Za-z-]+' |
         grep -vx Content-Type >"$scratch/code"
     section HEADERS | sed -n 's/^\.It Li //p' >"$scratch/man"
     same fields "$scratch/code" "$scratch/man"
@@ -289,22 +289,22 @@ END
 completes() {
     local command flag value
     commands >"$scratch/help"
-    offers "$1" 'goproxyai ' | grep -v '^-' >"$scratch/$1"
-    same "$1: commands" "$scratch/help" "$scratch/$1"
-    offers "$1" 'goproxyai help ' | grep -v '^-' >"$scratch/$1"
-    same "$1: commands to be helped with" "$scratch/help" "$scratch/$1"
+    offers "$1" 'goproxyai ' | grep -v '^-' >"$scratch/offered"
+    same "$1: commands" "$scratch/help" "$scratch/offered"
+    offers "$1" 'goproxyai help ' | grep -v '^-' >"$scratch/offered"
+    same "$1: commands to be helped with" "$scratch/help" "$scratch/offered"
     for command in $(commands); do
         options_of "$command" | cut -d ' ' -f 1 >"$scratch/help"
-        offers "$1" "goproxyai $command --" | sed 's/=$//' >"$scratch/$1"
-        same "$1: options of $command" "$scratch/help" "$scratch/$1"
+        offers "$1" "goproxyai $command --" | sed 's/=$//' >"$scratch/offered"
+        same "$1: options of $command" "$scratch/help" "$scratch/offered"
     done
     for flag in $(offers "$1" 'goproxyai --'); do
         goproxyai "$flag" >/dev/null
     done
     # an option with a value is followed by nothing that is an option or a command
     while read -r flag value; do
-        offers "$1" "goproxyai serve $flag " >"$scratch/$1"
-        not grep -E '^(--.*|serve|health|help|version)$' "$scratch/$1"
+        offers "$1" "goproxyai serve $flag " >"$scratch/offered"
+        not grep -E '^(--.*|serve|health|help|version)$' "$scratch/offered"
     done < <(options_of serve | grep ' ')
 }
 

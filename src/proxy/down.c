@@ -184,20 +184,11 @@ static enum MHD_Result queue_ready(struct conn *conn)
     return result;
 }
 
-/* Is this the connection's last answer? Where others wait for one, each makes room for the next. */
-static bool is_last(const struct conn *conn)
-{
-    const struct worker *worker = conn->lane->worker;
-
-    return conn->req->reply.close || conn->gone || conn->half_closed || worker->draining ||
-           worker_is_full(worker);
-}
-
 static bool is_ready_made(const struct conn *conn)
 {
     const struct reply *reply = &conn->req->reply;
 
-    return reply_is_ready_made(reply) && !is_last(conn) &&
+    return reply_is_ready_made(reply) && !req_ends_connection(conn->req) &&
            down_past_fits(conn->req, reply->object->fields.bytes.len + READY_OWN_BYTES);
 }
 
@@ -215,7 +206,7 @@ static enum MHD_Result queue(struct conn *conn)
     response = complete_response_of(conn);
     if (!response)
         return MHD_NO;
-    if (is_last(conn))
+    if (req_ends_connection(req))
         MHD_add_response_header(response, "Connection", "close");
     result = MHD_queue_response(conn->mhd, req->reply.status, response);
     MHD_destroy_response(response);
@@ -341,14 +332,8 @@ static void *on_target(void *arg, const char *target, struct MHD_Connection *mhd
     conn_expect_head_end(conn);
     /* The rest of a head whose first line nearly fills the pool is never read by libmicrohttpd
      * 0.9.75: it waits for bytes with no room to put them. */
-    if (conn->req->target.len > DOWN_HEAD_MAX) {
-        conn->begun = true;
-        conn->req->head_size = conn->req->target.len;
-        req_begin(conn->req);
-        if (req_run(conn->req) == REQ_REPLY)
-            down_past_answer(conn);
-        conn_throw_out(conn);
-    }
+    if (conn->req->target.len > DOWN_HEAD_MAX)
+        down_past_refuse_target(conn);
     return conn->req;
 }
 
@@ -370,11 +355,6 @@ static void on_completed(void *arg, struct MHD_Connection *mhd, void **context,
 }
 
 /* --- connections ---------------------------------------------------------------------- */
-
-static void on_conn_gone(struct conn *conn)
-{
-    down_wake(conn);
-}
 
 static void on_connection(void *arg, struct MHD_Connection *mhd, void **socket_context,
                           enum MHD_ConnectionNotificationCode what)
@@ -401,7 +381,7 @@ static void on_connection(void *arg, struct MHD_Connection *mhd, void **socket_c
 void down_adopt(struct down *down, int fd, const struct sockaddr *address, socklen_t len,
                 uint64_t client_ms)
 {
-    struct conn *conn = conn_new(down->loop, fd, address, client_ms, on_conn_gone);
+    struct conn *conn = conn_new(down->loop, fd, address, client_ms, down_wake);
 
     conn->lane = down->lane;
     conn->diag = down->lane->worker->diag;
@@ -470,12 +450,6 @@ int down_init(struct down *down, struct loop *loop, struct lane *lane, unsigned 
 bool down_wants_run(const struct down *down)
 {
     return down->due;
-}
-
-void down_framing_fault(struct conn *conn)
-{
-    if (list_empty(&conn->faulty))
-        list_append(&conn->lane->down.faulty, &conn->faulty);
 }
 
 void down_run(struct down *down)

@@ -57,6 +57,22 @@ void down_past_answer(struct conn *conn)
     conn->linger = true;
 }
 
+void down_past_refuse_target(struct conn *conn)
+{
+    conn->begun = true;
+    conn->req->head_size = conn->req->target.len;
+    req_begin(conn->req);
+    if (req_run(conn->req) == REQ_REPLY)
+        down_past_answer(conn);
+    conn_throw_out(conn);
+}
+
+void down_framing_fault(struct conn *conn)
+{
+    if (list_empty(&conn->faulty))
+        list_append(&conn->lane->down.faulty, &conn->faulty);
+}
+
 void down_answer_early(struct conn *conn)
 {
     struct down *down = &conn->lane->down;

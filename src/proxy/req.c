@@ -192,6 +192,14 @@ ssize_t req_read(struct req *req, char *buf, size_t max)
     return n;
 }
 
+bool req_ends_connection(const struct req *req)
+{
+    const struct conn *conn = req->conn;
+
+    return req->reply.close || conn->gone || conn->half_closed || req->worker->draining ||
+           worker_is_full(req->worker);
+}
+
 /* Of no use any more: the reader leaves, and nothing will be heard from it. */
 void req_leave_flight(struct req *req)
 {

@@ -129,6 +129,8 @@ enum req_next req_run(struct req *req);
 ssize_t req_read(struct req *req, char *buf, size_t max);
 void req_finish(struct req *req, bool whole); /* whole: the client has all of the answer */
 
+/* Is its answer the connection's last one? Where others wait for a connection, each makes room. */
+bool req_ends_connection(const struct req *req);
 void req_leave_flight(struct req *req);
 
 /* req_steps.c */

@@ -50,10 +50,9 @@ struct up_home {
     void (*on_written)(void *arg, const char *target, unsigned status);
     void *arg;
     struct up_sockets sockets;
-    struct up *looking_up;  /* the one transfer that looks a name up, or NULL */
-    struct list queue;      /* those that wait for it */
-    uint64_t name_known_ms; /* when it was looked up with success, last; 0: never */
-    struct list spare;      /* finished transfers, set up for the next */
+    struct up *looking_up; /* the one transfer that looks a name up, or NULL */
+    struct list queue;     /* those that wait for it */
+    struct list spare;     /* finished transfers, set up for the next */
     unsigned spares;
 };
 

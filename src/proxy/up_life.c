@@ -18,40 +18,38 @@ void up_note_written(struct up *up, unsigned status)
 
 /* --- one lookup at a time ------------------------------------------------------------- */
 
-/* Less than libcurl remembers a name, which is a minute. */
-#define NAME_KNOWN_MS 50000
-
-static bool is_name_known(const struct up_home *home)
+void up_dispatch(struct up *up)
 {
-    return home->name_known_ms && home->loop->now_ms - home->name_known_ms < NAME_KNOWN_MS;
-}
-
-static void add_to_pool(struct up *up)
-{
-    struct up_pool *pool = up->pool;
-    bool now = !is_name_known(up->home);
     struct err err;
 
-    if (up_pool_add(pool, up->easy) == 0) {
-        /* Others of this turn are to find the lookup begun, if it takes one. */
-        if (now)
-            up_pool_act(pool);
+    if (up_pool_add(up->pool, up->easy) == 0)
         return;
-    }
     err_set(&err, ERR_SYSTEM, "libcurl does not take the transfer.");
     up_finish(up, &err, 0);
 }
 
-void up_dispatch(struct up *up)
+bool up_lookup_begins(struct up *up)
 {
-    up->queued = up->home->looking_up != NULL;
-    if (up->queued)
-        list_append(&up->home->queue, &up->queue);
-    else
-        add_to_pool(up);
+    struct up_home *home = up->home;
+
+    up->queued = home->looking_up && home->looking_up != up;
+    if (!up->queued)
+        home->looking_up = up;
+    return !up->queued;
 }
 
-/* The lookup that it waited for has ended; err says how, where the name was not found. */
+void up_lookup_wait(struct up *up)
+{
+    struct up_home *home = up->home;
+
+    up_pool_remove(up->pool, up->easy);
+    if (home->looking_up)
+        list_append(&home->queue, &up->queue);
+    else
+        up_pool_todo(up->pool, &up->todo); /* it ended meanwhile */
+}
+
+/* The lookup that it waited for has ended; err says how, where that was badly. */
 static void start_queued(struct up *up)
 {
     mem_auto struct err *err = take(up->err);
@@ -63,13 +61,7 @@ static void start_queued(struct up *up)
         up_dispatch(up);
 }
 
-void up_lookup_began(struct up *up)
-{
-    if (!up->home->looking_up)
-        up->home->looking_up = up;
-}
-
-void up_lookup_ended(struct up *up, bool found, const struct err *err)
+void up_lookup_ended(struct up *up, const struct err *err)
 {
     struct up_home *home = up->home;
     struct list *node;
@@ -77,8 +69,6 @@ void up_lookup_ended(struct up *up, bool found, const struct err *err)
     if (home->looking_up != up)
         return;
     home->looking_up = NULL;
-    if (found)
-        home->name_known_ms = home->loop->now_ms;
     while ((node = list_pop(&home->queue))) {
         struct up *other = container_of(node, struct up, queue);
 

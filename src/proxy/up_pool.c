@@ -179,7 +179,7 @@ static int on_close(void *arg, curl_socket_t fd)
 {
     struct up_sockets *sockets = arg;
 
-    own_sockets_remove_local(fd);
+    own_sockets_remove(fd);
     if (up_socket_at(sockets, fd))
         up_socket_forget(sockets, fd);
     return close(fd);
@@ -255,11 +255,6 @@ void up_pool_release(struct up_pool *pool)
 bool up_pool_wants_run(const struct up_pool *pool)
 {
     return pool->due || !list_empty(&pool->todo);
-}
-
-void up_pool_act(struct up_pool *pool)
-{
-    act(pool, CURL_SOCKET_TIMEOUT, 0);
 }
 
 void up_pool_run(struct up_pool *pool)

@@ -1,7 +1,7 @@
 /* A curl multi handle in a worker's loop, and the upstream connections it keeps.
  *
  * A multi's own work grows with the transfers that are open in it, so each lane has a pool of its
- * own (see lane.h). Transfers run only within up_pool_run() and up_pool_act(); everything else that
+ * own (see lane.h). Transfers run only within up_pool_run(); everything else that
  * a transfer needs done later is put on `todo`, because curl must not be re-entered from its
  * callbacks. Owner thread only. What is CURL * or CURLM * is void * here: this file's two .c files
  * and no others include curl's header.
@@ -55,9 +55,6 @@ void up_pool_release(struct up_pool *pool); /* no transfer may be in it */
 
 bool up_pool_wants_run(const struct up_pool *pool);
 void up_pool_run(struct up_pool *pool);
-
-/* What curl has to do now, at once; not from its callbacks. */
-void up_pool_act(struct up_pool *pool);
 
 /* Transfers. Prepare: how to connect, which never changes. */
 void up_pool_prepare(void *easy, struct up *up, struct up_sockets *sockets,
