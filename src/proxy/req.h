@@ -78,6 +78,7 @@ struct req {
     struct fields fields;
     bool is_api;      /* for /v1 or below */
     bool bad_field;   /* one of the fields was none: it is missing above */
+    bool no_chunks;   /* HTTP/1.0: only the connection's end can end a body of unknown length */
     size_t head_size; /* bytes of request line and fields */
     int64_t length;   /* of the body: bytes, UP_LENGTH_NONE, UP_LENGTH_UNKNOWN */
 

@@ -131,24 +131,30 @@ static bool wants_connection(const struct up *up)
     return made > 0 || up->https;
 }
 
-/* Called each time before the request is written. curl would write it anew, several times, when a
- * reused connection ends without an answer; but the upstream may have done its work, and that is
- * paid for. */
+/* curl would write a request anew, several times, when a reused connection ends without an answer;
+ * but the upstream may have done its work, and that is paid for. */
+static bool may_write(const struct up *up)
+{
+    long written = 0;
+
+    curl_easy_getinfo(up->easy, CURLINFO_REQUEST_SIZE, &written);
+    return up->tries == 0 || written == 0 || (up->idempotent && up->tries == 1) ||
+           (up->refused && up->tries < TRIES_MAX);
+}
+
+/* Called each time before the request is written. */
 static int on_before_request(void *arg, char *ip, char *own_ip, int port, int own_port)
 {
     struct up *up = arg;
-    bool refused = up->refused;
+    bool may = may_write(up);
     struct own_ends ends;
-    long written = 0;
 
+    up->tries++;
     up->refused = false;
     if (wants_connection(up) &&
         own_ends_parse(&ends, own_ip, (unsigned)own_port, ip, (unsigned)port))
         note_connection(up, &ends);
-    curl_easy_getinfo(up->easy, CURLINFO_REQUEST_SIZE, &written);
-    if (up->tries++ == 0 || written == 0 || (up->idempotent && up->tries == 2))
-        return CURL_PREREQFUNC_OK;
-    return refused && up->tries <= TRIES_MAX ? CURL_PREREQFUNC_OK : CURL_PREREQFUNC_ABORT;
+    return may ? CURL_PREREQFUNC_OK : CURL_PREREQFUNC_ABORT;
 }
 
 /* --- GOAWAY --------------------------------------------------------------------------- */
@@ -175,15 +181,25 @@ static int on_debug(CURL *easy, curl_infotype type, char *text, size_t len, void
     return 0;
 }
 
+/* A connection that takes long in being made, for a request that may not be written on it, would
+ * only keep the client waiting. */
+static bool gives_up(struct up *up)
+{
+    up->gave_up = !may_write(up);
+    return up->gave_up;
+}
+
 static int on_resolver(void *resolver, void *unused, void *arg)
 {
     (void)resolver;
     (void)unused;
-    return up_lookup_begins(arg) ? 0 : 1; /* 1 ends the transfer: see up_done() */
+    return !gives_up(arg) && up_lookup_begins(arg) ? 0 : 1; /* 1 ends the transfer: see up_done() */
 }
 
 struct up_sockets *up_opening(struct up *up, bool *patient)
 {
+    if (gives_up(up))
+        return NULL;
     up_lookup_ended(up, NULL);
     *patient = up->growing != NULL;
     return &up->home->sockets;
@@ -302,7 +318,7 @@ void up_start(struct up_home *home, struct up_pool *pool, const struct up_order 
     up->idempotent = header_method_is_idempotent(order->method);
     up->tries = 0;
     up->stream = 0;
-    up->refused = up->queued = false;
+    up->refused = up->gave_up = up->queued = false;
     if (order->whole) {
         up->whole = *order->whole;
         str_init(order->whole);
@@ -357,7 +373,9 @@ static struct err *explain(struct up *up, CURLcode code)
     curl_easy_getinfo(up->easy, CURLINFO_HTTP_CONNECTCODE, &facts.proxy_status);
     facts.in_tunnel = ready_us > 0;
     facts.trouble = up_pool_trouble((int)code, ready_us > 0);
-    if (code == CURLE_ABORTED_BY_CALLBACK || (code == CURLE_OK && !*up->curl_says))
+    if (up->gave_up)
+        facts.trouble = UP_TROUBLE_CUT;
+    if (up->gave_up || code == CURLE_ABORTED_BY_CALLBACK || (code == CURLE_OK && !*up->curl_says))
         facts.detail = "no answer came";
     else if (!*up->curl_says)
         facts.detail = curl_easy_strerror(code);

@@ -39,6 +39,7 @@ struct up {
     struct own_ends ends; /* of the connection on which it was sent last (https) */
     uint32_t stream;      /* its number there, if that is HTTP/2; 0: it was not sent */
     bool refused;         /* the server said that it has not acted on it */
+    bool gave_up;         /* it would need another connection, and may not be sent again */
     bool https;
     bool queued;       /* waits, or is about to, for another one's name lookup */
     struct list queue; /* home->queue */

@@ -162,9 +162,12 @@ static curl_socket_t on_open(void *arg, curlsocktype purpose, struct curl_sockad
 {
     bool patient;
     struct up_sockets *sockets = up_opening(arg, &patient);
-    int fd = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+    int fd;
 
     (void)purpose;
+    if (!sockets)
+        return CURL_SOCKET_BAD;
+    fd = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
     up_socket_opened(sockets, fd, patient);
     if (fd < 0)
         return CURL_SOCKET_BAD;

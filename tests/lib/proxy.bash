@@ -96,6 +96,22 @@ goproxyai() {
         "$goproxyai_bin" "$@" 3>&- 4>&-
 }
 
+# through CMD…: from now on proxies, and commands, are started by it: CMD goproxyai ARGS.
+through() {
+    printf '#!/bin/sh\nexec' >wrapper
+    printf ' %q' "$@" "${real_bin:=$goproxyai_bin}" >>wrapper
+    printf ' "$@"\n' >>wrapper
+    chmod +x wrapper
+    goproxyai_bin=$PWD/wrapper
+}
+
+# preload NAME: the C code of stdin stands in the place of library functions in proxies that are started from now on
+preload() {
+    need cc
+    cc -x c -shared -fPIC -O1 -D_GNU_SOURCE -o "$PWD/$1.so" - -ldl || return 1
+    through env "LD_PRELOAD=$PWD/$1.so"
+}
+
 # sanitized: is this proxy a sanitizer build (GOPROXYAI_SANITIZED=1), whose memory and speed say nothing?
 sanitized() {
     [[ ${GOPROXYAI_SANITIZED:-} == 1 ]]
