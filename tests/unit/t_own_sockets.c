@@ -84,7 +84,7 @@ static void pair_close(struct pair *p)
             close(fds[i]);
 }
 
-static bool is_same(const struct own_address *a, const struct own_address *b)
+static bool is_same(const struct own_ends *a, const struct own_ends *b)
 {
     return memcmp(a, b, sizeof(*a)) == 0;
 }
@@ -92,25 +92,25 @@ static bool is_same(const struct own_address *a, const struct own_address *b)
 /* A connection of ours is counted, met at its other end, and forgotten. */
 static void go_round(struct pair *p, const char *ip)
 {
-    struct own_address told, met, other_way;
+    struct own_ends told, met, other_way;
 
-    REQUIRE(own_address_parse(ip, p->client_port, &told));
-    REQUIRE(own_address_peer(p->server, &met));
+    REQUIRE(own_ends_parse(&told, ip, p->client_port, ip, port_of(p->listening)));
+    REQUIRE(own_ends_of_client(&met, p->server));
     CHECK(is_same(&told, &met));
     CHECK(!own_sockets_has(&met));
     CHECK_INT(own_sockets_count(&told), 1);
     CHECK(own_sockets_has(&met));
     CHECK_INT(own_sockets_count(&told), 2);
     CHECK_INT(own_sockets_count(&told), 3);
-    REQUIRE(own_address_peer(p->client, &other_way)); /* the server's address is not ours */
+    REQUIRE(own_ends_of_client(&other_way, p->client)); /* the server's end is not ours */
     CHECK(!own_sockets_has(&other_way));
-    own_sockets_remove_local(p->server); /* nor in the set */
+    own_sockets_remove(p->server); /* nor in the set */
     CHECK(own_sockets_has(&met));
-    own_sockets_remove_local(p->client);
+    own_sockets_remove(p->client);
     CHECK(!own_sockets_has(&met));
-    own_sockets_remove_local(p->client);    /* again: nothing */
+    own_sockets_remove(p->client);          /* again: nothing */
     CHECK_INT(own_sockets_count(&told), 1); /* another connection, from the same port */
-    own_sockets_remove_local(p->client);
+    own_sockets_remove(p->client);
     CHECK(!own_sockets_has(&told));
 }
 
@@ -157,58 +157,62 @@ TEST("addresses are read as libcurl writes them, and nothing else is")
                 {"::1 ", NULL}};
 
     for (size_t i = 0; i < countof(rows); i++) {
-        struct own_address a, b;
+        struct own_ends a, b;
 
         unit_row(rows[i].a);
-        CHECK(own_address_parse(rows[i].a, 4711, &a) == (rows[i].b != NULL));
+        CHECK(own_ends_parse(&a, rows[i].a, 4711, "127.0.0.1", 80) == (rows[i].b != NULL));
         if (!rows[i].b)
             continue;
-        CHECK(own_address_parse(rows[i].b, 4711, &b));
+        CHECK(own_ends_parse(&b, rows[i].b, 4711, "127.0.0.1", 80));
         CHECK(is_same(&a, &b));
-        CHECK(own_address_parse(rows[i].b, 4712, &b));
+        CHECK(own_ends_parse(&b, rows[i].b, 4712, "127.0.0.1", 80));
         CHECK(!is_same(&a, &b));
-        CHECK(own_address_parse("10.0.0.1", 4711, &b));
+        CHECK(own_ends_parse(&b, "10.0.0.1", 4711, "127.0.0.1", 80));
         CHECK(!is_same(&a, &b));
+        CHECK(own_ends_parse(&b, rows[i].b, 4711, "127.0.0.1", 81)); /* another peer */
+        CHECK(!is_same(&a, &b));
+        CHECK(!own_ends_parse(&b, rows[i].b, 4711, "localhost", 80));
     }
     unit_row(NULL);
 }
 
 TEST("a socket that has no other end, or is none of TCP's, has no address of one")
 {
-    struct own_address address;
+    struct own_ends address;
     int fds[2], lone = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
     REQUIRE(lone >= 0);
-    CHECK(!own_address_peer(lone, &address));
+    CHECK(!own_ends_of_client(&address, lone));
     close(lone);
-    CHECK(!own_address_peer(lone, &address));
-    CHECK(!own_address_peer(-1, &address));
-    own_sockets_remove_local(-1);
+    CHECK(!own_ends_of_client(&address, lone));
+    CHECK(!own_ends_of_client(&address, -1));
+    own_sockets_remove(-1);
     REQUIRE(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) == 0);
-    CHECK(!own_address_peer(fds[0], &address));
-    own_sockets_remove_local(fds[0]);
+    CHECK(!own_ends_of_client(&address, fds[0]));
+    own_sockets_remove(fds[0]);
     close(fds[0]);
     close(fds[1]);
 }
 
 /* Others than the pair's are addresses that no connection of this run has: they stay in the set. */
 static bool others_address(unsigned i, unsigned step, const struct pair *pair,
-                           struct own_address *address)
+                           struct own_ends *address)
 {
     static const char *const ips[] = {"192.0.2.1", "192.0.2.2", "2001:db8::1", "2001:db8::2"};
 
     /* 1024 apart: of one bucket */
     return i < countof(ips) &&
-           own_address_parse(ips[i], (pair->client_port + 1024 * step) & 0xffff, address);
+           own_ends_parse(address, ips[i], (pair->client_port + 1024 * step) & 0xffff, ips[i], 443);
 }
 
 TEST("connections are told apart by address and port, wherever they stand in the table")
 {
-    struct own_address own, address;
+    struct own_ends own, address;
     struct pair pair;
 
     REQUIRE(pair_open(&pair, AF_INET, AF_INET));
-    REQUIRE(own_address_parse("127.0.0.1", pair.client_port, &own));
+    REQUIRE(
+        own_ends_parse(&own, "127.0.0.1", pair.client_port, "127.0.0.1", port_of(pair.listening)));
     for (unsigned i = 0; others_address(i, 0, &pair, &address); i++)
         for (unsigned step = 0; step < 4; step++) {
             REQUIRE(others_address(i, step, &pair, &address));
@@ -219,13 +223,49 @@ TEST("connections are told apart by address and port, wherever they stand in the
                 CHECK_INT(own_sockets_count(&own), 1);
         }
     CHECK(own_sockets_has(&own));
-    own_sockets_remove_local(pair.client);
+    own_sockets_remove(pair.client);
     CHECK(!own_sockets_has(&own));
     for (unsigned i = 0; others_address(i, 0, &pair, &address); i++)
         for (unsigned step = 0; step < 4; step++) {
             CHECK(others_address(i, step, &pair, &address));
             CHECK(own_sockets_has(&address));
         }
+    pair_close(&pair);
+}
+
+/* The kernel may give one local port to connections to different peers. */
+TEST("a client that has the local port of a connection of ours, to another peer, is not ours")
+{
+    struct own_ends ours, client;
+    struct pair pair;
+
+    REQUIRE(pair_open(&pair, AF_INET, AF_INET));
+    REQUIRE(own_ends_parse(&ours, "127.0.0.1", pair.client_port, "127.0.0.1", 9));
+    CHECK_INT(own_sockets_count(&ours), 1);
+    REQUIRE(own_ends_of_client(&client, pair.server));
+    CHECK(!own_sockets_has(&client));
+    own_sockets_remove(pair.client); /* of which nothing is there */
+    CHECK(own_sockets_has(&ours));
+    pair_close(&pair);
+}
+
+TEST("what was reset, so that the kernel knows its peer no more, goes by its local end")
+{
+    struct linger at_once = {.l_onoff = 1};
+    struct own_ends told;
+    struct pair pair;
+    char byte;
+
+    REQUIRE(pair_open(&pair, AF_INET, AF_INET));
+    REQUIRE(
+        own_ends_parse(&told, "127.0.0.1", pair.client_port, "127.0.0.1", port_of(pair.listening)));
+    CHECK_INT(own_sockets_count(&told), 1);
+    setsockopt(pair.server, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
+    close(pair.server);
+    pair.server = -1;
+    CHECK(recv(pair.client, &byte, 1, 0) < 0);
+    own_sockets_remove(pair.client);
+    CHECK(!own_sockets_has(&told));
     pair_close(&pair);
 }
 
@@ -239,18 +279,19 @@ static void *come_and_go(void *arg)
     unsigned *wrong = arg;
 
     for (unsigned round = 0; round < ROUNDS; round++) {
-        struct own_address told, met;
+        struct own_ends told, met;
         struct pair pair;
 
         if (!pair_open(&pair, AF_INET, AF_INET) ||
-            !own_address_parse("127.0.0.1", pair.client_port, &told) ||
-            !own_address_peer(pair.server, &met)) {
+            !own_ends_parse(&told, "127.0.0.1", pair.client_port, "127.0.0.1",
+                            port_of(pair.listening)) ||
+            !own_ends_of_client(&met, pair.server)) {
             ++*wrong;
         } else {
             *wrong += own_sockets_has(&met);
             *wrong += own_sockets_count(&told) != 1;
             *wrong += !own_sockets_has(&met);
-            own_sockets_remove_local(pair.client);
+            own_sockets_remove(pair.client);
             *wrong += own_sockets_has(&met);
         }
         pair_close(&pair);
