@@ -197,8 +197,9 @@ bool req_ends_connection(const struct req *req)
 {
     const struct conn *conn = req->conn;
 
-    return req->reply.close || conn->gone || conn->half_closed || req->worker->draining ||
-           worker_is_full(req->worker);
+    return req->reply.close || conn->gone ||
+           (conn->half_closed && conn->served + 1 >= conn->framing.requests) || /* none waits */
+           req->worker->draining || worker_is_full(req->worker);
 }
 
 /* Of no use any more: the reader leaves, and nothing will be heard from it. */
