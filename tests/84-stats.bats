@@ -108,6 +108,60 @@ TABLE
     stats_are '.cache.bytes > 0 and .cache.bytes <= .cache.max_bytes'
 }
 
+# adds_up N: /stats counts so many requests, each of them once: as a hit, join, miss, bypass, or refused
+adds_up() {
+    stats_are ".traffic | .requests == $1 and .hits + .joins + .misses + .bypasses + .refused == $1"
+}
+
+# refused STATUS [CURL-ARGS…] PATH: such a request is answered so by the proxy itself, and counted as refused
+refused() {
+    local before
+    before=$(jq .traffic.refused stats)
+    ask got "${@:2}"
+    [[ $got -eq $1 ]] || { cat got; return 1; }
+    eventually stats_are ".traffic.refused == $((before + 1))"
+}
+
+@test "every request is counted once, also what is refused and whose client left" {
+    proxy --request-timeout 100s
+    ask got /v1/models
+    ask got /v1/models
+    eventually adds_up 2
+    refused 403 -H 'Origin: https://evil.example' /v1/models
+    refused 403 -H 'Sec-Fetch-Site: cross-site' -d '{}' /v1/chat/completions
+    refused 403 -H 'Host: evil.example' /v1/models
+    refused 400 -H 'Content-Length: 1' -H 'Transfer-Encoding: chunked' -d '{}' /v1/chat/completions
+    refused 400 -H 'Content-Length: 2' -H 'Content-Length: 3' -d '{}' /v1/chat/completions
+    refused 400 --request-target '/v1/../x y' /v1/models
+    refused 426 -H 'Connection: Upgrade' -H 'Upgrade: websocket' -H 'Sec-WebSocket-Key: x' /v1/realtime
+    refused 431 -H "X-Long: $(printf '%020000d' 0)" /v1/models
+    eventually adds_up 10
+    # not below /v1: no traffic
+    ask got /v2/models
+    [[ $got -eq 404 ]]
+    ask got -H 'Origin: https://evil.example' /health
+    [[ $got -eq 403 ]]
+    # they leave before the head, in the answer, and in the middle of what they send
+    local path
+    for path in /v1/files/a '/v1/moderations -d {}' '/v1/chat/completions -d {}'; do
+        # shellcheck disable=SC2086 # words
+        spawn got err curl -q -sS --noproxy '*' --max-time 60 -H 'X-Script: barrier:head' "$PROXY"$path
+        barrier wait head
+        kill -KILL "$spawned"
+        pid_ends "$spawned" 10
+        upstream_reset
+    done
+    eventually adds_up 13
+    spawn got err curl -q -sSN --noproxy '*' --max-time 60 -H 'X-Script: data:1;barrier:body' -d '{"a":1}' "$PROXY/v1/chat/completions"
+    barrier wait body
+    kill -KILL "$spawned"
+    eventually adds_up 14
+    printf 'POST /v1/chat/completions HTTP/1.1\r\nHost: localhost:%s\r\nContent-Length: 2000\r\n\r\n{"model":' "$PROXY_PORT" |
+        raw "127.0.0.1:$PROXY_PORT" --half-close >half 2>&1 || true
+    eventually adds_up 15
+    [[ $(upstream_get counters/in_flight) -eq 0 ]]
+}
+
 two_are_in() {
     [[ $(ss -HtniO state established "sport = :$PROXY_PORT" | grep -c 'bytes_received:[1-9]') -ge 2 ]] && at_rest
 }

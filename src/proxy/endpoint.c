@@ -137,6 +137,7 @@ int endpoint_init(struct endpoint *e, const struct conf *conf, struct err *err)
         endpoint_release(e);
         return -1;
     }
+    e->trust = crypto_trust_new(e->ca);
     return 0;
 }
 
@@ -149,7 +150,9 @@ void endpoint_release(struct endpoint *e)
     free(e->root);
     free(e->label);
     url_release(&e->base);
+    crypto_trust_free(e->trust);
     crypto_certs_free(e->ca);
+    e->trust = NULL;
     e->ca = NULL;
 }
 

@@ -278,8 +278,24 @@ void up_pool_run(struct up_pool *pool)
 
 static CURLcode on_tls(CURL *easy, void *ssl_ctx, void *arg)
 {
+    const curl_version_info_data *info = curl_version_info(CURLVERSION_NOW);
+
     (void)easy;
-    return crypto_certs_trust(arg, ssl_ctx) == 0 ? CURLE_OK : CURLE_SSL_CACERT_BADFILE;
+    return crypto_trust_use(arg, info->cainfo, info->capath, ssl_ctx) == 0
+               ? CURLE_OK
+               : CURLE_SSL_CACERT_BADFILE;
+}
+
+/* libcurl would read the system's certificates, over a hundred, at each new connection: tens of
+ * milliseconds, in which no stream of the worker moves. */
+static void set_trust(CURL *easy, const struct endpoint *e)
+{
+    curl_easy_setopt(easy, CURLOPT_CAINFO, NULL);
+    curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
+    curl_easy_setopt(easy, CURLOPT_PROXY_CAINFO, NULL);
+    curl_easy_setopt(easy, CURLOPT_PROXY_CAPATH, NULL);
+    curl_easy_setopt(easy, CURLOPT_SSL_CTX_FUNCTION, on_tls);
+    curl_easy_setopt(easy, CURLOPT_SSL_CTX_DATA, e->trust);
 }
 
 static void set_proxy(CURL *easy, const struct endpoint *e)
@@ -317,10 +333,7 @@ void up_pool_prepare(void *easy, struct up *up, struct up_sockets *sockets,
     curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS,
                      e->connect_ms ? (long)e->connect_ms : (long)INT_MAX);
     set_proxy(easy, e);
-    if (e->ca) {
-        curl_easy_setopt(easy, CURLOPT_SSL_CTX_FUNCTION, on_tls);
-        curl_easy_setopt(easy, CURLOPT_SSL_CTX_DATA, e->ca);
-    }
+    set_trust(easy, e);
 }
 
 void up_pool_set_target(void *easy, const struct endpoint *e, const char *target)
