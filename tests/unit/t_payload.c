@@ -506,7 +506,7 @@ TEST("a Response is completed, or incomplete for another reason than a filter")
 #define NAMED(name, rest) "data: {\"type\":\"" name "\"" rest "}\n\n"
 #define COMPLETED(output)                                                                          \
     NAMED("response.completed", ",\"response\":{\"status\":\"completed\",\"output\":[" output "]"  \
-                                                                                              "}")
+                                "}")
 
 TEST("a stream of a Response is judged by its terminal event, and where that is bare by the others")
 {
