@@ -528,6 +528,21 @@ upload_is() {
     [[ $(upstream_get last/line) == 'GET /v1/x HTTP/1.1' ]]
 }
 
+@test "an HTTP/1.0 client gets a long body in large pieces, and a reset where it breaks" {
+    proxy
+    local script code
+    # of a length that nobody knows, plain and unpacked on the way; byte by byte this would take a minute
+    for script in 'chunked;size:10000000' 'close;size:10000000' 'gzip;size:10000000'; do
+        client --http1.0 --max-time 20 -o got -H "X-Script: $script" "$PROXY/v1/x?$(fresh)"
+        "$test_bin/upstream" --expect-size 10000000 | cmp - got
+    done
+    for script in 'chunked;size:100000;reset' 'data:1;fin' 'chunked;size:100000;badchunk'; do
+        code=0
+        client --http1.0 -o got -H "X-Script: $script" -H 'Cache-Control: no-store' "$PROXY/v1/x" 2>err || code=$?
+        [[ $code -eq 56 ]] # it would take a FIN for the end
+    done
+}
+
 @test "Connection: close is obeyed, and a close-delimited answer closes" {
     proxy
     printf 'GET /v1/x HTTP/1.1\r\nHost: localhost:%s\r\nConnection: close\r\nX-Script: body:one\r\n\r\n' "$PROXY_PORT" |

@@ -9,11 +9,11 @@ setup() {
     server
 }
 
-# secure [LISTEN-WORDS]: nginx with TLS, and HTTP/2 unless LISTEN-WORDS say less; its log conn.log has the number of the
-# connection, the protocol and the request
+# secure [LISTEN-WORDS [REQUESTS]]: nginx with TLS, and HTTP/2 unless LISTEN-WORDS say less; its log conn.log has the number of the
+# connection, the protocol and the request. A connection ends after REQUESTS.
 secure() {
     start_nginx 'log_format conn "$connection $server_protocol $request_method $status";
-    keepalive_requests 100000;
+    keepalive_requests '"${2:-100000}"';
     server {
         listen 127.0.0.1:@PORT@ '"${1-ssl http2}"'; ssl_certificate @CERT@; ssl_certificate_key @KEY@;
         access_log @DIR@/conn.log conn;
@@ -229,6 +229,44 @@ works_and_ended() {
     eventually grep -q DONE other
     pid_ends "$other_pid" 30
     [[ ${ended[$other_pid]} -eq 0 ]]
+}
+
+# hammer CLIENTS REQUESTS: so many clients at once, each with so many POSTs one after another, each of its own; the statuses in
+# the files status.*
+hammer() {
+    local i k
+    local -a pids=()
+    for ((i = 1; i <= $1; i++)); do
+        for ((k = 1; k <= $2; k++)); do
+            printf 'url = "%s/v1/moderations"\ndata = "{\\"input\\":\\"%d-%d\\"}"\nheader = "Cache-Control: no-store"\noutput = "answer.%d.%d"\nwrite-out = "%%{http_code}\\n"\nnext\n' \
+                "$PROXY" "$i" "$k" "$i" "$k"
+        done | sed '$d' >"conf.$i"
+        spawn "status.$i" "err.$i" curl -q -sS --noproxy '*' --max-time 60 -K "conf.$i"
+        pids+=("$spawned")
+    done
+    for i in "${pids[@]}"; do
+        pid_ends "$i" 60
+    done
+}
+
+@test "connections that the server closes after a few requests (GOAWAY): all succeed, and nothing is sent twice" {
+    make_ca
+    secure 'ssl http2' 7
+    proxy --upstream "https://localhost:$NGINX_PORT" --ca-file "$CA_FILE" --workers 1
+    hammer 16 25
+    cat status.* | sort | uniq -c >statuses
+    [[ $(tr -s ' ' <statuses) == ' 400 200' ]] || {
+        cat statuses
+        grep -l '"error"' answer.* | head -n 1 | xargs -r cat
+        false
+    }
+    expect_stat requests = 400
+    # each of them once
+    upstream_get requests | jq -r '.[].body_sha256' | sort | uniq -d >twice
+    [[ ! -s twice ]]
+    eventually logged 400
+    [[ $(nginx_connections) -gt 40 ]]
+    not grep -v HTTP/2.0 "$NGINX_DIR/conn.log"
 }
 
 @test "an HTTP/2 connection that dies breaks its streams; the next request has a new one" {

@@ -69,6 +69,50 @@ get_unkept() {
     kept -H "X-Script: $created;event:response.incomplete={\"response\":$(cut_short max_output_tokens)}" -d 2 /v1/responses
 }
 
+# key_of OUT: what that answer's Cache-Status says
+key_of() {
+    field "$1" cache-status | sed -n 's/.*; key="\([0-9a-f]\{12\}\)"$/\1/p'
+}
+
+@test "Cache-Status carries the key on miss, hit and join, and cache show takes it; none on a bypass" {
+    local question='{"model":"m","k":"shown"}' key
+    spawn join err curl -q -sS --noproxy '*' --max-time 60 -D join.head -H "X-Script: barrier:x;body:$(said shown)" -d "$question" "$PROXY/v1/chat/completions"
+    barrier wait x
+    spawn joined err curl -q -sS --noproxy '*' --max-time 60 -D joined.head -d "$question" "$PROXY/v1/chat/completions"
+    local second=$spawned
+    need ss
+    eventually two_have_asked
+    barrier release x
+    pid_ends "$second" 30
+    gets HIT hit -d "$question" /v1/chat/completions
+    tells join 'fwd=miss; stored; key="[0-9a-f]{12}"'
+    tells joined '(fwd=miss; collapsed|hit; ttl=[0-9]+); key="[0-9a-f]{12}"'
+    tells hit 'hit; ttl=[0-9]+; key="[0-9a-f]{12}"'
+    key=$(key_of hit)
+    [[ ${#key} -eq 12 && $(key_of join) == "$key" && $(key_of joined) == "$key" ]]
+    eventually shown "$key"
+    expect_same hit out
+    [[ $(goproxyai cache list | cut -c -12 | grep -c "$key") -eq 1 ]]
+    # another question has another key, also one that misses again and is not kept
+    gets MISS other -H 'X-Script: status:500' -d "${question/shown/other}" /v1/chat/completions
+    tells other 'fwd=miss; key="[0-9a-f]{12}"'
+    [[ $(key_of other) != "$key" ]]
+    local way
+    for way in '-H Cache-Control:no-store' '-X DELETE' '-I'; do
+        # shellcheck disable=SC2086 # words
+        gets BYPASS bypass $way /v1/files/x
+        tells bypass 'fwd=bypass'
+    done
+}
+
+two_have_asked() {
+    [[ $(ss -HtniO state established "sport = :$PROXY_PORT" | grep -c 'bytes_received:[1-9]') -ge 2 ]] && at_rest
+}
+
+shown() {
+    gives 0 cache show "$1"
+}
+
 @test "every GET under /v1 is kept, text and bytes too" {
     kept /v1/models
     kept /v1/models/gpt-4o

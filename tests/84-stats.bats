@@ -26,6 +26,24 @@ keys() {
     goproxyai cache list | cut -d ' ' -f 1
 }
 
+# where: whose cache the commands say it is: that of the proxy, or of its folder
+where() {
+    if alive "$PROXY_PID"; then
+        echo "the proxy on http://localhost:$PROXY_PORT (memory and $PROXY_HOME/cache/goproxyai)"
+    else
+        echo "$PROXY_HOME/cache/goproxyai (no proxy runs on it)"
+    fi
+}
+
+# said TEXT: it is all that stands in the file out
+said() {
+    [[ $(<out) == "$1" ]] || {
+        echo "expected: $1"
+        cat out
+        return 1
+    }
+}
+
 # fill N: so many stored answers: /v1/files/f1 to fN
 fill() {
     local i
@@ -88,6 +106,60 @@ TABLE
     stats_are '.latency_ms | .p50 > 0 and .p50 <= .p90 and .p90 <= .p99 and .p99 < 60000'
     stored 3
     stats_are '.cache.bytes > 0 and .cache.bytes <= .cache.max_bytes'
+}
+
+# adds_up N: /stats counts so many requests, each of them once: as a hit, join, miss, bypass, or refused
+adds_up() {
+    stats_are ".traffic | .requests == $1 and .hits + .joins + .misses + .bypasses + .refused == $1"
+}
+
+# refused STATUS [CURL-ARGS…] PATH: such a request is answered so by the proxy itself, and counted as refused
+refused() {
+    local before
+    before=$(jq .traffic.refused stats)
+    ask got "${@:2}"
+    [[ $got -eq $1 ]] || { cat got; return 1; }
+    eventually stats_are ".traffic.refused == $((before + 1))"
+}
+
+@test "every request is counted once, also what is refused and whose client left" {
+    proxy --request-timeout 100s
+    ask got /v1/models
+    ask got /v1/models
+    eventually adds_up 2
+    refused 403 -H 'Origin: https://evil.example' /v1/models
+    refused 403 -H 'Sec-Fetch-Site: cross-site' -d '{}' /v1/chat/completions
+    refused 403 -H 'Host: evil.example' /v1/models
+    refused 400 -H 'Content-Length: 1' -H 'Transfer-Encoding: chunked' -d '{}' /v1/chat/completions
+    refused 400 -H 'Content-Length: 2' -H 'Content-Length: 3' -d '{}' /v1/chat/completions
+    refused 400 --request-target '/v1/../x y' /v1/models
+    refused 426 -H 'Connection: Upgrade' -H 'Upgrade: websocket' -H 'Sec-WebSocket-Key: x' /v1/realtime
+    refused 431 -H "X-Long: $(printf '%020000d' 0)" /v1/models
+    eventually adds_up 10
+    # not below /v1: no traffic
+    ask got /v2/models
+    [[ $got -eq 404 ]]
+    ask got -H 'Origin: https://evil.example' /health
+    [[ $got -eq 403 ]]
+    # they leave before the head, in the answer, and in the middle of what they send
+    local path
+    for path in /v1/files/a '/v1/moderations -d {}' '/v1/chat/completions -d {}'; do
+        # shellcheck disable=SC2086 # words
+        spawn got err curl -q -sS --noproxy '*' --max-time 60 -H 'X-Script: barrier:head' "$PROXY"$path
+        barrier wait head
+        kill -KILL "$spawned"
+        pid_ends "$spawned" 10
+        upstream_reset
+    done
+    eventually adds_up 13
+    spawn got err curl -q -sSN --noproxy '*' --max-time 60 -H 'X-Script: data:1;barrier:body' -d '{"a":1}' "$PROXY/v1/chat/completions"
+    barrier wait body
+    kill -KILL "$spawned"
+    eventually adds_up 14
+    printf 'POST /v1/chat/completions HTTP/1.1\r\nHost: localhost:%s\r\nContent-Length: 2000\r\n\r\n{"model":' "$PROXY_PORT" |
+        raw "127.0.0.1:$PROXY_PORT" --half-close >half 2>&1 || true
+    eventually adds_up 15
+    [[ $(upstream_get counters/in_flight) -eq 0 ]]
 }
 
 two_are_in() {
@@ -170,13 +242,17 @@ two_are_in() {
     proxy
     fill 1
     local method
-    for method in GET POST PUT PATCH OPTIONS; do
-        ask got -X "$method" /cache
-        [[ $got -eq 405 && $(field got allow) == DELETE ]]
-        jq -e '.error.code == "method_not_allowed"' got
+    for method in POST PUT PATCH OPTIONS; do
+        for path in /cache /cache/abc; do
+            ask got -X "$method" "$path"
+            [[ $got -eq 405 && $(field got allow) == 'GET, HEAD, DELETE' ]]
+            jq -e '.error.code == "method_not_allowed"' got
+        done
     done
-    ask got -I /cache # with -X HEAD curl would wait for a body
-    [[ $got -eq 405 && $(field got allow) == DELETE ]]
+    for method in GET PUT DELETE; do
+        ask got -X "$method" /cache/verify
+        [[ $got -eq 405 && $(field got allow) == POST ]]
+    done
     for method in POST DELETE PUT; do
         ask got -X "$method" /stats
         [[ $got -eq 405 && $(field got allow) == 'GET, HEAD' ]]
@@ -184,11 +260,15 @@ two_are_in() {
     ask got -X DELETE -H 'Origin: https://evil.example' /cache
     [[ $got -eq 403 ]]
     jq -e '.error.code == "origin_not_allowed"' got
-    ask got -X DELETE -H 'Host: evil.example' /cache
-    [[ $got -eq 403 ]]
+    for path in /cache /cache/abc /cache/verify; do
+        ask got -X DELETE -H 'Host: evil.example' "$path"
+        [[ $got -eq 403 ]]
+        ask got -H 'Origin: https://evil.example' "$path"
+        [[ $got -eq 403 ]]
+    done
     ask got -H 'Origin: https://evil.example' /stats
     [[ $got -eq 403 ]]
-    for path in /cache/ /cache/x /stats/x /Cache; do
+    for path in /cache/ /cache/x /cache/verify/ /cache/0/ /cache/$(printf 0%.0s {1..65}) /stats/x /Cache; do
         ask got -X DELETE "$path"
         [[ $got -eq 404 || $got -eq 405 ]]
     done
@@ -209,14 +289,14 @@ all_miss() {
     fill 5
     gets HIT got /v1/files/f3
     gives 0 cache clear
-    [[ $(<out) == '5 answers removed' ]]
+    said "5 answers removed from $(where)"
     all_miss /v1/files/f{1..5}
     gets MISS got /v1/files/f3
     stored 1
     gives 0 cache clear
-    [[ $(<out) == '1 answer removed' ]]
+    said "1 answer removed from $(where)"
     gives 0 cache clear
-    [[ $(<out) == '0 answers removed' ]]
+    said "0 answers removed from $(where)"
 }
 
 @test "what was answered a moment ago is cleared as well" {
@@ -253,7 +333,7 @@ all_miss() {
     kill -STOP "$PROXY_PID"
     gives 0 cache clear
     kill -CONT "$PROXY_PID"
-    [[ $(<out) == '1 answer removed' ]]
+    said "1 answer removed from $PROXY_HOME/cache/goproxyai (a proxy that does not answer runs on it)"
     grep -q 'has not heard of it yet' err
     within_a_second all_miss /v1/files/f1
     gives 0 cache clear
@@ -277,7 +357,7 @@ all_miss() {
     fill 3
     proxy_stop
     gives 0 cache clear
-    [[ $(<out) == '3 answers removed' ]]
+    said "3 answers removed from $(where)"
     [[ -z $(keys) ]]
     proxy --home "$PROXY_HOME"
     gets MISS got /v1/files/f1
@@ -293,7 +373,7 @@ all_miss() {
     gets MISS got -d '{"model":"gpt-4o"}' /v1/chat/completions
     stored 1
     gives 0 cache clear --model gpt-4o
-    [[ $(<out) == '1 answer removed' ]]
+    said "1 answer removed from $(where)"
 }
 
 @test "cache clear --model and --older-than take what they name, and no more" {
@@ -305,25 +385,25 @@ all_miss() {
     ask got /v1/models
     stored 5
     gives 0 cache clear --model 'gpt-4*'
-    [[ $(<out) == '2 answers removed' ]]
+    said "2 answers removed from $(where)"
     # of the running one, too
     gone_is gpt-4o
     gone_is gpt-4o-mini
     not gone_is gpt-5
     gets HIT got /v1/models
     gives 0 cache clear --model nothing
-    [[ $(<out) == '0 answers removed' ]]
+    said "0 answers removed from $(where)"
     gives 0 cache clear --older-than 1h
-    [[ $(<out) == '0 answers removed' ]]
+    said "0 answers removed from $(where)"
     gives 0 cache clear --older-than 1h --model 'o*'
-    [[ $(<out) == '0 answers removed' ]]
+    said "0 answers removed from $(where)"
     not gone_is gpt-5
     not gone_is o3
     gives 0 cache clear --older-than 1ms --model 'o*'
-    [[ $(<out) == '1 answer removed' ]]
+    said "1 answer removed from $(where)"
     gone_is o3
     gives 0 cache clear --older-than 1ms
-    [[ $(<out) == '2 answers removed' ]]
+    said "2 answers removed from $(where)"
     all_miss /v1/models
     local bad
     for bad in 0 -1h yesterday '' 5x; do
@@ -344,7 +424,7 @@ gone_is() {
     whole=$(goproxyai cache list | cut -d ' ' -f 1)
     export -f goproxyai
     export goproxyai_bin PROXY_HOME
-    brief=$(SHELL=$BASH script -q -e -c 'goproxyai cache list' /dev/null | cut -d ' ' -f 1)
+    brief=$(SHELL=$BASH script -q -e -c 'goproxyai cache list 2>/dev/null' /dev/null | cut -d ' ' -f 1)
     [[ $(cut -c -16 <<<"$whole") == "$brief" && ${#whole} -eq 129 ]]
     gives 0 cache show "$(head -n 1 <<<"$brief")"
 }
@@ -416,7 +496,7 @@ seconds_passed() {
     [[ -s out ]]
     gives 0 cache show "${key^^}"
     gives 0 cache remove "${key:0:12}"
-    [[ $(<out) == '1 answer removed' ]]
+    said "1 answer removed from $(where)"
     gives 1 cache show "$key"
     grep -q '^goproxyai: no stored answer has the key' err
     gives 1 cache remove "$key"
@@ -442,15 +522,17 @@ some_miss() {
     proxy
     fill 2
     gives 0 cache verify
-    [[ $(<out) == '2 answers good, 0 damaged' ]]
+    said "2 answers good, 0 damaged in $(where)"
     gives 0 cache path
     [[ $(<out) == "$PROXY_HOME/cache/goproxyai/cache.db" && -f $(<out) ]]
     [[ $(stat -c %a "$(<out)") == 600 && $(stat -c %a "$PROXY_HOME/cache/goproxyai") == 700 ]]
+    gives 2 cache clear --model ''
     gives 0 cache path --cache-dir /somewhere/else
     [[ $(<out) == /somewhere/else/cache.db ]]
     local wrong
     for wrong in 'cache' 'cache nothing' 'cache list x' 'cache show' 'cache show a b' 'cache remove' 'cache clear x' 'cache verify --json' \
-        'cache list --older-than 1h' 'cache show --model x ab' 'cache path --headers' 'cache list --port 1' 'cache clear --model'; do
+        'cache list --older-than 1h' 'cache show --model x ab' 'cache path --headers' 'cache list --upstream x' 'cache clear --model' \
+        'cache list --url localhost' 'cache list --url https://localhost' 'cache list --url http://localhost/x' 'cache list --url http://a --port 1'; do
         # shellcheck disable=SC2086 # words
         gives 2 $wrong
         [[ ! -s out ]] && grep -q '^goproxyai: ' err
@@ -466,12 +548,39 @@ some_miss() {
     gives 0 cache list --json
     [[ $(<out) == '[]' ]]
     gives 0 cache clear
-    [[ $(<out) == '0 answers removed' ]]
+    said "0 answers removed from $PWD/none/cache/goproxyai (no proxy runs on it)"
     gives 0 cache verify
-    [[ $(<out) == '0 answers good, 0 damaged' ]]
+    said "0 answers good, 0 damaged in $PWD/none/cache/goproxyai (no proxy runs on it)"
     gives 1 cache show abc
-    # a folder that does not exist
-    gives 0 cache list --cache-dir "$PWD/deep/er/folder"
+    grep -q '^goproxyai: no stored answer has the key abc' err
+    gives 1 cache remove abc
+    gives 0 cache clear --older-than 1d
+    gives 0 stats --json
+    jq -e '.cache.item_count == 0' out
+    gives 0 cache path
+    # none of these made anything
+    [[ -z $(find none -mindepth 2) ]]
+    # a folder that does not exist, and is named
+    local args
+    for args in list 'list --json' 'clear' 'clear --model x' 'show abc' 'remove abc' verify; do
+        # shellcheck disable=SC2086 # words
+        gives 1 cache $args --cache-dir "$PWD/deep/er/folder"
+        [[ ! -s out ]]
+        grep -q "^goproxyai: there is no folder $PWD/deep/er/folder: " err
+    done
+    gives 1 stats --cache-dir "$PWD/deep/er/folder"
+    [[ ! -e deep ]]
+    # one that is named in another place may come yet
+    GOPROXYAI_CACHE_DIR=$PWD/deep/er/folder gives 0 cache list
+    [[ ! -e deep ]]
+    # an empty one stays so
+    mkdir -m 700 empty
+    for args in list verify 'clear --model x'; do
+        # shellcheck disable=SC2086 # words
+        gives 0 cache $args --cache-dir "$PWD/empty"
+    done
+    gives 1 cache show abc --cache-dir "$PWD/empty"
+    [[ -z $(ls -A empty) ]]
     # a file in its place
     touch file
     gives 1 cache list --cache-dir "$PWD/file"

@@ -135,6 +135,52 @@ refused() {
     eventually gets HIT "$(n 1)"
 }
 
+# bats test_tags=unsanitized
+@test "a file system without locks (NFS, some container mounts) leaves the cache on, and says what to heed" {
+    preload nolock <<'C'
+#include <errno.h>
+
+int flock(int fd, int how)
+{
+    (void)fd;
+    (void)how;
+    errno = ENOLCK;
+    return -1;
+}
+C
+    proxy
+    says 1 'warning.*the file system of .* has no locks: .*--cache-dir'
+    gets MISS "$(n 1)"
+    gets HIT "$(n 1)"
+    expect_figure item_count = 1
+    proxy_stop
+    [[ $status -eq 0 ]]
+    proxy --home "$PROXY_HOME"
+    gets HIT "$(n 1)"
+    gives 0 cache list
+    [[ $(wc -l <out) -eq 1 ]]
+    gives 0 cache clear
+    [[ $(<out) == '1 answer removed' ]]
+    gets MISS "$(n 1)"
+    figure disk_errors | grep -q '^0$'
+}
+
+@test "an answer that is too large for the file is no trouble of the disk: it is counted as what it is" {
+    proxy --max-cache-size 1M
+    gets MISS "$(n 1 1000)"
+    expect_figure item_count = 1
+    gets MISS "$(n 2 300000)"
+    expect_figure too_large = 1
+    # the memory has it
+    gets HIT "$(n 2 300000)"
+    gets MISS "$(n 3 262144)"
+    expect_figure item_count = 2
+    figure_is too_large = 1
+    figure_is dropped = 0
+    figure_is disk_errors = 0
+    says 0 warning
+}
+
 # ---- the disk ----
 
 # said_clearly: one line, once a minute, of what cannot be written.

@@ -6,6 +6,8 @@
 #include <openssl/rand.h>
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
+#include <pthread.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -66,13 +68,71 @@ void crypto_certs_free(struct crypto_certs *certs)
     free(certs);
 }
 
-int crypto_certs_trust(const struct crypto_certs *certs, void *ssl_ctx)
-{
-    X509_STORE *store = SSL_CTX_get_cert_store(ssl_ctx);
+struct crypto_trust {
+    pthread_mutex_t lock;
+    const struct crypto_certs *more;
+    X509_STORE *store; /* NULL: not read so far */
+};
 
+struct crypto_trust *crypto_trust_new(const struct crypto_certs *more)
+{
+    struct crypto_trust *trust = mem_zero(sizeof(*trust));
+
+    pthread_mutex_init(&trust->lock, NULL);
+    trust->more = more;
+    return trust;
+}
+
+void crypto_trust_free(struct crypto_trust *trust)
+{
+    if (!trust)
+        return;
+    X509_STORE_free(trust->store);
+    pthread_mutex_destroy(&trust->lock);
+    free(trust);
+}
+
+static bool add_certs(X509_STORE *store, const struct crypto_certs *certs)
+{
     for (int i = 0; i < sk_X509_num(certs->list); i++)
         if (!X509_STORE_add_cert(store, sk_X509_value(certs->list, i)))
-            return -1;
+            return false;
+    return true;
+}
+
+/* NULL: there is nothing to trust. The flags are those that libcurl sets: a certificate that is
+ * trusted need not be a root. */
+static X509_STORE *read_store(const struct crypto_certs *more, const char *file, const char *folder)
+{
+    X509_STORE *store = X509_STORE_new();
+    bool any;
+
+    if (!store)
+        abort();
+    X509_STORE_set_flags(store, X509_V_FLAG_TRUSTED_FIRST | X509_V_FLAG_PARTIAL_CHAIN);
+    any = file && X509_STORE_load_file(store, file);
+    any |= folder && X509_STORE_load_path(store, folder);
+    any |= more && add_certs(store, more);
+    ERR_clear_error();
+    if (any)
+        return store;
+    X509_STORE_free(store);
+    return NULL;
+}
+
+int crypto_trust_use(struct crypto_trust *trust, const char *file, const char *folder,
+                     void *ssl_ctx)
+{
+    X509_STORE *store;
+
+    pthread_mutex_lock(&trust->lock);
+    if (!trust->store)
+        trust->store = read_store(trust->more, file, folder);
+    store = trust->store;
+    pthread_mutex_unlock(&trust->lock);
+    if (!store)
+        return -1;
+    SSL_CTX_set1_cert_store(ssl_ctx, store);
     return 0;
 }
 

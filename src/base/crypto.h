@@ -12,8 +12,16 @@ struct crypto_certs; /* CA certificates; immutable, any thread may use them */
 int crypto_certs_load(struct crypto_certs **certs, const char *path, struct err *err);
 void crypto_certs_free(struct crypto_certs *certs); /* NULL is nothing */
 
-/* Adds them to what a TLS context (OpenSSL's SSL_CTX *) trusts already. 0, or -1. */
-int crypto_certs_trust(const struct crypto_certs *certs, void *ssl_ctx);
+/* What TLS connections trust: the system's certificates, and `more` (NULL: none), which must
+ * outlive it. The system's are read at the first use, and once: that takes as long as a dozen
+ * handshakes. Any thread. */
+struct crypto_trust;
+struct crypto_trust *crypto_trust_new(const struct crypto_certs *more);
+void crypto_trust_free(struct crypto_trust *trust); /* NULL is nothing */
+/* Has a TLS context (OpenSSL's SSL_CTX *) trust these alone. file, folder: of the system; NULL
+ * where there is none. 0, or -1 where there is nothing to trust. */
+int crypto_trust_use(struct crypto_trust *trust, const char *file, const char *folder,
+                     void *ssl_ctx);
 
 /* SHA-256, of any number of texts one after the other: begin, add…, end. One thread's, and what
  * is in it serves again, so that a digest costs no allocation. Cannot fail: where OpenSSL has no

@@ -259,6 +259,7 @@ static void take_head(struct conn *conn, const char *method, const char *version
     if (req->method_fits)
         memcpy(req->method, method, method_len + 1);
     req->head_size = method_len + req->target.len + strlen(version) + 4;
+    req->no_chunks = strcmp(version, "HTTP/1.0") == 0;
     MHD_get_connection_values_n(conn->mhd, MHD_HEADER_KIND, add_field, req);
 }
 

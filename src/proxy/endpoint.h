@@ -24,6 +24,7 @@ struct endpoint {
     const char *proxy_variable; /* of the environment, which names it; NULL: --proxy does */
     bool plain_http_proxy;      /* requests may go to an HTTP proxy in absolute form */
     struct crypto_certs *ca;    /* --ca-file, or NULL */
+    struct crypto_trust *trust; /* the system's certificates, and those */
     int64_t connect_ms;         /* 0: off, as for the two below */
     int64_t silence_ms;
     int64_t total_ms;

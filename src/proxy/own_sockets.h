@@ -1,9 +1,10 @@
-/* The local addresses of all upstream connections of this process.
+/* The addresses of both ends of all upstream connections of this process.
  *
- * A client whose address and port are one of these is the proxy itself: the upstream leads back
- * here. So a loop is noticed at its first round, and nothing has to be added to requests. A set
- * under one lock, which is taken when a connection to the upstream is made or closed, and once for
- * each new client connection. Any thread.
+ * A client's connection whose ends are those of one of these is the proxy's own: the upstream leads
+ * back here. So a loop is noticed at its first round, and nothing has to be added to requests. Both
+ * ends, because the kernel gives one local port to several connections to different peers. A set
+ * under one lock, which is taken when a connection to the upstream is made or closed (and for each
+ * request over TLS), and once for each new client connection. Any thread.
  */
 #ifndef PROXY_OWN_SOCKETS_H
 #define PROXY_OWN_SOCKETS_H
@@ -11,20 +12,21 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-struct own_address {
-    uint8_t bytes[18]; /* IPv6 address (IPv4 as ::ffff:…) and port; all zero: none */
+struct own_ends { /* each an IPv6 address (IPv4 as ::ffff:…) and a port */
+    uint8_t local[18], peer[18];
 };
 
-/* From libcurl's words, "127.0.0.1" or "::1"; false where that is no address. */
-bool own_address_parse(const char *ip, unsigned port, struct own_address *address);
-/* The other end of a connected socket; false where the kernel has none. */
-bool own_address_peer(int fd, struct own_address *address);
+/* From libcurl's words, "127.0.0.1" or "::1"; false where one of them is no address. */
+bool own_ends_parse(struct own_ends *ends, const char *local_ip, unsigned local_port,
+                    const char *peer_ip, unsigned peer_port);
+/* Of an accepted connection, as its client sees them; false where the kernel has none any more. */
+bool own_ends_of_client(struct own_ends *ends, int fd);
 
 /* A request goes out on that connection. Returns how many have by now: 1 for the first, which puts
  * it into the set. */
-unsigned own_sockets_count(const struct own_address *address);
+unsigned own_sockets_count(const struct own_ends *ends);
 /* Before the socket is closed: it need not be in the set. */
-void own_sockets_remove_local(int fd);
-bool own_sockets_has(const struct own_address *address);
+void own_sockets_remove(int fd);
+bool own_sockets_has(const struct own_ends *ends);
 
 #endif

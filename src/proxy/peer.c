@@ -7,9 +7,9 @@
 
 static bool is_self(const struct conn *conn)
 {
-    struct own_address address;
+    struct own_ends ends;
 
-    return own_address_peer(conn->fd, &address) && own_sockets_has(&address);
+    return own_ends_of_client(&ends, conn->fd) && own_sockets_has(&ends);
 }
 
 /* What the kernel does not tell is asked once more; then nobody is let in on a guess. */

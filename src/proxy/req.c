@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "proxy/accesslog.h"
+#include "proxy/admin_jobs.h"
 #include "proxy/conn.h"
 #include "proxy/down.h"
 #include "proxy/server.h"
@@ -228,6 +229,7 @@ void req_finish(struct req *req, bool whole)
         flight_man(req->upload, NULL);
     flight_unref(take(req->upload));
     req_leave_flight(req);
+    admin_job_leave(take(req->job));
     object_unref(take(req->object));
     unpack_free(take(req->unpack));
     req_leave_job(req);

@@ -28,6 +28,7 @@
 #include "proxy/reply.h"
 #include "proxy/up_head.h"
 
+struct admin_job;
 struct conn;
 struct key_job;
 struct unpack;
@@ -77,6 +78,7 @@ struct req {
     struct fields fields;
     bool is_api;      /* for /v1 or below */
     bool bad_field;   /* one of the fields was none: it is missing above */
+    bool no_chunks;   /* HTTP/1.0: only the connection's end can end a body of unknown length */
     size_t head_size; /* bytes of request line and fields */
     int64_t length;   /* of the body: bytes, UP_LENGTH_NONE, UP_LENGTH_UNKNOWN */
 
@@ -107,8 +109,9 @@ struct req {
     struct body_reader reader;
     struct letter news; /* of the flight, from another worker */
     struct unpack *unpack;
-    struct err *err; /* set: it failed, or was refused */
-    bool close;      /* after an error: the framing cannot be trusted, or the body is too long */
+    struct admin_job *job; /* of an admin route: its answer is made on another thread */
+    struct err *err;       /* set: it failed, or was refused */
+    bool close; /* after an error: the framing cannot be trusted, or the body is too long */
     bool broken;
     struct reply reply;
     bool replied;

@@ -308,6 +308,9 @@ static enum req_next step_send(struct req *req)
     else
         reply_from_flight(&req->reply, req->flight, strcmp(req->method, "HEAD") == 0,
                           must_unpack(req, &req->flight->head.fields), &cache, req->id);
+    if (req->no_chunks && req->reply.kind == REPLY_GROWING && req->reply.length < 0 &&
+        strcmp(req->method, "HEAD") != 0)
+        req->reply.until_close = true;
     if (req->reply.kind == REPLY_GROWING)
         fields_wipe(&req->fields); /* a stream may be open for long, and these hold a key */
     req->step = STEP_DONE;
@@ -318,9 +321,14 @@ static enum req_next step_admin(struct req *req)
 {
     struct err err;
 
-    if (admin_answer(req->worker->server, req->method, req->target.text, &req->reply, req->id,
-                     &err) < 0)
+    switch (admin_answer(req, &err)) {
+    case ADMIN_WAITS:
+        return REQ_PARK;
+    case ADMIN_REFUSED:
         return fail(req, &err);
+    case ADMIN_ANSWERED:
+        break;
+    }
     req->step = STEP_DONE;
     return REQ_REPLY;
 }

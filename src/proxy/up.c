@@ -116,33 +116,45 @@ static void on_upload_more(struct body_reader *reader)
 }
 
 /* Which connection it goes out on. */
-static void note_connection(struct up *up, const char *own_ip, unsigned own_port)
+static void note_connection(struct up *up, const struct own_ends *ends)
+{
+    up->ends = *ends;
+    up->stream = up_goaway_stream(own_sockets_count(ends));
+}
+
+/* Only a connection's first request is of interest, and where streams are counted each. */
+static bool wants_connection(const struct up *up)
 {
     long made = 0;
 
     curl_easy_getinfo(up->easy, CURLINFO_NUM_CONNECTS, &made);
-    if ((made == 0 && !up->https) || !own_address_parse(own_ip, own_port, &up->local))
-        return;
-    up->stream = up_goaway_stream(own_sockets_count(&up->local));
+    return made > 0 || up->https;
 }
 
-/* Called each time before the request is written. curl would write it anew, several times, when a
- * reused connection ends without an answer; but the upstream may have done its work, and that is
- * paid for. */
+/* curl would write a request anew, several times, when a reused connection ends without an answer;
+ * but the upstream may have done its work, and that is paid for. */
+static bool may_write(const struct up *up)
+{
+    long written = 0;
+
+    curl_easy_getinfo(up->easy, CURLINFO_REQUEST_SIZE, &written);
+    return up->tries == 0 || written == 0 || (up->idempotent && up->tries == 1) ||
+           (up->refused && up->tries < TRIES_MAX);
+}
+
+/* Called each time before the request is written. */
 static int on_before_request(void *arg, char *ip, char *own_ip, int port, int own_port)
 {
     struct up *up = arg;
-    bool refused = up->refused;
-    long written = 0;
+    bool may = may_write(up);
+    struct own_ends ends;
 
-    (void)ip;
-    (void)port;
+    up->tries++;
     up->refused = false;
-    note_connection(up, own_ip, (unsigned)own_port);
-    curl_easy_getinfo(up->easy, CURLINFO_REQUEST_SIZE, &written);
-    if (up->tries++ == 0 || written == 0 || (up->idempotent && up->tries == 2))
-        return CURL_PREREQFUNC_OK;
-    return refused && up->tries <= TRIES_MAX ? CURL_PREREQFUNC_OK : CURL_PREREQFUNC_ABORT;
+    if (wants_connection(up) &&
+        own_ends_parse(&ends, own_ip, (unsigned)own_port, ip, (unsigned)port))
+        note_connection(up, &ends);
+    return may ? CURL_PREREQFUNC_OK : CURL_PREREQFUNC_ABORT;
 }
 
 /* --- GOAWAY --------------------------------------------------------------------------- */
@@ -163,22 +175,31 @@ static int on_debug(CURL *easy, curl_infotype type, char *text, size_t len, void
         struct up *up = container_of(node, struct up, node);
 
         if (up->stream > last && !up->answer.done &&
-            memcmp(&up->local, &told->local, sizeof(up->local)) == 0)
+            memcmp(&up->ends, &told->ends, sizeof(up->ends)) == 0)
             up->refused = true;
     }
     return 0;
+}
+
+/* A connection that takes long in being made, for a request that may not be written on it, would
+ * only keep the client waiting. */
+static bool gives_up(struct up *up)
+{
+    up->gave_up = !may_write(up);
+    return up->gave_up;
 }
 
 static int on_resolver(void *resolver, void *unused, void *arg)
 {
     (void)resolver;
     (void)unused;
-    up_lookup_began(arg);
-    return 0;
+    return !gives_up(arg) && up_lookup_begins(arg) ? 0 : 1; /* 1 ends the transfer: see up_done() */
 }
 
 struct up_sockets *up_opening(struct up *up, bool *patient)
 {
+    if (gives_up(up))
+        return NULL;
     up_lookup_ended(up, NULL);
     *patient = up->growing != NULL;
     return &up->home->sockets;
@@ -297,7 +318,7 @@ void up_start(struct up_home *home, struct up_pool *pool, const struct up_order 
     up->idempotent = header_method_is_idempotent(order->method);
     up->tries = 0;
     up->stream = 0;
-    up->refused = false;
+    up->refused = up->gave_up = up->queued = false;
     if (order->whole) {
         up->whole = *order->whole;
         str_init(order->whole);
@@ -327,7 +348,12 @@ void up_start(struct up_home *home, struct up_pool *pool, const struct up_order 
 
 void up_done(void *private_of_easy, int curl_code)
 {
-    up_finish(private_of_easy, NULL, curl_code);
+    struct up *up = private_of_easy;
+
+    if (up->queued)
+        up_lookup_wait(up);
+    else
+        up_finish(up, NULL, curl_code);
 }
 
 static bool is_out_of_descriptors(const struct up *up)
@@ -347,7 +373,9 @@ static struct err *explain(struct up *up, CURLcode code)
     curl_easy_getinfo(up->easy, CURLINFO_HTTP_CONNECTCODE, &facts.proxy_status);
     facts.in_tunnel = ready_us > 0;
     facts.trouble = up_pool_trouble((int)code, ready_us > 0);
-    if (code == CURLE_ABORTED_BY_CALLBACK || (code == CURLE_OK && !*up->curl_says))
+    if (up->gave_up)
+        facts.trouble = UP_TROUBLE_CUT;
+    if (up->gave_up || code == CURLE_ABORTED_BY_CALLBACK || (code == CURLE_OK && !*up->curl_says))
         facts.detail = "no answer came";
     else if (!*up->curl_says)
         facts.detail = curl_easy_strerror(code);
@@ -422,7 +450,7 @@ void up_finish(struct up *up, const struct err *why, int code)
         err = explain(up, (CURLcode)code);
     free(take(up->err));
     up_letters_end(up);
-    up_lookup_ended(up, err);
+    up_lookup_ended(up, ended_by_us ? NULL : err);
     if (ended_by_us)
         let_go_of(up);
     up_pool_remove(up->pool, up->easy);

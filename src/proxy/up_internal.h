@@ -36,11 +36,12 @@ struct up {
     struct str writes; /* "": it changes nothing; else the target, until that was said */
     bool whole_anyway; /* nobody waited for the end, but all had come */
     unsigned tries;
-    struct own_address local; /* of the connection on which it was sent last (https) */
-    uint32_t stream;          /* its number there, if that is HTTP/2; 0: it was not sent */
-    bool refused;             /* the server said that it has not acted on it */
+    struct own_ends ends; /* of the connection on which it was sent last (https) */
+    uint32_t stream;      /* its number there, if that is HTTP/2; 0: it was not sent */
+    bool refused;         /* the server said that it has not acted on it */
+    bool gave_up;         /* it would need another connection, and may not be sent again */
     bool https;
-    bool queued;       /* waits for another one's name lookup */
+    bool queued;       /* waits, or is about to, for another one's name lookup */
     struct list queue; /* home->queue */
     struct up_answer answer;
     struct err *err; /* set: the reason for which we ended it */
@@ -64,11 +65,13 @@ void up_note_written(struct up *up, unsigned status); /* see up_home.on_written 
 void up_man(struct up *up);                           /* its flight may tell it things */
 void up_letters_end(struct up *up);                   /* and nothing will be heard any more */
 void up_timer_start(struct up *up);
+void up_dispatch(struct up *up); /* gives it to its pool */
 /* Only one transfer of a worker looks a name up at a time, because libcurl gives each lookup a
- * thread; the others find the result in its cache. */
-void up_lookup_began(struct up *up);
-void up_lookup_ended(struct up *up, const struct err *err); /* NULL: with an address */
-/* Gives the transfer to the pool, or has it wait for a lookup. */
-void up_dispatch(struct up *up);
+ * thread; the others find the result in libcurl's cache. begins: may it? If not libcurl ends it,
+ * and up_lookup_wait() takes it out of the pool until the other's lookup has ended. ended: err says
+ * how, NULL where with an address, or where nobody knows. */
+bool up_lookup_begins(struct up *up);
+void up_lookup_wait(struct up *up);
+void up_lookup_ended(struct up *up, const struct err *err);
 
 #endif

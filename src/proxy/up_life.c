@@ -18,7 +18,7 @@ void up_note_written(struct up *up, unsigned status)
 
 /* --- one lookup at a time ------------------------------------------------------------- */
 
-static void add_to_pool(struct up *up)
+void up_dispatch(struct up *up)
 {
     struct err err;
 
@@ -28,13 +28,25 @@ static void add_to_pool(struct up *up)
     up_finish(up, &err, 0);
 }
 
-void up_dispatch(struct up *up)
+bool up_lookup_begins(struct up *up)
 {
-    up->queued = up->home->looking_up != NULL;
-    if (up->queued)
-        list_append(&up->home->queue, &up->queue);
+    struct up_home *home = up->home;
+
+    up->queued = home->looking_up && home->looking_up != up;
+    if (!up->queued)
+        home->looking_up = up;
+    return !up->queued;
+}
+
+void up_lookup_wait(struct up *up)
+{
+    struct up_home *home = up->home;
+
+    up_pool_remove(up->pool, up->easy);
+    if (home->looking_up)
+        list_append(&home->queue, &up->queue);
     else
-        add_to_pool(up);
+        up_pool_todo(up->pool, &up->todo); /* it ended meanwhile */
 }
 
 /* The lookup that it waited for has ended; err says how, where that was badly. */
@@ -47,12 +59,6 @@ static void start_queued(struct up *up)
         up_finish(up, err, 0);
     else
         up_dispatch(up);
-}
-
-void up_lookup_began(struct up *up)
-{
-    if (!up->home->looking_up)
-        up->home->looking_up = up;
 }
 
 void up_lookup_ended(struct up *up, const struct err *err)

@@ -162,9 +162,12 @@ static curl_socket_t on_open(void *arg, curlsocktype purpose, struct curl_sockad
 {
     bool patient;
     struct up_sockets *sockets = up_opening(arg, &patient);
-    int fd = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+    int fd;
 
     (void)purpose;
+    if (!sockets)
+        return CURL_SOCKET_BAD;
+    fd = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
     up_socket_opened(sockets, fd, patient);
     if (fd < 0)
         return CURL_SOCKET_BAD;
@@ -176,7 +179,7 @@ static int on_close(void *arg, curl_socket_t fd)
 {
     struct up_sockets *sockets = arg;
 
-    own_sockets_remove_local(fd);
+    own_sockets_remove(fd);
     if (up_socket_at(sockets, fd))
         up_socket_forget(sockets, fd);
     return close(fd);
@@ -275,8 +278,24 @@ void up_pool_run(struct up_pool *pool)
 
 static CURLcode on_tls(CURL *easy, void *ssl_ctx, void *arg)
 {
+    const curl_version_info_data *info = curl_version_info(CURLVERSION_NOW);
+
     (void)easy;
-    return crypto_certs_trust(arg, ssl_ctx) == 0 ? CURLE_OK : CURLE_SSL_CACERT_BADFILE;
+    return crypto_trust_use(arg, info->cainfo, info->capath, ssl_ctx) == 0
+               ? CURLE_OK
+               : CURLE_SSL_CACERT_BADFILE;
+}
+
+/* libcurl would read the system's certificates, over a hundred, at each new connection: tens of
+ * milliseconds, in which no stream of the worker moves. */
+static void set_trust(CURL *easy, const struct endpoint *e)
+{
+    curl_easy_setopt(easy, CURLOPT_CAINFO, NULL);
+    curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
+    curl_easy_setopt(easy, CURLOPT_PROXY_CAINFO, NULL);
+    curl_easy_setopt(easy, CURLOPT_PROXY_CAPATH, NULL);
+    curl_easy_setopt(easy, CURLOPT_SSL_CTX_FUNCTION, on_tls);
+    curl_easy_setopt(easy, CURLOPT_SSL_CTX_DATA, e->trust);
 }
 
 static void set_proxy(CURL *easy, const struct endpoint *e)
@@ -314,10 +333,7 @@ void up_pool_prepare(void *easy, struct up *up, struct up_sockets *sockets,
     curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS,
                      e->connect_ms ? (long)e->connect_ms : (long)INT_MAX);
     set_proxy(easy, e);
-    if (e->ca) {
-        curl_easy_setopt(easy, CURLOPT_SSL_CTX_FUNCTION, on_tls);
-        curl_easy_setopt(easy, CURLOPT_SSL_CTX_DATA, e->ca);
-    }
+    set_trust(easy, e);
 }
 
 void up_pool_set_target(void *easy, const struct endpoint *e, const char *target)

@@ -1,10 +1,10 @@
 /* A curl multi handle in a worker's loop, and the upstream connections it keeps.
  *
  * A multi's own work grows with the transfers that are open in it, so each lane has a pool of its
- * own (see lane.h). Transfers run only within up_pool_run(); everything else that a transfer
- * needs done later is put on `todo`, because curl must not be re-entered from its callbacks.
- * Owner thread only. What is CURL * or CURLM * is void * here: this file's two .c files and no
- * others include curl's header.
+ * own (see lane.h). Transfers run only within up_pool_run(); everything else that
+ * a transfer needs done later is put on `todo`, because curl must not be re-entered from its
+ * callbacks. Owner thread only. What is CURL * or CURLM * is void * here: this file's two .c files
+ * and no others include curl's header.
  */
 #ifndef PROXY_UP_POOL_H
 #define PROXY_UP_POOL_H
@@ -71,7 +71,8 @@ enum up_trouble up_pool_trouble(int curl_code, bool connected);
 /* up.c */
 void up_todo(struct list *node);
 void up_done(void *private_of_easy, int curl_code);
-/* The transfer makes a connection: the name is looked up. *patient: see up_socket_open(). */
+/* The transfer makes a connection: the name is looked up. NULL: it may not. *patient: see
+ * up_socket_opened(). */
 struct up_sockets *up_opening(struct up *up, bool *patient);
 
 #endif

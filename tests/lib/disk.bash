@@ -124,19 +124,6 @@ has_lines() {
     }
 }
 
-# through CMD…: from now on proxies, and commands, are started by it: CMD goproxyai ARGS.
-through() {
-    printf '#!/bin/sh\nexec' >wrapper
-    printf ' %q' "$@" "${real_bin:=$goproxyai_bin}" >>wrapper
-    printf ' "$@"\n' >>wrapper
-    chmod +x wrapper
-    goproxyai_bin=$PWD/wrapper
-}
-
-need_root() {
-    [[ $(id -u) -eq 0 ]] || skip "this takes root"
-}
-
 # small_disk DIR SIZE: a file system of its own there; disk_teardown takes it away.
 small_disk() {
     need_root

@@ -165,6 +165,10 @@ need() {
     done
 }
 
+need_root() {
+    [[ $(id -u) -eq 0 ]] || skip "this takes root"
+}
+
 free_port() {
     "$test_bin/upstream" --free-port
 }

@@ -48,17 +48,26 @@ static int load(struct crypto_certs **certs, const char *text, struct err *err)
     return crypto_certs_load(certs, path, err);
 }
 
-/* How many certificates a fresh TLS context trusts after they were added. */
-static int trusted(const struct crypto_certs *certs)
+/* How many certificates a TLS context trusts, of a system's file and folder and of these; -1: it
+ * refuses. */
+static int trusted_beside(const char *file, const char *folder, const struct crypto_certs *certs)
 {
+    struct crypto_trust *trust = crypto_trust_new(certs);
     SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
-    int n, added = crypto_certs_trust(certs, ctx), again = crypto_certs_trust(certs, ctx);
+    int n = crypto_trust_use(trust, file, folder, ctx), again;
 
-    CHECK_INT(added, 0);
-    CHECK_INT(again, 0); /* the system's may be the same ones: no trouble */
-    n = sk_X509_OBJECT_num(X509_STORE_get0_objects(SSL_CTX_get_cert_store(ctx)));
+    again = crypto_trust_use(trust, "/nowhere", NULL, ctx); /* what was read stays */
+    CHECK_INT(again, n);
+    if (n == 0)
+        n = sk_X509_OBJECT_num(X509_STORE_get0_objects(SSL_CTX_get_cert_store(ctx)));
+    crypto_trust_free(trust); /* the context has a reference of its own */
     SSL_CTX_free(ctx);
     return n;
+}
+
+static int trusted(const struct crypto_certs *certs)
+{
+    return trusted_beside(NULL, NULL, certs);
 }
 
 TEST("all certificates of a file are trusted, whatever stands between them")
@@ -73,6 +82,39 @@ TEST("all certificates of a file are trusted, whatever stands between them")
     CHECK_INT(trusted(certs), 2);
     crypto_certs_free(certs);
     str_release(&text);
+}
+
+TEST("the system's certificates are trusted beside them, and what is in both once")
+{
+    mem_auto char *folder = unit_folder();
+    mem_auto char *file = unit_file(folder, "system.pem", one, strlen(one));
+    struct crypto_certs *certs;
+    struct err err;
+
+    REQUIRE(load(&certs, two, &err) == 0);
+    CHECK_INT(trusted_beside(file, NULL, NULL), 1);
+    CHECK_INT(trusted_beside(file, folder, certs), 2);
+    CHECK_INT(trusted_beside("/nowhere/ca.pem", NULL, certs), 1); /* a system without */
+    CHECK_INT(trusted_beside(NULL, folder, NULL), 0); /* a folder is looked into when needed */
+    crypto_certs_free(certs);
+    REQUIRE(load(&certs, one, &err) == 0);
+    CHECK_INT(trusted_beside(file, NULL, certs), 1);
+    crypto_certs_free(certs);
+}
+
+TEST("a TLS context with nothing to trust is refused, until there is something")
+{
+    mem_auto char *folder = unit_folder();
+    mem_auto char *file = unit_file(folder, "system.pem", one, strlen(one));
+    struct crypto_trust *trust = crypto_trust_new(NULL);
+    SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
+
+    CHECK_INT(crypto_trust_use(trust, NULL, NULL, ctx), -1);
+    CHECK_INT(crypto_trust_use(trust, "/nowhere/ca.pem", NULL, ctx), -1);
+    CHECK_INT(crypto_trust_use(trust, file, NULL, ctx), 0);
+    SSL_CTX_free(ctx);
+    crypto_trust_free(trust);
+    crypto_trust_free(NULL);
 }
 
 TEST("a certificate without a newline at its end is one")
