@@ -135,7 +135,7 @@ parallel() {
     for ((i = 0; i < n; i++)); do
         printf 'url = "%s%s?%s"\noutput = /dev/null\n' "$PROXY" "$path" "$i"
     done >parallel.conf
-    curl -q -sS --noproxy '*' --max-time 60 -Z --parallel-max "$n" --parallel-immediate -w '%{http_code}\n' -K parallel.conf \
+    curl -q -s --no-progress-meter --show-error --noproxy '*' --max-time 60 -Z --parallel-max "$n" --parallel-immediate -w '%{http_code}\n' -K parallel.conf \
         "${@:3}" >codes 2>errors || true
 }
 
@@ -159,7 +159,7 @@ warned_once() {
 
 @test "with 64, 128 or 256 files a hundred requests at once all get their 200" {
     server
-    local files began=$SECONDS
+    local files began
     for files in 64 128 256; do
         limited "$files"
         began=$SECONDS

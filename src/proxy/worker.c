@@ -152,17 +152,19 @@ static void take_conn(struct worker *worker, int fd, const struct sockaddr *addr
     down_adopt(&lane->down, fd, address, len, (uint64_t)worker->server->client_ms);
 }
 
-static bool is_time_to_warn(struct worker *worker, uint64_t *last_ms)
+/* All workers share last_ms, and one of them warns. */
+static bool is_time_to_warn(const struct worker *worker, _Atomic uint64_t *last_ms)
 {
-    if (*last_ms && worker->loop.now_ms - *last_ms < WARN_EVERY_MS)
+    uint64_t last = atomic_load(last_ms);
+
+    if (last && worker->loop.now_ms < last + WARN_EVERY_MS)
         return false;
-    *last_ms = worker->loop.now_ms;
-    return true;
+    return atomic_compare_exchange_strong(last_ms, &last, worker->loop.now_ms);
 }
 
 void worker_warn_tls(struct worker *worker)
 {
-    if (is_time_to_warn(worker, &worker->warned_tls_ms))
+    if (is_time_to_warn(worker, &worker->server->warned_tls_ms))
         log_event(worker->server->log, true,
                   "a client speaks TLS to this plain port: use http://localhost:%u in its base URL",
                   worker->server->port);
@@ -171,7 +173,7 @@ void worker_warn_tls(struct worker *worker)
 /* At the limit connections come and go. */
 static void warn_full(struct worker *worker)
 {
-    if (is_time_to_warn(worker, &worker->warned_ms))
+    if (is_time_to_warn(worker, &worker->server->warned_full_ms))
         log_event(worker->server->log, true,
                   "%lu connections are open, the most that the limit of open files allows: new "
                   "ones wait (raise ulimit -n)",
@@ -193,7 +195,7 @@ static void on_listener(struct watch *w, uint32_t events)
             continue;
         }
         if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-            if (is_time_to_warn(worker, &worker->warned_ms))
+            if (is_time_to_warn(worker, &worker->server->warned_full_ms))
                 log_event(worker->server->log, true,
                           "no more descriptors: new connections wait (raise ulimit -n)");
             set_listening(worker, false);
