@@ -211,6 +211,28 @@ warned_once() {
     done
 }
 
+@test "a new connection whose client is slow to send is not ended for those that wait" {
+    server
+    limited 64
+    proxy
+    printf 'pause 1000\nsend GET /v1/models HTTP/1.1\\r\\nHost: localhost\\r\\n\\r\\n\nexpect 200 OK\n' >script
+    spawn slow.out slow.err sh -c 'exec "$1" --script --timeout 20 "$2" <script' sh "$test_bin/rawclient" "127.0.0.1:$PROXY_PORT"
+    local slow=$spawned
+    eventually connections_are 2
+    crowd 60 'barrier:crowd;body:x'
+    eventually grep -Eiq 'warning.*connections are open' "$PROXY_LOG"
+    eventually grep -q '200 OK' slow.out
+    pid_ends "$slow" 20 # as others wait, its connection is ended with the answer
+    [[ ${ended[$slow]} -eq 0 ]]
+    barrier release crowd
+    eventually grep -q 'connected=60 answered=60 closed=60 reset=0' crowd.out
+}
+
+# connections_are N: with the one that asks
+connections_are() {
+    client "$PROXY/health" | jq -e ".connections >= $1"
+}
+
 @test "a proxy that may open hardly any file says so and exits 1" {
     server
     limited 24

@@ -20,6 +20,7 @@
 #define ACCEPTS_PER_TURN 8
 #define ACCEPT_PAUSE_MS 100
 #define IDLE_ENOUGH_MS 100
+#define SILENT_ENOUGH_MS 5000 /* of a new connection, whose client may be slow to send */
 #define WARN_EVERY_MS 60000
 
 /* --- lanes ---------------------------------------------------------------------------- */
@@ -109,7 +110,8 @@ static void run_due_lanes(struct worker *worker)
 /* --- new connections ------------------------------------------------------------------ */
 
 /* Ends the connection that has waited longest for its next request: somebody else waits for one.
- * (Its client takes it for what may happen to any idle connection, and makes a new one.) */
+ * (Its client takes it for what may happen to any idle connection, and makes a new one. On a new
+ * connection it would be an error.) */
 static void end_idle_conn(struct worker *worker)
 {
     struct conn *oldest = NULL;
@@ -118,7 +120,7 @@ static void end_idle_conn(struct worker *worker)
         list_each(node, &worker->lanes[i]->down.conns) {
             struct conn *conn = container_of(node, struct conn, node);
 
-            if (conn_is_idle(conn, IDLE_ENOUGH_MS) &&
+            if (conn_is_idle(conn, conn->served ? IDLE_ENOUGH_MS : SILENT_ENOUGH_MS) &&
                 (!oldest || conn->idle_since_ms < oldest->idle_since_ms))
                 oldest = conn;
         }
