@@ -3,7 +3,10 @@
 #ifndef CMD_CMD_H
 #define CMD_CMD_H
 
+#include <stdio.h>
+
 #include "base/err.h"
+#include "base/str.h"
 #include "conf/conf.h"
 
 #define PROGRAM "goproxyai"
@@ -30,15 +33,19 @@ int command_settings(const struct command *self, int argc, char **argv,
 /* The same for a command that takes words, which are argv's first ones then. */
 int command_words(const struct command *self, int argc, char **argv, const struct conf_switch *own,
                   struct conf *conf, int *words);
-/* The address on which the server listens first; one that stands for all is asked on loopback. The
- * caller frees. */
-char *command_address(const struct conf *conf);
 /* The same for a command that takes neither settings nor flags of its own. */
 int command_no_words(const struct command *self, int argc, char **argv);
 #define COMMAND_HELPED (-1) /* command_settings: --help was asked for and given: exit 0 */
 
-/* Prints "goproxyai: what: what to do" and returns the exit status of its code. */
+/* Prints "goproxyai: what: what to do" as one line and returns the exit status of its code. */
 int command_fail(const struct err *err);
+
+/* What comes from others goes to the terminal through these (base/printable.h). A line: printf's
+ * text, escaped in any case, and a newline. A body: to a terminal escaped but for LF and TAB; to
+ * anything else its very bytes. */
+void command_print_line(FILE *to, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void command_print_body(const void *bytes, size_t len);
+void command_print_json(const struct str *text); /* the same, with a newline after it */
 
 int cmd_serve(const struct command *self, int argc, char **argv);
 int cmd_health(const struct command *self, int argc, char **argv);

@@ -1,12 +1,14 @@
 #include "cmd.h"
 
 #include <fcntl.h>
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "base/printable.h"
 
 static const struct command commands[] = {
     {"serve", "[OPTION...]", "run the proxy, in the foreground",
@@ -15,12 +17,17 @@ static const struct command commands[] = {
      "requests in flight finish; a second one ends at once.",
      CONF_SERVE, cmd_serve, NULL},
     {"health", "[OPTION...]", "ask the running proxy how it is; exit 0 healthy, 1 not",
-     "Asks the proxy on --listen and --port for its /health.", CONF_ASK, cmd_health,
+     "Asks the proxy that runs for its /health. Where several do, --url or --port says\n"
+     "which one.",
+     CONF_ASK, cmd_health,
+     "  --url URL              the proxy to ask, such as http://localhost:8080\n"
      "  --json                 print the answer as it came\n"},
     {"stats", "[OPTION...]", "show traffic and cache, of the running proxy or on disk",
-     "Asks the proxy on --listen and --port for its /stats. Where none runs, it shows what\n"
-     "the cache on disk holds.",
-     CONF_ASK | CONF_CACHE, cmd_stats, "  --json                 print the figures as JSON\n"},
+     "Asks the proxy that runs for its /stats. Where several do, --url or --port says\n"
+     "which one. Where none runs, it shows what the cache on disk holds.",
+     CONF_ASK | CONF_CACHE, cmd_stats,
+     "  --url URL              the proxy to ask, such as http://localhost:8080\n"
+     "  --json                 print the figures as JSON\n"},
     {"cache", "WORD [KEY] [OPTION...]", "look at stored answers, and remove them",
      "  clear          remove all, or those that --older-than and --model name\n"
      "  list           one line an answer, the newest first\n"
@@ -30,8 +37,10 @@ static const struct command commands[] = {
      "  path           print where they are kept\n"
      "\n"
      "A KEY may be cut to a beginning that only one answer has. All of it works on the\n"
-     "cache of a running proxy, which has followed when the command returns.",
-     CONF_CACHE, cmd_cache,
+     "cache of the proxy that runs, its memory included, whatever its folder; where none\n"
+     "runs, on the folder. Where several do, --url, --port or --cache-dir says which one.",
+     CONF_ASK | CONF_CACHE, cmd_cache,
+     "  --url URL              the proxy to ask, such as http://localhost:8080\n"
      "  --older-than TIME      clear: what was stored longer ago, such as 90s, 12h, 7d\n"
      "  --model GLOB           clear: what was asked of such models, as in 'gpt-4*'\n"
      "  --headers              show: print status and headers before the answer\n"
@@ -79,9 +88,43 @@ void command_print_help(const struct command *c)
                "($XDG_CONFIG_HOME/goproxyai/config); the flag wins.\n");
 }
 
+void command_print_line(FILE *to, const char *format, ...)
+{
+    struct str text = STR_INIT, line = STR_INIT;
+    va_list args;
+
+    va_start(args, format);
+    str_vaddf(&text, format, args);
+    va_end(args);
+    printable_add(&line, text.text, text.len);
+    str_addc(&line, '\n');
+    fwrite(line.text, 1, line.len, to);
+    str_release(&text);
+    str_release(&line);
+}
+
+void command_print_body(const void *bytes, size_t len)
+{
+    struct str text = STR_INIT;
+
+    if (!isatty(STDOUT_FILENO)) {
+        fwrite(bytes, 1, len, stdout);
+        return;
+    }
+    printable_add_lines(&text, bytes, len);
+    fwrite(text.text, 1, text.len, stdout);
+    str_release(&text);
+}
+
+void command_print_json(const struct str *text)
+{
+    command_print_body(text->text, text->len);
+    putchar('\n');
+}
+
 int command_fail(const struct err *err)
 {
-    fprintf(stderr, "%s: %s\n", PROGRAM, err->text);
+    command_print_line(stderr, "%s: %s", PROGRAM, err->text);
     return err_exit_status(err->code);
 }
 
@@ -114,6 +157,8 @@ int command_words(const struct command *self, int argc, char **argv, const struc
         return COMMAND_HELPED;
     if (conf_load(conf, self->scope, argc, argv, own, words, &err) < 0)
         return command_fail(&err);
+    for (unsigned i = 0; i < conf->warning_count; i++)
+        command_print_line(stderr, "%s: warning: %s", PROGRAM, conf->warnings[i]);
     return 0;
 }
 
@@ -135,26 +180,6 @@ int command_no_words(const struct command *self, int argc, char **argv)
     if (asks_for_help(self, argc, argv))
         return COMMAND_HELPED;
     return argc > 0 ? refuse_word(self, argv[0]) : 0;
-}
-
-static void keep_first(void *arg, const char *item)
-{
-    char **first = arg;
-
-    if (!*first)
-        *first = mem_strdup(item);
-}
-
-char *command_address(const struct conf *conf)
-{
-    char *address = NULL;
-
-    conf_each_item(conf, OPT_LISTEN, keep_first, &address);
-    if (address && strcmp(address, "0.0.0.0") != 0 && strcmp(address, "::") != 0)
-        return address;
-    char *old = address;
-    mem_free_at(&old);
-    return mem_strdup("localhost");
 }
 
 int cmd_help(const struct command *self, int argc, char **argv)

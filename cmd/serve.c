@@ -5,6 +5,9 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "proxy/admin.h"
+#include "proxy/running.h"
+#include "proxy/runtime_note.h"
 #include "proxy/server.h"
 
 static void announce(const struct server *server, struct log *log)
@@ -18,8 +21,26 @@ static void announce(const struct server *server, struct log *log)
     log_line(log, "  export OPENAI_BASE_URL=http://localhost:%u/v1", server->port);
 }
 
+/* For commands, which find the proxy by it. Without it they need --port or --url. */
+static struct runtime_note *leave_note(const struct server *server, const struct conf *conf,
+                                       struct log *log)
+{
+    mem_auto char *address = running_address(conf);
+    const struct runtime_server says = {.pid = (long)getpid(),
+                                        .address = address,
+                                        .port = server->port,
+                                        .cache_folder = admin_folder(server->admin)};
+    struct runtime_note *note;
+    struct err err;
+
+    if (runtime_note_write(&note, &says, &err) < 0)
+        log_event(log, true, "%s; commands find this proxy by --port or --url only", err.text);
+    return note;
+}
+
 static int serve(const struct conf *conf, struct log *log, struct err *err)
 {
+    struct runtime_note *note;
     struct server server;
 
     if (server_open(&server, conf, log, err) < 0)
@@ -28,8 +49,10 @@ static int serve(const struct conf *conf, struct log *log, struct err *err)
         server_close(&server);
         return -1;
     }
+    note = leave_note(&server, conf, log); /* who reads where it listens may ask at once */
     announce(&server, log);
     server_wait(&server);
+    runtime_note_remove(note);
     server_close(&server);
     return 0;
 }

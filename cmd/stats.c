@@ -4,9 +4,11 @@
 
 #include "base/json.h"
 #include "base/mem.h"
+#include "base/printable.h"
+#include "cache_place.h"
 #include "cache_print.h"
 #include "proxy/admin_stats.h"
-#include "proxy/ask.h"
+#include "proxy/running.h"
 
 static double figure(const struct json *object, const char *name)
 {
@@ -29,8 +31,13 @@ static void print_cache(const struct json *cache, bool running)
     printf("cache    ");
     print_count(figure(cache, "item_count"), "answer", "s", ", ");
     printf("%s of %s", used.text, most.text);
-    if (running)
-        printf(", kept for %s; %.0f evicted", ttl ? ttl : "?", figure(cache, "evictions"));
+    if (running) {
+        struct str line = STR_INIT;
+
+        printable_adds(&line, ttl ? ttl : "?");
+        printf(", kept for %s; %.0f evicted", line.text, figure(cache, "evictions"));
+        str_release(&line);
+    }
     printf("\n");
     if (figure(cache, "damaged") > 0 || figure(cache, "dropped") > 0)
         printf("         %.0f damaged, %.0f not stored because the disk was too slow\n",
@@ -39,11 +46,24 @@ static void print_cache(const struct json *cache, bool running)
     str_release(&most);
 }
 
-static void print_for_people(const struct json *stats)
+/* Whose figures they are. */
+static void print_source(const struct json *cache, const char *url, const char *folder)
+{
+    const char *proxys = json_text(json_member(cache, "folder"));
+
+    if (url)
+        command_print_line(stdout, "proxy    %s, which keeps answers in memory%s%s", url,
+                           proxys ? " and in " : " only", proxys ? proxys : "");
+    else
+        command_print_line(stdout, "No proxy runs here, so this is what is on disk in %s.", folder);
+}
+
+static void print_for_people(const struct json *stats, const char *url, const char *folder)
 {
     const struct json *traffic = json_member(stats, "traffic");
     const struct json *latency = json_member(stats, "latency_ms");
 
+    print_source(json_member(stats, "cache"), url, folder);
     if (traffic) {
         printf("traffic  ");
         print_count(figure(traffic, "requests"), "request", "s", ": ");
@@ -56,72 +76,101 @@ static void print_for_people(const struct json *stats)
                figure(latency, "p50"), figure(latency, "p90"), figure(latency, "p99"));
     }
     print_cache(json_member(stats, "cache"), traffic != NULL);
-    if (!traffic)
-        printf("No proxy runs here, so this is what is on disk.\n");
 }
 
 /* What there is to say without a running proxy. */
-static int read_disk(const struct conf *conf, struct str *text, struct err *err)
+static int read_disk(const struct cache_place *place, int64_t max_bytes, struct str *text,
+                     struct err *err)
 {
-    struct store *store;
-    struct store_figures figures;
-    struct json *root;
+    struct store_figures figures = {.items = 0};
+    struct store *store = NULL;
+    struct json *root, *cache;
 
-    if (cache_open(conf, true, &store, err) < 0)
-        return -1;
-    store_figures(store, &figures);
-    store_close(store);
+    if (place->has_file) {
+        if (cache_place_open(place, true, &store, err) < 0)
+            return -1;
+        store_figures(store, &figures);
+        store_close(store);
+    }
     root = json_object();
-    admin_stats_disk(json_set_object(root, "cache"), &figures,
-                     conf_number(conf, OPT_MAX_CACHE_SIZE));
+    cache = json_set_object(root, "cache");
+    admin_stats_disk(cache, &figures, max_bytes);
+    json_set_text(cache, "folder", place->folder);
     json_print(root, text);
     json_free(root);
     return 0;
 }
 
-static int print(const struct str *text, bool as_json, struct err *err)
+struct source {
+    struct running running; /* url is NULL: the folder's figures */
+    struct cache_place place;
+    struct str text;
+    bool json;
+};
+
+static int print(const struct source *source, struct err *err)
 {
     struct json *stats;
 
-    if (as_json) {
-        printf("%s\n", text->text);
+    if (source->json) {
+        command_print_json(&source->text);
         return 0;
     }
-    stats = json_parse(text->text, text->len);
+    stats = json_parse(source->text.text, source->text.len);
     if (!json_member(stats, "cache")) {
         json_free(stats);
         return err_set(err, ERR_UNHEALTHY,
                        "the proxy's /stats are not what they should be: is it "
                        "of another version?");
     }
-    print_for_people(stats);
+    print_for_people(stats, source->running.url, source->place.folder);
     json_free(stats);
     return 0;
 }
 
+/* The running proxy's figures; else, unless it was named by its URL, what is on disk. */
+static int read_figures(struct source *source, const struct conf *conf, const char *url,
+                        struct err *err)
+{
+    mem_auto char *folder = conf_cache_folder(conf);
+    const struct running_query query = {.conf = conf,
+                                        .url = url,
+                                        .target = "/stats",
+                                        .folder = folder,
+                                        .folder_is_asked = conf_is_flag(conf, OPT_CACHE_DIR)};
+    int result = running_find(&source->running, &query, err);
+
+    if (result == 1 && source->running.answer.status != 200)
+        return ask_refused(&source->running.answer, err);
+    if (result == 1) {
+        str_add(&source->text, source->running.answer.body.text, source->running.answer.body.len);
+        return 0;
+    }
+    if (result < 0 || url || (source->running.is_asked && err->code != ERR_NO_SERVER) ||
+        cache_place_of_folder(&source->place, conf, err) < 0)
+        return -1;
+    return read_disk(&source->place, conf_number(conf, OPT_MAX_CACHE_SIZE), &source->text, err);
+}
+
 int cmd_stats(const struct command *self, int argc, char **argv)
 {
-    bool json = false;
-    const struct conf_switch own[] = {{"json", &json, NULL}, {NULL, NULL, NULL}};
-    struct str text = STR_INIT;
+    struct source source = {
+        .running.answer = ASK_ANSWER_INIT, .place.proxy.answer = ASK_ANSWER_INIT, .text = STR_INIT};
+    const char *url = NULL;
+    const struct conf_switch own[] = {
+        {"json", &source.json, NULL}, {"url", NULL, &url}, {NULL, NULL, NULL}};
     struct conf conf;
     struct err err;
-    unsigned status = 200;
     int result = command_settings(self, argc, argv, own, &conf);
 
     if (result)
         return result == COMMAND_HELPED ? 0 : result;
-    mem_auto char *address = command_address(&conf);
-    result = ask_get(address, (unsigned)conf_number(&conf, OPT_PORT), "/stats", &status, &text,
-                     &err);
-    if (result < 0 && err.code == ERR_NO_SERVER)
-        result = read_disk(&conf, &text, &err);
-    if (result == 0 && status != 200)
-        result = err_set(&err, ERR_UNHEALTHY, "the proxy does not tell its figures (HTTP %u)",
-                         status);
+    result = read_figures(&source, &conf, url, &err);
     if (result == 0)
-        result = print(&text, json, &err);
-    str_release(&text);
+        result = print(&source, &err);
+    running_release(&source.running);
+    cache_place_release(&source.place);
+    str_release(&source.text);
     conf_release(&conf);
     return result < 0 ? command_fail(&err) : 0;
 }

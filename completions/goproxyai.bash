@@ -14,6 +14,7 @@ _goproxyai_value() {
     --upstream) _goproxyai_words 'https://api.openai.com' "$2" ;;
     --workers) _goproxyai_words 'auto 1 2 4' "$2" ;;
     --port) _goproxyai_words '8080 0' "$2" ;;
+    --url) _goproxyai_words 'http://localhost:8080' "$2" ;;
     --request-timeout | --connect-timeout | --total-timeout | --client-timeout | --drain-timeout)
         _goproxyai_words '10s 30s 60s 5m 10m off' "$2"
         ;;
@@ -65,13 +66,13 @@ _goproxyai() {
             --share-cache --key-ignore --key-ignore-header --on-disconnect --workers
             --help' "$current"
         ;;
-    health) _goproxyai_words '--listen --port --json --help' "$current" ;;
-    stats) _goproxyai_words '--listen --port --cache-dir --json --help' "$current" ;;
+    health) _goproxyai_words '--listen --port --url --json --help' "$current" ;;
+    stats) _goproxyai_words '--listen --port --url --cache-dir --json --help' "$current" ;;
     cache)
         if ((COMP_CWORD == 2)) && [[ $current != -* ]]; then
             _goproxyai_words 'clear list show remove verify path' "$current"
         else
-            _goproxyai_words '--older-than --model --headers --json --cache-dir --help' "$current"
+            _goproxyai_words '--listen --port --url --older-than --model --headers --json --cache-dir --help' "$current"
         fi
         ;;
     version) _goproxyai_words '--help' "$current" ;;

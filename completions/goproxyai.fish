@@ -13,10 +13,14 @@ complete -c goproxyai -n __fish_use_subcommand -s V -l version -d 'Print the ver
 complete -c goproxyai -s h -l help -d 'Print what there is to choose from'
 complete -c goproxyai -n '__fish_seen_subcommand_from help' -a 'serve health stats cache version help'
 
-# serve, health and stats
-set -l ask '__fish_seen_subcommand_from serve health stats; and not __fish_seen_subcommand_from help'
+# serve, health, stats and cache
+set -l ask '__fish_seen_subcommand_from serve health stats cache; and not __fish_seen_subcommand_from help'
 complete -c goproxyai -n $ask -x -l listen -a 'localhost 127.0.0.1 ::1' -d 'Addresses to listen on'
 complete -c goproxyai -n $ask -x -l port -a '8080 0' -d 'Port to listen on; 0 picks a free one'
+
+# health, stats and cache
+set -l one '__fish_seen_subcommand_from health stats cache; and not __fish_seen_subcommand_from help'
+complete -c goproxyai -n $one -x -l url -a http://localhost:8080 -d 'The proxy to ask'
 
 # health
 set -l health '__fish_seen_subcommand_from health; and not __fish_seen_subcommand_from help'

@@ -233,6 +233,16 @@ ignores() {
     refused "$config_file:1: .*PORT" serve
 }
 
+@test "a name that stands twice in the config file is refused with both lines" {
+    config $'port = 0\n# two\nport = 0\n'
+    refused "$config_file:3: port stands in line 1 already: " serve
+    refused "$config_file:3: port stands in line 1 already: " health
+    config $'allow-host = a.test\nallow-host = b.test\n'
+    refused "$config_file:2: allow-host stands in line 1 already: " serve
+    config $'allow-host = a.test,b.test\nport = 11\n'
+    gives 1 health
+}
+
 @test "a bad value in the config file is refused with file and line" {
     config $'\n\nport = none\n'
     refused "$config_file:3: .*port.*none" serve
@@ -259,11 +269,37 @@ ignores() {
 
 # ---- what is wrong is refused, and its place is named ----
 
-@test "an unknown GOPROXYAI_ variable is refused by name" {
-    refused GOPROXYAI_NONSENSE GOPROXYAI_NONSENSE=1 serve
-    refused GOPROXYAI_NONSENSE GOPROXYAI_NONSENSE=1 health
-    refused GOPROXYAI_port GOPROXYAI_port=1 health
-    refused GOPROXYAI_ GOPROXYAI_=1 health
+# warns TEXT [NAME=VALUE…] ARGS…: status 1 as nobody answers, and one line before the error's: TEXT
+warns() {
+    local text=$1
+    shift
+    gives 1 "$@"
+    [[ $(head -n 1 err) == "goproxyai: warning: $text" && $(wc -l <err) -eq 2 && $(tail -n 1 err) == *'port 11'* ]] || {
+        cat err
+        return 1
+    }
+}
+
+@test "an unknown GOPROXYAI_ variable is a warning that names the nearest one" {
+    config $'port = 11\n'
+    warns 'GOPROXYAI_CACHE_TLT is no setting: did you mean GOPROXYAI_CACHE_TTL?' GOPROXYAI_CACHE_TLT=1 health
+    warns 'GOPROXYAI_port is no setting: did you mean GOPROXYAI_PORT?' GOPROXYAI_port=1 health
+    warns 'GOPROXYAI_NONSENSE is no setting: see goproxyai help serve, or unset it' GOPROXYAI_NONSENSE=1 health
+    warns 'GOPROXYAI_ is no setting: see goproxyai help serve, or unset it' GOPROXYAI_=1 health
+    # its value may be a secret
+    warns 'GOPROXYAI_JWT is no setting: see goproxyai help serve, or unset it' GOPROXYAI_JWT=sesame7 health
+    gives 1 GOPROXYAI_NONSENSE= health
+    [[ $(wc -l <err) -eq 1 ]]
+    server
+    listening GOPROXYAI_CACHE_TLT=7d --port 0 --upstream "$UPSTREAM"
+    [[ $(head -n 1 "$PROXY_LOG") == 'goproxyai: warning: GOPROXYAI_CACHE_TLT is no setting: did you mean GOPROXYAI_CACHE_TTL?' ]]
+}
+
+@test "more memory than the machine has is refused before anything is served" {
+    refused '^goproxyai: --memory-cache is .900T.: it must be at most the memory of this machine, which is [0-9]+M$' \
+        serve --port 0 --memory-cache 900T
+    config $'memory-cache = 900T\n'
+    refused "config:1: memory-cache is .900T.: " serve --port 0
 }
 
 @test "a bad value in a variable is refused with the variable's name" {

@@ -621,7 +621,7 @@ upload_is() {
 
 # ---- what is refused, and settings ----
 
-@test "a WebSocket upgrade is refused at once with 501 and goes nowhere" {
+@test "a WebSocket upgrade is answered 426 at once, says what would be upgraded, and goes nowhere" {
     proxy
     local target
     for target in /v1/realtime?model=m /v1/responses; do
@@ -629,12 +629,15 @@ upload_is() {
             'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==' 'Sec-WebSocket-Version: 13' \
             'Sec-WebSocket-Protocol: realtime, openai-insecure-api-key.sk-secret7' '' |
             raw "127.0.0.1:$PROXY_PORT" --report >got 2>report
-        head -n 1 got | grep -q '^HTTP/1.1 501'
+        head -n 1 got | grep -q '^HTTP/1.1 426'
+        grep -qi $'^upgrade: websocket\r$' got
         grep -q 'end=fin' report
         grep -q '"error":{"message":".*WebSocket' got
     done
     expect_stat requests = 0
     not grep -q secret7 "$PROXY_LOG"
+    # without Connection: Upgrade the field asks for nothing
+    [[ $(client -o got -w '%{http_code}' -H 'Upgrade: websocket' "$PROXY/v1/models") == 200 ]]
 }
 
 @test "the upstream's base path comes before the client's path, with and without /v1" {

@@ -239,8 +239,33 @@ ours() {
     fails_with 0 'sse:12,250'
     grep -q DONE got
     fails_with 0 'chunkbytes:1;pace:300;body:0123456789'
-    # interim answers are signs of life too
-    fails_with 0 'early:102;delay:800;early:102;delay:800;early:102;delay:800;body:x'
+}
+
+@test "interim answers before an answer are fine, and none is passed on as the answer" {
+    proxy
+    local script
+    for script in 'early:102;body:x' 'early:100;early:103;early:102;delay:100;early:102;body:x' 'early:103,Link=</a>;data:1;data:[DONE]'; do
+        fails_with 0 "$script" -i
+        head -n 1 got | grep -q '^HTTP/1.1 200'
+        not grep -q '^HTTP/1.1 1' got
+    done
+}
+
+# They say that the upstream is there, not that it gets on; and they may come for ever.
+@test "interim answers do not set the silence back" {
+    proxy --request-timeout 1s
+    local i script=
+    for i in {1..40}; do script+='early:102;delay:200;'; done
+    local began ms
+    began=$(now_ms)
+    ours 504 upstream_timeout 'for 1 s.*request-timeout' -H "X-Script: ${script}body:x" "$PROXY/v1/x"
+    ms=$(($(now_ms) - began))
+    [[ $ms -ge 950 && $ms -lt 5000 ]]
+    # also to a body, and where they come without a pause
+    script=
+    for i in {1..60}; do script+='early:103;delay:100;'; done
+    ours 504 upstream_timeout 'for 1 s' -H "X-Script: ${script}body:x" -d '{}' "$PROXY/v1/chat/completions"
+    expect_stat aborted = 2
 }
 
 @test "a client that takes its time to send its body is no silence of the upstream" {

@@ -160,7 +160,7 @@ connections_are() {
     expect_stat in_flight = 0
 }
 
-@test "SIGHUP and SIGPIPE end nothing" {
+@test "SIGHUP, where standard input is no terminal, and SIGPIPE end nothing" {
     proxy
     stream
     local i
@@ -174,6 +174,61 @@ connections_are() {
     [[ ${ended[$streamer]} -eq 0 ]]
     proxy_stop
     [[ $status -eq 0 ]]
+}
+
+# in_terminal: serve with a terminal as its standard input, output and error; the terminal is script's, $spawned
+in_terminal() {
+    PROXY_PORT=$(free_port)
+    PROXY=http://127.0.0.1:$PROXY_PORT
+    mkdir -p home
+    cat >serve.sh <<END
+echo \$\$ >pid
+test -t 0 || exit 9
+exec env -u GOPROXYAI_SANITIZED -u GOPROXYAI_TEST_BIN HOME="$PWD/home" "$goproxyai_bin" serve --port $PROXY_PORT --upstream $UPSTREAM
+END
+    tracked_logs+=("$PWD/terminal")
+    mkfifo keys # nobody types, and it has no end
+    exec 7<>keys
+    spawn terminal terminal sh -c 'exec script -qefc "sh serve.sh" /dev/null <keys'
+    eventually port_answers "$PROXY_PORT"
+    PROXY_PID=$(<pid)
+    tracked_pids+=("$PROXY_PID")
+}
+
+has_ended() {
+    not alive "$PROXY_PID"
+}
+
+@test "SIGHUP ends a proxy whose standard input is a terminal, as SIGTERM does" {
+    need script
+    in_terminal
+    stream
+    kill -HUP "$PROXY_PID"
+    eventually refuses
+    alive "$PROXY_PID"
+    barrier release live
+    pid_ends "$streamer" 30
+    [[ ${ended[$streamer]} -eq 0 ]]
+    eventually has_ended
+    pid_ends "$spawned" 10
+    [[ ${ended[$spawned]} -eq 0 ]] # script gives the status of what it ran
+    grep -q ' 1 finished, 0 cut' terminal
+    exec 7>&-
+}
+
+@test "a proxy ends when its terminal is closed, and cuts nothing" {
+    need script
+    in_terminal
+    local terminal=$spawned
+    stream
+    kill -KILL "$terminal"
+    eventually refuses
+    barrier release live
+    pid_ends "$streamer" 30
+    [[ ${ended[$streamer]} -eq 0 ]]
+    eventually has_ended
+    expect_stat aborted = 0
+    exec 7>&-
 }
 
 @test "a signal right after the start ends it with 0" {

@@ -26,6 +26,24 @@ keys() {
     goproxyai cache list | cut -d ' ' -f 1
 }
 
+# where: whose cache the commands say it is: that of the proxy, or of its folder
+where() {
+    if alive "$PROXY_PID"; then
+        echo "the proxy on http://localhost:$PROXY_PORT (memory and $PROXY_HOME/cache/goproxyai)"
+    else
+        echo "$PROXY_HOME/cache/goproxyai (no proxy runs on it)"
+    fi
+}
+
+# said TEXT: it is all that stands in the file out
+said() {
+    [[ $(<out) == "$1" ]] || {
+        echo "expected: $1"
+        cat out
+        return 1
+    }
+}
+
 # fill N: so many stored answers: /v1/files/f1 to fN
 fill() {
     local i
@@ -224,13 +242,17 @@ two_are_in() {
     proxy
     fill 1
     local method
-    for method in GET POST PUT PATCH OPTIONS; do
-        ask got -X "$method" /cache
-        [[ $got -eq 405 && $(field got allow) == DELETE ]]
-        jq -e '.error.code == "method_not_allowed"' got
+    for method in POST PUT PATCH OPTIONS; do
+        for path in /cache /cache/abc; do
+            ask got -X "$method" "$path"
+            [[ $got -eq 405 && $(field got allow) == 'GET, HEAD, DELETE' ]]
+            jq -e '.error.code == "method_not_allowed"' got
+        done
     done
-    ask got -I /cache # with -X HEAD curl would wait for a body
-    [[ $got -eq 405 && $(field got allow) == DELETE ]]
+    for method in GET PUT DELETE; do
+        ask got -X "$method" /cache/verify
+        [[ $got -eq 405 && $(field got allow) == POST ]]
+    done
     for method in POST DELETE PUT; do
         ask got -X "$method" /stats
         [[ $got -eq 405 && $(field got allow) == 'GET, HEAD' ]]
@@ -238,11 +260,15 @@ two_are_in() {
     ask got -X DELETE -H 'Origin: https://evil.example' /cache
     [[ $got -eq 403 ]]
     jq -e '.error.code == "origin_not_allowed"' got
-    ask got -X DELETE -H 'Host: evil.example' /cache
-    [[ $got -eq 403 ]]
+    for path in /cache /cache/abc /cache/verify; do
+        ask got -X DELETE -H 'Host: evil.example' "$path"
+        [[ $got -eq 403 ]]
+        ask got -H 'Origin: https://evil.example' "$path"
+        [[ $got -eq 403 ]]
+    done
     ask got -H 'Origin: https://evil.example' /stats
     [[ $got -eq 403 ]]
-    for path in /cache/ /cache/x /stats/x /Cache; do
+    for path in /cache/ /cache/x /cache/verify/ /cache/0/ /cache/$(printf 0%.0s {1..65}) /stats/x /Cache; do
         ask got -X DELETE "$path"
         [[ $got -eq 404 || $got -eq 405 ]]
     done
@@ -263,14 +289,14 @@ all_miss() {
     fill 5
     gets HIT got /v1/files/f3
     gives 0 cache clear
-    [[ $(<out) == '5 answers removed' ]]
+    said "5 answers removed from $(where)"
     all_miss /v1/files/f{1..5}
     gets MISS got /v1/files/f3
     stored 1
     gives 0 cache clear
-    [[ $(<out) == '1 answer removed' ]]
+    said "1 answer removed from $(where)"
     gives 0 cache clear
-    [[ $(<out) == '0 answers removed' ]]
+    said "0 answers removed from $(where)"
 }
 
 @test "what was answered a moment ago is cleared as well" {
@@ -307,7 +333,7 @@ all_miss() {
     kill -STOP "$PROXY_PID"
     gives 0 cache clear
     kill -CONT "$PROXY_PID"
-    [[ $(<out) == '1 answer removed' ]]
+    said "1 answer removed from $PROXY_HOME/cache/goproxyai (a proxy that does not answer runs on it)"
     grep -q 'has not heard of it yet' err
     within_a_second all_miss /v1/files/f1
     gives 0 cache clear
@@ -331,7 +357,7 @@ all_miss() {
     fill 3
     proxy_stop
     gives 0 cache clear
-    [[ $(<out) == '3 answers removed' ]]
+    said "3 answers removed from $(where)"
     [[ -z $(keys) ]]
     proxy --home "$PROXY_HOME"
     gets MISS got /v1/files/f1
@@ -347,7 +373,7 @@ all_miss() {
     gets MISS got -d '{"model":"gpt-4o"}' /v1/chat/completions
     stored 1
     gives 0 cache clear --model gpt-4o
-    [[ $(<out) == '1 answer removed' ]]
+    said "1 answer removed from $(where)"
 }
 
 @test "cache clear --model and --older-than take what they name, and no more" {
@@ -359,25 +385,25 @@ all_miss() {
     ask got /v1/models
     stored 5
     gives 0 cache clear --model 'gpt-4*'
-    [[ $(<out) == '2 answers removed' ]]
+    said "2 answers removed from $(where)"
     # of the running one, too
     gone_is gpt-4o
     gone_is gpt-4o-mini
     not gone_is gpt-5
     gets HIT got /v1/models
     gives 0 cache clear --model nothing
-    [[ $(<out) == '0 answers removed' ]]
+    said "0 answers removed from $(where)"
     gives 0 cache clear --older-than 1h
-    [[ $(<out) == '0 answers removed' ]]
+    said "0 answers removed from $(where)"
     gives 0 cache clear --older-than 1h --model 'o*'
-    [[ $(<out) == '0 answers removed' ]]
+    said "0 answers removed from $(where)"
     not gone_is gpt-5
     not gone_is o3
     gives 0 cache clear --older-than 1ms --model 'o*'
-    [[ $(<out) == '1 answer removed' ]]
+    said "1 answer removed from $(where)"
     gone_is o3
     gives 0 cache clear --older-than 1ms
-    [[ $(<out) == '2 answers removed' ]]
+    said "2 answers removed from $(where)"
     all_miss /v1/models
     local bad
     for bad in 0 -1h yesterday '' 5x; do
@@ -398,7 +424,7 @@ gone_is() {
     whole=$(goproxyai cache list | cut -d ' ' -f 1)
     export -f goproxyai
     export goproxyai_bin PROXY_HOME
-    brief=$(SHELL=$BASH script -q -e -c 'goproxyai cache list' /dev/null | cut -d ' ' -f 1)
+    brief=$(SHELL=$BASH script -q -e -c 'goproxyai cache list 2>/dev/null' /dev/null | cut -d ' ' -f 1)
     [[ $(cut -c -16 <<<"$whole") == "$brief" && ${#whole} -eq 129 ]]
     gives 0 cache show "$(head -n 1 <<<"$brief")"
 }
@@ -470,7 +496,7 @@ seconds_passed() {
     [[ -s out ]]
     gives 0 cache show "${key^^}"
     gives 0 cache remove "${key:0:12}"
-    [[ $(<out) == '1 answer removed' ]]
+    said "1 answer removed from $(where)"
     gives 1 cache show "$key"
     grep -q '^goproxyai: no stored answer has the key' err
     gives 1 cache remove "$key"
@@ -496,15 +522,17 @@ some_miss() {
     proxy
     fill 2
     gives 0 cache verify
-    [[ $(<out) == '2 answers good, 0 damaged' ]]
+    said "2 answers good, 0 damaged in $(where)"
     gives 0 cache path
     [[ $(<out) == "$PROXY_HOME/cache/goproxyai/cache.db" && -f $(<out) ]]
     [[ $(stat -c %a "$(<out)") == 600 && $(stat -c %a "$PROXY_HOME/cache/goproxyai") == 700 ]]
+    gives 2 cache clear --model ''
     gives 0 cache path --cache-dir /somewhere/else
     [[ $(<out) == /somewhere/else/cache.db ]]
     local wrong
     for wrong in 'cache' 'cache nothing' 'cache list x' 'cache show' 'cache show a b' 'cache remove' 'cache clear x' 'cache verify --json' \
-        'cache list --older-than 1h' 'cache show --model x ab' 'cache path --headers' 'cache list --port 1' 'cache clear --model'; do
+        'cache list --older-than 1h' 'cache show --model x ab' 'cache path --headers' 'cache list --upstream x' 'cache clear --model' \
+        'cache list --url localhost' 'cache list --url https://localhost' 'cache list --url http://localhost/x' 'cache list --url http://a --port 1'; do
         # shellcheck disable=SC2086 # words
         gives 2 $wrong
         [[ ! -s out ]] && grep -q '^goproxyai: ' err
@@ -520,12 +548,39 @@ some_miss() {
     gives 0 cache list --json
     [[ $(<out) == '[]' ]]
     gives 0 cache clear
-    [[ $(<out) == '0 answers removed' ]]
+    said "0 answers removed from $PWD/none/cache/goproxyai (no proxy runs on it)"
     gives 0 cache verify
-    [[ $(<out) == '0 answers good, 0 damaged' ]]
+    said "0 answers good, 0 damaged in $PWD/none/cache/goproxyai (no proxy runs on it)"
     gives 1 cache show abc
-    # a folder that does not exist
-    gives 0 cache list --cache-dir "$PWD/deep/er/folder"
+    grep -q '^goproxyai: no stored answer has the key abc' err
+    gives 1 cache remove abc
+    gives 0 cache clear --older-than 1d
+    gives 0 stats --json
+    jq -e '.cache.item_count == 0' out
+    gives 0 cache path
+    # none of these made anything
+    [[ -z $(find none -mindepth 2) ]]
+    # a folder that does not exist, and is named
+    local args
+    for args in list 'list --json' 'clear' 'clear --model x' 'show abc' 'remove abc' verify; do
+        # shellcheck disable=SC2086 # words
+        gives 1 cache $args --cache-dir "$PWD/deep/er/folder"
+        [[ ! -s out ]]
+        grep -q "^goproxyai: there is no folder $PWD/deep/er/folder: " err
+    done
+    gives 1 stats --cache-dir "$PWD/deep/er/folder"
+    [[ ! -e deep ]]
+    # one that is named in another place may come yet
+    GOPROXYAI_CACHE_DIR=$PWD/deep/er/folder gives 0 cache list
+    [[ ! -e deep ]]
+    # an empty one stays so
+    mkdir -m 700 empty
+    for args in list verify 'clear --model x'; do
+        # shellcheck disable=SC2086 # words
+        gives 0 cache $args --cache-dir "$PWD/empty"
+    done
+    gives 1 cache show abc --cache-dir "$PWD/empty"
+    [[ -z $(ls -A empty) ]]
     # a file in its place
     touch file
     gives 1 cache list --cache-dir "$PWD/file"

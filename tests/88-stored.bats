@@ -95,7 +95,7 @@ apis=(/v1/chat/completions /v1/completions /v1/embeddings /v1/responses)
     local reasoning='{"type":"reasoning","summary":[{"text":"let me see"}]}' part
     part="{\"status\":\"incomplete\",\"incomplete_details\":{\"reason\":\"max_output_tokens\"},\"output\":[$reasoning]}"
     answers MISS /v1/responses "body:$part" "event:response.created={};event:response.incomplete={\"response\":$part}"
-    part=${part%]\}},{\"type\":\"function_call\"}]}
+    part="${part%]*},{\"type\":\"function_call\"}]}"
     answers HIT /v1/responses "body:$part" "event:response.created={};event:response.incomplete={\"response\":$part}"
     part=${part/max_output_tokens/content_filter}
     answers MISS /v1/responses "body:$part" "event:response.created={};event:response.incomplete={\"response\":$part}"

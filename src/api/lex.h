@@ -16,6 +16,8 @@
 #include <emmintrin.h>
 #endif
 
+#include "base/utf8.h"
+
 static inline const char *lex_blanks(const char *at, const char *end)
 {
     while (at < end && (*at == ' ' || *at == '\n' || *at == '\r' || *at == '\t'))
@@ -65,27 +67,10 @@ static inline unsigned lex_plain16(const char *at)
 #define lex_plain lex_plain8
 #endif
 
-static inline bool lex_continues_(unsigned char byte)
-{
-    return (byte & 0xc0) == 0x80;
-}
-
-/* The length of the UTF-8 character that begins with the byte above ASCII at `at`; 0 if it is
- * none: cut off, overlong, a surrogate, beyond U+10FFFF (RFC 3629 section 4). */
+/* As utf8_length(). */
 static inline unsigned lex_utf8(const char *at, const char *end)
 {
-    const unsigned char *p = (const unsigned char *)at;
-    const size_t left = (size_t)(end - at);
-
-    if (p[0] < 0xe0)
-        return p[0] >= 0xc2 && left >= 2 && lex_continues_(p[1]) ? 2 : 0;
-    if (left < 3 || !lex_continues_(p[1]) || !lex_continues_(p[2]))
-        return 0;
-    if (p[0] < 0xf0)
-        return (p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] > 0x9f) ? 0 : 3;
-    if (left < 4 || !lex_continues_(p[3]) || p[0] > 0xf4)
-        return 0;
-    return (p[0] == 0xf0 && p[1] < 0x90) || (p[0] == 0xf4 && p[1] > 0x8f) ? 0 : 4;
+    return utf8_length(at, end);
 }
 
 /* From the opening quote to behind the closing one. */

@@ -5,6 +5,10 @@
 
 #include "base/str.h"
 
+#define ENTRY "/cache/"
+#define ENTRY_LEN (sizeof(ENTRY) - 1)
+#define KEY_DIGITS_MAX 64
+
 size_t route_path_len(const char *target)
 {
     return strcspn(target, "?");
@@ -27,6 +31,8 @@ static bool has_dot_segment(const char *path, size_t path_len)
     size_t dots = 0, others = 0, len;
     bool name_over = false;
 
+    if (!memchr(path, '.', path_len) && !memchr(path, '%', path_len))
+        return false; /* mostly */
     for (size_t i = 0; i < path_len; i += len) {
         unsigned char c = route_byte(path + i, path_len - i, &len);
 
@@ -67,6 +73,14 @@ const char *route_target_fault(const char *target)
     return NULL;
 }
 
+static bool is_key(const char *s, size_t len)
+{
+    for (size_t i = 0; i < len; i++)
+        if (str_hex_digit(s[i]) < 0)
+            return false;
+    return len > 0 && len <= KEY_DIGITS_MAX;
+}
+
 enum route route_of(const char *target)
 {
     size_t len = route_path_len(target);
@@ -79,5 +93,10 @@ enum route route_of(const char *target)
         return ROUTE_STATS;
     if (len == 6 && strncmp(target, "/cache", 6) == 0)
         return ROUTE_CACHE;
+    if (len == 13 && strncmp(target, "/cache/verify", 13) == 0)
+        return ROUTE_CACHE_VERIFY;
+    if (len > ENTRY_LEN && strncmp(target, ENTRY, ENTRY_LEN) == 0 &&
+        is_key(target + ENTRY_LEN, len - ENTRY_LEN))
+        return ROUTE_CACHE_ENTRY;
     return ROUTE_NONE;
 }

@@ -5,10 +5,12 @@
 #include <stddef.h>
 
 enum route {
-    ROUTE_API,    /* /v1 and all below: forwarded */
-    ROUTE_HEALTH, /* /health */
-    ROUTE_STATS,  /* /stats */
-    ROUTE_CACHE,  /* /cache */
+    ROUTE_API,          /* /v1 and all below: forwarded */
+    ROUTE_HEALTH,       /* /health */
+    ROUTE_STATS,        /* /stats */
+    ROUTE_CACHE,        /* /cache */
+    ROUTE_CACHE_ENTRY,  /* /cache/KEY, of 1 to 64 hexadecimal digits */
+    ROUTE_CACHE_VERIFY, /* /cache/verify */
     ROUTE_NONE
 };
 

@@ -66,11 +66,12 @@ static unsigned next_char(const char **at, const char *end, char utf8[4])
 static bool string_is(const char *at, size_t len, const char *text)
 {
     const char *end = at + len;
-    const size_t inside = len - 2, wanted = strlen(text);
+    size_t inside = len - 2, wanted;
     char utf8[4];
 
-    if (at[1] != text[0] && at[1] != '\\' && wanted > 0)
+    if (at[1] != text[0] && at[1] != '\\' && text[0])
         return false;
+    wanted = strlen(text);
     if (inside <= wanted) /* an escape is longer than what it spells: there may be none */
         return inside == wanted && memcmp(at + 1, text, wanted) == 0 && !memchr(text, '\\', wanted);
     for (at++; *text; text++)
@@ -146,12 +147,18 @@ static const char *skip_array(const char *at, const char *end, unsigned depth,
     }
 }
 
+/* The first byte rules out most names, without a call. */
 static struct scan_member *find_member(const struct scan_inside *inside, const char *name,
                                        size_t len)
 {
-    for (size_t i = 0; inside && i < inside->count; i++)
-        if (string_is(name, len, inside->members[i].name))
-            return &inside->members[i];
+    const char first = name[1];
+
+    for (size_t i = 0; i < inside->count; i++) {
+        struct scan_member *m = &inside->members[i];
+
+        if ((m->name[0] == first || first == '\\' || first == '"') && string_is(name, len, m->name))
+            return m;
+    }
     return NULL;
 }
 
@@ -161,7 +168,7 @@ static void note_value(const struct scan_inside *inside, struct scan_member *fou
 {
     found->value = value;
     for (struct scan_member *m = found + 1; m < inside->members + inside->count; m++)
-        if (strcmp(m->name, found->name) == 0)
+        if (m->name[0] == found->name[0] && strcmp(m->name, found->name) == 0)
             m->value = value;
 }
 
@@ -186,13 +193,13 @@ static const char *skip_member(const char *at, const char *end, unsigned depth,
     at = lex_string(at, end);
     if (!at)
         return NULL;
-    member = find_member(inside, name, (size_t)(at - name));
+    member = inside ? find_member(inside, name, (size_t)(at - name)) : NULL;
     at = lex_blanks(at, end);
     if (at == end || *at != ':')
         return NULL;
     value = lex_blanks(at + 1, end);
-    if (member)
-        forget_members(member, 1); /* what a value before this one had within */
+    if (member && member->value.kind != SCAN_MISSING)
+        forget_members(member, 1); /* what the value before this one had within */
     at = skip_value(value, end, depth, inside_of(member, value, end));
     if (at && member)
         note_value(inside, member, value_of(value, at));

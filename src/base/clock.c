@@ -55,3 +55,11 @@ void clock_format_rfc3339(char *buf, size_t size, int64_t unix_ms)
     }
     snprintf(buf, size, "%s", last.text);
 }
+
+int64_t clock_parse_rfc3339(const char *text)
+{
+    struct tm tm = {.tm_sec = 0};
+    const char *end = strptime(text, "%Y-%m-%dT%H:%M:%SZ", &tm);
+
+    return end && *end == '\0' ? (int64_t)timegm(&tm) * 1000 : 0;
+}

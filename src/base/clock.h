@@ -21,6 +21,8 @@ static inline int64_t clock_unix_s(void)
 
 /* "2026-11-21T08:10:00Z" (RFC 3339). Thread-safe. */
 void clock_format_rfc3339(char *buf, size_t size, int64_t unix_ms);
+/* The Unix time in ms of such a text, in that very form; 0 if it is none. Thread-safe. */
+int64_t clock_parse_rfc3339(const char *text);
 /* "14:03:59" in local time: for the person at the terminal. Thread-safe. */
 void clock_hms(char *buf, size_t size);
 

@@ -22,8 +22,11 @@ void fields_clear(struct fields *f)
     f->count = 0;
 }
 
-/* tchar, 1 bit a character from ' ' (space) to DEL: RFC 9110 section 5.6.2 */
-static const uint32_t tchar[3] = {0x03ff6cfa, 0xc7fffffe, 0x57ffffff};
+/* tchar of RFC 9110 section 5.6.2: this runs for each byte of each field's name. */
+static const bool tchar[256] = {
+    ['!'] = 1, ['#'] = 1, ['$'] = 1, ['%'] = 1,         ['&'] = 1,         ['\''] = 1,
+    ['*'] = 1, ['+'] = 1, ['-'] = 1, ['.'] = 1,         ['^'] = 1,         ['_'] = 1,
+    ['`'] = 1, ['|'] = 1, ['~'] = 1, ['0' ... '9'] = 1, ['A' ... 'Z'] = 1, ['a' ... 'z'] = 1};
 
 void fields_wipe(struct fields *f)
 {
@@ -33,17 +36,32 @@ void fields_wipe(struct fields *f)
 
 bool field_is_token(const char *s, size_t len)
 {
-    for (size_t i = 0; i < len; i++) {
-        unsigned c = (unsigned char)s[i] - 32U;
-        if (c >= 96 || !(tchar[c / 32] >> (c % 32) & 1))
+    for (size_t i = 0; i < len; i++)
+        if (!tchar[(unsigned char)s[i]])
             return false;
-    }
     return len > 0;
+}
+
+/* Has one of the eight bytes this value? */
+static inline uint64_t has_byte(uint64_t eight, unsigned char value)
+{
+    const uint64_t each = 0x0101010101010101, x = eight ^ (each * value);
+
+    return (x - each) & ~x & (each * 0x80);
 }
 
 static bool value_is_safe(const char *s, size_t len)
 {
-    return !memchr(s, '\0', len) && !memchr(s, '\r', len) && !memchr(s, '\n', len);
+    uint64_t eight = 0, bad = 0;
+    size_t at = 0;
+
+    for (; at + sizeof(eight) <= len; at += sizeof(eight)) {
+        memcpy(&eight, s + at, sizeof(eight));
+        bad |= has_byte(eight, '\0') | has_byte(eight, '\r') | has_byte(eight, '\n');
+    }
+    for (; at < len; at++)
+        bad |= s[at] == '\0' || s[at] == '\r' || s[at] == '\n';
+    return bad == 0;
 }
 
 static bool is_blank(char c)

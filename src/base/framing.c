@@ -58,11 +58,6 @@ static bool is_blank(char c)
     return c == ' ' || c == '\t';
 }
 
-static bool is_control(char c)
-{
-    return (unsigned char)c < ' ' || c == 0x7f;
-}
-
 /* Goes on to a state. No fault. */
 static const char *go(struct framing *f, enum state state)
 {
@@ -120,12 +115,18 @@ static void begin_size_line(struct framing *f)
     go(f, STATE_SIZE);
 }
 
+static const char *end_request(struct framing *f)
+{
+    f->requests++;
+    return go(f, STATE_START);
+}
+
 /* The empty line is complete. */
 static const char *end_fields(struct framing *f)
 {
     if (f->in_trailers_) {
         f->in_trailers_ = false;
-        return go(f, STATE_START);
+        return end_request(f);
     }
     if (f->unknown_)
         return go(f, STATE_UNKNOWN);
@@ -134,7 +135,7 @@ static const char *end_fields(struct framing *f)
         begin_size_line(f);
         return NULL;
     }
-    return go(f, f->left_ ? STATE_BODY : STATE_START);
+    return f->left_ ? go(f, STATE_BODY) : end_request(f);
 }
 
 /* The colon has come. More than one field of the two: any choice is a guess. */
@@ -237,7 +238,7 @@ static const char *take_extension(struct framing *f, char c)
         return go(f, STATE_SIZE_CR);
     if (c == '\n')
         return "The request's body has a chunk-size line that ends in LF alone, without CR.";
-    if (is_control(c) && c != '\t')
+    if (((unsigned char)c < ' ' && c != '\t') || c == 0x7f)
         return "The request's body has a chunk extension with a control character in it.";
     if (f->extensions_ == FRAMING_EXTENSIONS_MAX)
         return "The request's body has more than 16 KiB of chunk extensions.";
@@ -455,7 +456,7 @@ static const char *skip_data(struct framing *f, const char *at, const char *end)
     }
     at += f->left_;
     f->left_ = 0;
-    go(f, f->state_ == STATE_BODY ? STATE_START : STATE_CHUNK_CR);
+    (void)(f->state_ == STATE_BODY ? end_request(f) : go(f, STATE_CHUNK_CR));
     return at;
 }
 

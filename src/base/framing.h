@@ -43,6 +43,7 @@
 struct framing {
     const char *fault; /* NULL, or what is wrong, a sentence for the client; static */
     bool tls;          /* the fault is a client that speaks TLS: an HTTP answer is of no use */
+    uint64_t requests; /* how many have come whole, before the fault if there is one */
     /* private */
     bool chunked_, has_length_, unknown_; /* of the current request's head */
     bool digits_;                         /* the number that is being read has a digit */

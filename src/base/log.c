@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "base/printable.h"
 #include "base/str.h"
 
 #define LOG_BUFFER_MAX ((size_t)256 * 1024)
@@ -179,13 +180,15 @@ void log_text(struct log *log, const char *text, size_t len)
 
 static void add_line(struct log *log, const char *prefix, const char *format, va_list args)
 {
-    struct str line = STR_INIT;
+    struct str line = STR_INIT, text = STR_INIT;
 
+    str_vaddf(&text, format, args);
     str_adds(&line, prefix);
-    str_vaddf(&line, format, args);
+    printable_add(&line, text.text, text.len);
     str_addc(&line, '\n');
     log_text(log, line.text, line.len);
     str_release(&line);
+    str_release(&text);
 }
 
 void log_line(struct log *log, const char *format, ...)

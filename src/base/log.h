@@ -20,9 +20,9 @@ int log_open(struct log **log, int fd, struct err *err);
 /* Writes what is left (for at most a second) and frees. NULL is nothing. */
 void log_close(struct log *log);
 
-/* One line, without its newline. Any thread. */
+/* One line, without its newline; control characters in it are escaped (printable.h). Any thread. */
 void log_line(struct log *log, const char *format, ...) __attribute__((format(printf, 2, 3)));
-/* The same, ready-made: text with its newline. */
+/* The same, ready-made: text with its newline, escaped by the caller. */
 void log_text(struct log *log, const char *text, size_t len);
 /* A line with the time in front and "warning: " where warn is set. */
 void log_event(struct log *log, bool warn, const char *format, ...)

@@ -1,6 +1,7 @@
 #include "base/process.h"
 
 #include <dirent.h>
+#include <limits.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -10,38 +11,68 @@
 
 void process_lower_priority(int nice)
 {
-    (void)setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), nice);
+    const id_t thread = (id_t)syscall(SYS_gettid);
+
+    (void)setpriority(PRIO_PROCESS, thread, getpriority(PRIO_PROCESS, thread) + nice);
 }
 
-/* The limit of our own control group, or of the namespace's root as a container sees it. */
-static size_t cgroup_memory(void)
+static size_t limit_of(const char *root, const char *group)
 {
-    char line[512], path[600] = "/sys/fs/cgroup/memory.max";
     unsigned long long bytes = 0;
-    FILE *file = fopen("/proc/self/cgroup", "re");
+    char path[2 * PATH_MAX];
+    FILE *file;
 
-    if (file) {
-        while (fgets(line, sizeof(line), file))
-            if (strncmp(line, "0::/", 4) == 0) {
-                line[strcspn(line, "\n")] = '\0';
-                snprintf(path, sizeof(path), "/sys/fs/cgroup%s/memory.max", line + 3);
-            }
-        fclose(file);
-    }
+    snprintf(path, sizeof(path), "%s%s/memory.max", root, group);
     file = fopen(path, "re");
     if (!file)
         return SIZE_MAX;
     if (fscanf(file, "%llu", &bytes) != 1) /* "max" */
         bytes = 0;
     fclose(file);
-    return bytes ? (size_t)bytes : SIZE_MAX;
+    return bytes && bytes < SIZE_MAX ? (size_t)bytes : SIZE_MAX;
+}
+
+/* A group's limit holds for those below it. Of a container that sees its group's name in the
+ * machine's tree, and its own group as the root, only the root is there. */
+static size_t least_limit(const char *root, char *group)
+{
+    size_t least = SIZE_MAX;
+
+    for (;;) {
+        size_t limit = limit_of(root, group);
+        char *slash = strrchr(group, '/');
+
+        if (limit < least)
+            least = limit;
+        if (!slash)
+            return least;
+        *slash = '\0';
+    }
+}
+
+size_t process_group_memory(const char *groups, const char *root)
+{
+    size_t least = SIZE_MAX;
+    char line[PATH_MAX + 8];
+    FILE *file = fopen(groups, "re");
+
+    if (!file)
+        return SIZE_MAX;
+    while (fgets(line, sizeof(line), file)) {
+        if (strncmp(line, "0::/", 4) != 0)
+            continue;
+        line[strcspn(line, "\n")] = '\0';
+        least = least_limit(root, line + 3);
+    }
+    fclose(file);
+    return least;
 }
 
 size_t process_memory(void)
 {
     long pages = sysconf(_SC_PHYS_PAGES), size = sysconf(_SC_PAGESIZE);
     size_t machine = pages > 0 && size > 0 ? (size_t)pages * (size_t)size : SIZE_MAX;
-    size_t group = cgroup_memory();
+    size_t group = process_group_memory("/proc/self/cgroup", "/sys/fs/cgroup");
 
     return group < machine ? group : machine;
 }

@@ -91,7 +91,14 @@ void index_charge(struct index *index, struct object *object, size_t bytes);
 
 /* Drops from memory what is named; flights of such keys are not stored, and not joined any more
  * (whoever reads them reads on). The store's part is store_drop(). */
-void index_drop(struct index *index, const struct store_gone *gone);
+uint64_t index_drop(struct index *index, const struct store_gone *gone); /* objects dropped */
+
+/* Calls each() for every object of the memory tier: of one shard after the other those that were
+ * used last first, at most `most` of each shard. It runs under the shard's lock: it may look, and
+ * take a reference; false ends the walk. A walk through many takes long: not for a worker's loop.
+ */
+void index_each(struct index *index, size_t most, bool (*each)(void *arg, struct object *object),
+                void *arg);
 
 struct index_figures {
     uint64_t items, bytes; /* of the memory tier */

@@ -1,4 +1,5 @@
-/* A part of the index: a table of keys, and a part of the memory tier. Used by index.c only.
+/* The inside of the index, used by index.c, claim.c and shard.c only: its parts, each a table of
+ * keys and a part of the memory tier.
  *
  * A slot is what is known of one key: the object in the tier, the flight that others may join, or
  * both (the object is too old then, or is being refreshed). A slot with neither is removed. A claim
@@ -14,9 +15,8 @@
 #include "base/jobs.h"
 #include "base/list.h"
 #include "cache/flight.h"
+#include "cache/index.h"
 #include "cache/object.h"
-
-struct index;
 
 struct claim {
     struct flight_keeper keeper;
@@ -56,6 +56,23 @@ struct shard {
     uint64_t items, evictions;
     uint64_t gets; /* objects and claims that belong to a collection */
 };
+
+#define INDEX_SHARDS 8U
+
+struct index {
+    struct index_rules rules;
+    _Atomic(struct store *) store;
+    atomic_uint_fast64_t tickets;
+    atomic_uint_fast64_t epoch; /* how often something was dropped */
+    struct shard shards[INDEX_SHARDS];
+};
+
+struct shard *index_shard(struct index *index, const struct key *key); /* index.c */
+
+/* claim.c. The claim of a flight that may be joined in that slot; the flight's from now on. */
+struct claim *claim_new(struct index *index, struct slot *slot, struct flight *flight,
+                        const struct index_query *query);
+void claim_leave_slot(struct claim *claim); /* its flight is joined no more */
 
 void shard_init(struct shard *shard, size_t budget);
 void shard_release(struct shard *shard);

@@ -116,6 +116,11 @@ int store_clear_folder(const char *folder, int64_t *count, struct err *err)
     return result;
 }
 
+bool store_is_in_use(const char *folder)
+{
+    return peers_use(folder);
+}
+
 bool store_tell_others(const char *folder)
 {
     return peers_tell(folder, TELL_WAIT_MS);

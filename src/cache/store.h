@@ -122,10 +122,15 @@ int store_each(struct store *store, bool (*each)(void *arg, const struct store_r
 /* Looks for a key by its beginning (key_from_hex()). The number found, at most 2; -1: trouble. */
 int store_find(struct store *store, const struct key *begin, unsigned bits, struct key *key,
                struct err *err);
-/* Checks every entry's checksum, and removes those that are damaged; look_only or not.
- * each_damaged may be NULL; what it is told is the key as it stands there. */
+/* Checks every entry's checksum, and removes those that are damaged; look_only or not. each() may
+ * be NULL; it is told of every entry whether it is sound, with the key as it stands there, and
+ * returns false to stop. */
 int store_verify(struct store *store, uint64_t *good, uint64_t *damaged,
-                 void (*each_damaged)(void *arg, const struct key *key), void *arg,
+                 bool (*each)(void *arg, const struct key *key, bool sound), void *arg,
                  struct err *err);
+
+/* For commands, with no store of theirs open: does any process use that folder now? False where
+ * there is none. Makes nothing. */
+bool store_is_in_use(const char *folder);
 
 #endif

@@ -101,6 +101,16 @@ void peers_know(struct store_peers *peers)
     peers->at = peers->seen;
 }
 
+bool peers_use(const char *folder)
+{
+    int fd = open_in(folder, 0);
+    bool used = fd >= 0 && is_held(fd, 0);
+
+    if (fd >= 0)
+        close(fd);
+    return used;
+}
+
 bool peers_tell(const char *folder, unsigned wait_ms)
 {
     uint64_t begin = clock_mono_ms();

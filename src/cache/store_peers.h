@@ -32,6 +32,9 @@ bool peers_are_there(const struct store_peers *peers);
 void peers_look(struct store_peers *peers);
 void peers_know(struct store_peers *peers);
 
+/* For commands, with no store open: does any process use the folder? Makes nothing. */
+bool peers_use(const char *folder);
+
 /* For commands, after what they did is on disk, with no store open: waits until every process on
  * the folder knows. False: some did not hear of it for wait_ms, or it cannot be told. */
 bool peers_tell(const char *folder, unsigned wait_ms);

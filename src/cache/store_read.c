@@ -240,7 +240,7 @@ struct check {
     struct packer *packer;
     uint64_t good, damaged;
     int64_t *ids; /* of the rows that are damaged */
-    void (*each)(void *arg, const struct key *key);
+    bool (*each)(void *arg, const struct key *key, bool sound);
     void *arg;
 };
 
@@ -249,15 +249,15 @@ static bool check_one(void *arg, const struct entry *entry)
     struct check *check = arg;
     struct object *object = store_unpack(check->packer, entry);
 
+    object_unref(object);
+    if (check->each && !check->each(check->arg, &entry->key, object != NULL))
+        return false;
     if (object) {
         check->good++;
-        object_unref(object);
         return true;
     }
     check->ids = mem_grow(check->ids, (size_t)(check->damaged + 1) * sizeof(check->ids[0]));
     check->ids[check->damaged++] = entry->id;
-    if (check->each)
-        check->each(check->arg, &entry->key);
     return true;
 }
 
@@ -282,9 +282,10 @@ static int discard_all(struct store *s, const int64_t *ids, uint64_t count, stru
 }
 
 int store_verify(struct store *s, uint64_t *good, uint64_t *damaged,
-                 void (*each_damaged)(void *arg, const struct key *key), void *arg, struct err *err)
+                 bool (*each)(void *arg, const struct key *key, bool sound), void *arg,
+                 struct err *err)
 {
-    struct check check = {.each = each_damaged, .arg = arg};
+    struct check check = {.each = each, .arg = arg};
     struct store_link link;
     int result;
 

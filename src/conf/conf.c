@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/distance.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "conf/conf_file.h"
@@ -69,6 +70,7 @@ static int set_value(struct conf *conf, int option, enum conf_origin origin, con
 struct file_context {
     struct conf *conf;
     const char *path;
+    int lines[OPT_COUNT]; /* where each name stands; 0: nowhere so far */
 };
 
 static int on_file_setting(void *arg, const char *name, const char *value, int line,
@@ -83,7 +85,12 @@ static int on_file_setting(void *arg, const char *name, const char *value, int l
     if (option < 0) {
         result = err_set(err, ERR_USAGE, "%s: there is no setting '%s': see goproxyai help serve",
                          place.text, name);
+    } else if (context->lines[option]) {
+        result = err_set(err, ERR_USAGE,
+                         "%s: %s stands in line %d already: leave one of the two lines out",
+                         place.text, name, context->lines[option]);
     } else {
+        context->lines[option] = line;
         str_addf(&place, ": %s", name);
         result = set_value(context->conf, option, ORIGIN_FILE, place.text, value, err);
     }
@@ -123,6 +130,48 @@ static int option_of_variable(const char *name, size_t len)
     return find_option(flag, len);
 }
 
+/* The option whose name is the most like that one, or NULL if none is. */
+static const char *nearest_flag(const char *flag)
+{
+    const char *nearest = NULL;
+
+    for (int i = 0; i < OPT_COUNT; i++)
+        if (distance_is_near(flag, options[i].flag) &&
+            (!nearest || distance_of(flag, options[i].flag) < distance_of(flag, nearest)))
+            nearest = options[i].flag;
+    return nearest;
+}
+
+/* cache-ttl ↔ CACHE_TTL, but for the case */
+static void exchange(char *text, char from, char to)
+{
+    for (; (text = strchr(text, from)); text++)
+        *text = to;
+}
+
+static void warn_of_variable(struct conf *conf, const char *name)
+{
+    mem_auto char *flag = mem_strdup(name + strlen(VARIABLE_PREFIX));
+    const char *nearest;
+    struct str text = STR_INIT;
+
+    exchange(flag, '_', '-');
+    nearest = nearest_flag(flag);
+    str_addf(&text, "%s is no setting: ", name);
+    if (nearest) {
+        mem_auto char *variable = mem_strdup(nearest);
+
+        exchange(variable, '-', '_');
+        for (char *c = variable; *c; c++)
+            *c = (char)toupper((unsigned char)*c);
+        str_addf(&text, "did you mean " VARIABLE_PREFIX "%s?", variable);
+    } else {
+        str_adds(&text, "see goproxyai help serve, or unset it");
+    }
+    conf->warnings = mem_grow(conf->warnings, (conf->warning_count + 1) * sizeof(char *));
+    conf->warnings[conf->warning_count++] = str_detach(&text);
+}
+
 static int load_own_variables(struct conf *conf, struct err *err)
 {
     size_t prefix = strlen(VARIABLE_PREFIX);
@@ -137,10 +186,8 @@ static int load_own_variables(struct conf *conf, struct err *err)
         name = mem_strndup(*variable, (size_t)(equals - *variable));
         option = option_of_variable(name + prefix, strlen(name) - prefix);
         if (option < 0)
-            return err_set(err, ERR_USAGE,
-                           "%s: there is no such setting: see goproxyai help serve, or unset it",
-                           name);
-        if (set_value(conf, option, ORIGIN_VARIABLE, name, equals + 1, err) < 0)
+            warn_of_variable(conf, name);
+        else if (set_value(conf, option, ORIGIN_VARIABLE, name, equals + 1, err) < 0)
             return -1;
     }
     return 0;
@@ -262,6 +309,10 @@ void conf_release(struct conf *conf)
         free(conf->value[i].place);
         conf->value[i] = (struct conf_value){.text = NULL};
     }
+    for (unsigned i = 0; i < conf->warning_count; i++)
+        free(conf->warnings[i]);
+    free(take(conf->warnings));
+    conf->warning_count = 0;
 }
 
 const char *conf_text(const struct conf *conf, enum conf_option option)
@@ -277,6 +328,11 @@ int64_t conf_number(const struct conf *conf, enum conf_option option)
 bool conf_is_set(const struct conf *conf, enum conf_option option)
 {
     return conf->value[option].origin != ORIGIN_DEFAULT;
+}
+
+bool conf_is_flag(const struct conf *conf, enum conf_option option)
+{
+    return conf->value[option].origin == ORIGIN_FLAG;
 }
 
 void conf_each_item(const struct conf *conf, enum conf_option option,

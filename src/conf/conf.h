@@ -1,8 +1,9 @@
 /* Settings: one table (options.def), four places, and each value remembers where it came from.
  *
  * A flag beats GOPROXYAI_<NAME>, which beats the plain variable, which beats the config file
- * ($XDG_CONFIG_HOME/goproxyai/config), which beats the default. An unknown name or a bad value
- * is ERR_USAGE, and its text names the place. An empty variable counts as not set.
+ * ($XDG_CONFIG_HOME/goproxyai/config), which beats the default. An unknown flag or name, a bad
+ * value, and a name that stands twice in the file are ERR_USAGE, and the text names the place. An
+ * unknown GOPROXYAI_* variable is a warning. An empty variable counts as not set.
  * Read once at the start, by cmd/ and proxy/ only; afterwards immutable, so any thread may look.
  */
 #ifndef CONF_CONF_H
@@ -36,6 +37,8 @@ struct conf_value {
 
 struct conf {
     struct conf_value value[OPT_COUNT];
+    char **warnings; /* one text each, without a newline; it may quote the environment's bytes */
+    unsigned warning_count;
 };
 
 struct conf_switch { /* a command's own flag, such as --json */
@@ -54,7 +57,8 @@ void conf_release(struct conf *conf);
 
 const char *conf_text(const struct conf *conf, enum conf_option option);
 int64_t conf_number(const struct conf *conf, enum conf_option option);
-bool conf_is_set(const struct conf *conf, enum conf_option option); /* anywhere but the default */
+bool conf_is_set(const struct conf *conf, enum conf_option option);  /* anywhere but the default */
+bool conf_is_flag(const struct conf *conf, enum conf_option option); /* on the command line */
 
 /* Calls each() for every item of a LIST ("a,b" and repeated flags are the same). */
 void conf_each_item(const struct conf *conf, enum conf_option option,

@@ -1,5 +1,8 @@
 #include "conf/conf_type.h"
 
+#include <inttypes.h>
+#include <unistd.h>
+
 #include "base/mem.h"
 #include "base/url.h"
 
@@ -86,6 +89,26 @@ static int check_size(const char *text, int64_t *number, struct str *why)
     if (*number >= 0)
         return 0;
     str_adds(why, "must be a size such as 100 (MB), 500k, 64M or 2G");
+    return -1;
+}
+
+/* What it does not have cannot be set aside; INT64_MAX where it does not say. */
+static int64_t memory_bytes(void)
+{
+    long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
+
+    return pages > 0 && page > 0 ? (int64_t)pages * page : INT64_MAX;
+}
+
+static int check_memory(const char *text, int64_t *number, struct str *why)
+{
+    const int64_t most = memory_bytes();
+
+    if (check_size(text, number, why) < 0)
+        return -1;
+    if (*number <= most)
+        return 0;
+    str_addf(why, "must be at most the memory of this machine, which is %" PRId64 "M", most >> 20);
     return -1;
 }
 
@@ -193,6 +216,8 @@ int conf_type_check(enum conf_type type, const char *text, int64_t *number, stru
         return check_size(text, number, why);
     case CONF_SIZE:
         return check_size(text, number, why);
+    case CONF_MEMORY:
+        return check_memory(text, number, why);
     case CONF_DISCONNECT:
         return check_disconnect(text, number, why);
     case CONF_DURATION:

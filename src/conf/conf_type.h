@@ -17,6 +17,7 @@ enum conf_type {
     CONF_TTL,
     CONF_SIZE,
     CONF_SIZE_AUTO,
+    CONF_MEMORY, /* a size that this machine's memory can hold */
     CONF_DISCONNECT,
     CONF_COUNT
 };

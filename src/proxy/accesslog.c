@@ -3,20 +3,12 @@
 #include "api/route.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/printable.h"
 #include "proxy/req.h"
 #include "proxy/server.h"
 #include "proxy/worker.h"
 
 #define PATH_SHOWN 200
-
-/* What comes from outside cannot write to the terminal: control characters become '?'. */
-static void add_printable(struct str *line, const char *text, size_t len, size_t most)
-{
-    for (size_t i = 0; i < len && i < most; i++)
-        str_addc(line, text[i] >= ' ' && text[i] < 0x7f ? text[i] : '?');
-    if (len > most)
-        str_adds(line, "...");
-}
 
 /* "12.3": printf takes longer for this than the rest of the line does. */
 static void add_tenths(struct str *line, uint64_t tenths)
@@ -81,9 +73,9 @@ void accesslog_request(struct worker *worker, const struct req *req, bool whole)
     str_clear(line);
     str_adds(line, worker_hms(worker));
     str_addc(line, ' ');
-    add_printable(line, req->method, strlen(req->method), PATH_SHOWN);
+    printable_add_cut(line, req->method, strlen(req->method), PATH_SHOWN);
     str_addc(line, ' ');
-    add_printable(line, req->target.text, route_path_len(req->target.text), PATH_SHOWN);
+    printable_add_cut(line, req->target.text, route_path_len(req->target.text), PATH_SHOWN);
     str_addc(line, ' ');
     if (req->replied)
         str_add_number(line, req->reply.status);
@@ -96,7 +88,7 @@ void accesslog_request(struct worker *worker, const struct req *req, bool whole)
     add_size(line, req->replied ? bytes : 0);
     if (wrong) {
         str_adds(line, " (");
-        add_printable(line, wrong, strlen(wrong), sizeof(req->err->text));
+        printable_adds(line, wrong);
         str_addc(line, ')');
     }
     str_addc(line, '\n');

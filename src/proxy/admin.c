@@ -13,22 +13,39 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "proxy/admin_cache.h"
 #include "proxy/admin_stats.h"
+#include "proxy/req.h"
 #include "proxy/server.h"
+#include "proxy/worker.h"
 
 #define FIGURES_MS 1000
 
 /* Reading /proc costs more than a request does, and anybody may ask often. */
 struct admin {
+    char *folder;
+    struct admin_jobs *jobs;
     pthread_mutex_t lock;
     struct str health; /* guarded by lock, as is the next */
     uint64_t made_ms;  /* 0: never */
 };
 
-struct admin *admin_new(void)
+/* A command may be started elsewhere, or name the folder otherwise. */
+static char *folder_of(const struct caching *caching)
+{
+    char *path = NULL;
+
+    if (caching->store)
+        path = realpath(caching->folder, NULL);
+    return caching->store && !path ? mem_strdup(caching->folder) : path;
+}
+
+struct admin *admin_new(const struct caching *caching)
 {
     struct admin *admin = mem_zero(sizeof(*admin));
 
+    admin->folder = folder_of(caching);
+    admin->jobs = admin_jobs_new();
     pthread_mutex_init(&admin->lock, NULL);
     str_init(&admin->health);
     return admin;
@@ -38,9 +55,16 @@ void admin_free(struct admin *admin)
 {
     if (!admin)
         return;
+    admin_jobs_free(admin->jobs);
+    free(admin->folder);
     str_release(&admin->health);
     pthread_mutex_destroy(&admin->lock);
     free(admin);
+}
+
+const char *admin_folder(const struct admin *admin)
+{
+    return admin->folder;
 }
 
 static double resident_bytes(void)
@@ -114,44 +138,74 @@ static void answer_health(struct server *server, struct str *out)
     pthread_mutex_unlock(&admin->lock);
 }
 
-static void answer_clear(struct server *server, struct str *out)
-{
-    struct json *root = json_object();
+/* The methods of each route; the first is the one that a refusal recommends. */
+static const struct methods {
+    enum route route;
+    const char *names[4];
+    const char *allow;
+} methods[] = {
+    {ROUTE_HEALTH, {"GET", "HEAD"}, "GET, HEAD"},
+    {ROUTE_STATS, {"GET", "HEAD"}, "GET, HEAD"},
+    {ROUTE_CACHE, {"GET", "HEAD", "DELETE"}, "GET, HEAD, DELETE"},
+    {ROUTE_CACHE_ENTRY, {"GET", "HEAD", "DELETE"}, "GET, HEAD, DELETE"},
+    {ROUTE_CACHE_VERIFY, {"POST"}, "POST"},
+};
 
-    caching_clear(&server->caching);
-    json_set_text(root, "message", "Cache cleared successfully");
-    json_print(root, out);
-    json_free(root);
+static int check_method(struct req *req, enum route route, struct err *err)
+{
+    struct reply *reply = &req->reply;
+    const struct methods *m = methods;
+
+    while (m->route != route)
+        m++;
+    for (size_t i = 0; m->names[i]; i++)
+        if (strcmp(m->names[i], req->method) == 0)
+            return 0;
+    fields_adds(&reply->own, "Allow", m->allow);
+    return err_set(err, ERR_METHOD, "%.*s takes %s.", (int)route_path_len(req->target.text),
+                   req->target.text, m->allow);
 }
 
-static bool is_asked(const char *method)
+static enum admin_result answer_of_cache(struct req *req, enum route route, struct err *err)
 {
-    return strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0;
-}
+    struct admin *admin = req->worker->server->admin;
 
-int admin_answer(struct server *server, const char *method, const char *target, struct reply *reply,
-                 const char *request_id, struct err *err)
-{
-    enum route route = route_of(target);
-
-    if (route == ROUTE_CACHE) {
-        if (strcmp(method, "DELETE") != 0) {
-            fields_adds(&reply->own, "Allow", "DELETE");
-            return err_set(err, ERR_METHOD, "/cache takes DELETE, which empties it.");
-        }
-        answer_clear(server, &reply->text);
-    } else {
-        if (!is_asked(method)) {
-            fields_adds(&reply->own, "Allow", "GET, HEAD");
-            return err_set(err, ERR_METHOD, "%.*s is asked with GET.", (int)route_path_len(target),
-                           target);
-        }
-        if (route == ROUTE_STATS)
-            admin_stats(server, &reply->text);
-        else
-            answer_health(server, &reply->text);
+    if (!req->job) {
+        req->job = admin_cache_begin(req, admin->jobs, route, admin->folder, err);
+        return req->job ? ADMIN_WAITS : ADMIN_REFUSED;
     }
-    reply_own_json(reply, 200, request_id);
-    fields_adds(&reply->own, "Cache-Control", "no-store");
-    return 0;
+    if (!admin_job_is_done(req->job))
+        return ADMIN_WAITS;
+    if (admin_cache_finish(req->job, &req->reply, req->id, err) < 0)
+        return ADMIN_REFUSED;
+    return ADMIN_ANSWERED;
+}
+
+enum admin_result admin_answer(struct req *req, struct err *err)
+{
+    struct server *server = req->worker->server;
+    struct reply *reply = &req->reply;
+    enum route route = route_of(req->target.text);
+    enum admin_result result = ADMIN_ANSWERED;
+
+    if (check_method(req, route, err) < 0)
+        return ADMIN_REFUSED;
+    switch (route) {
+    case ROUTE_STATS:
+        admin_stats(server, &reply->text);
+        reply_own_json(reply, 200, req->id);
+        break;
+    case ROUTE_CACHE:
+    case ROUTE_CACHE_ENTRY:
+    case ROUTE_CACHE_VERIFY:
+        result = answer_of_cache(req, route, err);
+        break;
+    default:
+        answer_health(server, &reply->text);
+        reply_own_json(reply, 200, req->id);
+        break;
+    }
+    if (result == ADMIN_ANSWERED)
+        fields_adds(&reply->own, "Cache-Control", "no-store");
+    return result;
 }

@@ -1,18 +1,29 @@
-/* What the proxy answers itself: GET /health, GET /stats, DELETE /cache. */
+/* What the proxy answers itself: GET /health, GET /stats, and /cache with all below it
+ * (admin_cache.h). */
 #ifndef PROXY_ADMIN_H
 #define PROXY_ADMIN_H
 
 #include "base/err.h"
-#include "proxy/reply.h"
 
-struct server;
-struct admin; /* the figures of the last second; any thread */
+struct caching;
+struct req;
+struct admin; /* the figures of the last second, and the jobs; any thread */
 
-struct admin *admin_new(void);
+/* When the cache is open. */
+struct admin *admin_new(const struct caching *caching);
+/* After the workers, before the cache is closed. NULL is nothing. */
 void admin_free(struct admin *admin);
 
-/* Fills reply; -1 with ERR_METHOD. Figures are at most a second old. */
-int admin_answer(struct server *server, const char *method, const char *target, struct reply *reply,
-                 const char *request_id, struct err *err);
+/* The cache folder as an absolute path; NULL: answers are kept in memory only. */
+const char *admin_folder(const struct admin *admin);
+
+enum admin_result {
+    ADMIN_ANSWERED, /* req->reply is filled */
+    ADMIN_WAITS,    /* a job makes the answer: the request is woken when that is there */
+    ADMIN_REFUSED   /* with ERR_METHOD, or one of admin_cache.h's */
+};
+
+/* Worker's thread. Figures are at most a second old. */
+enum admin_result admin_answer(struct req *req, struct err *err);
 
 #endif

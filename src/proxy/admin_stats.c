@@ -3,6 +3,7 @@
 #include <inttypes.h>
 
 #include "base/clock.h"
+#include "proxy/admin.h"
 #include "proxy/server.h"
 
 /* As Go's time.Duration is written: "5m0s". */
@@ -32,8 +33,9 @@ void admin_stats_disk(struct json *cache, const struct store_figures *figures, i
     json_set_number(cache, "max_bytes", (double)max_bytes);
 }
 
-static void add_cache(const struct caching *caching, struct json *cache)
+static void add_cache(const struct server *server, struct json *cache)
 {
+    const struct caching *caching = &server->caching;
     struct store_figures disk = {.items = 0};
     struct index_figures memory = {.items = 0};
     struct str ttl = STR_INIT;
@@ -48,6 +50,7 @@ static void add_cache(const struct caching *caching, struct json *cache)
         json_set_number(cache, "bytes", (double)memory.bytes);
         json_set_number(cache, "max_bytes", caching->on ? (double)caching->memory_bytes : 0);
     }
+    json_set_text(cache, "folder", admin_folder(server->admin));
     add_duration(&ttl, caching->ttl_ms);
     json_set_text(cache, "ttl", ttl.text);
     str_release(&ttl);
@@ -98,7 +101,7 @@ void admin_stats(const struct server *server, struct str *out)
 
     for (unsigned i = 0; i < server->worker_count; i++)
         stats_add(&sum, &server->workers[i].stats);
-    add_cache(&server->caching, json_set_object(root, "cache"));
+    add_cache(server, json_set_object(root, "cache"));
     json_set_text(root, "proxy_url", server->endpoint.proxy_label);
     json_set_text(root, "openai_url", server->endpoint.label);
     add_traffic(&sum, root);

@@ -1,15 +1,18 @@
 /* By hand rather than with libcurl, which has its two doors already: one request to our own
- * server over loopback, closed by the server after its answer. */
+ * server, mostly over loopback, closed by the server after its answer. */
 #include "proxy/ask.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <netdb.h>
 #include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/json.h"
 
 static int connect_in_time(const struct addrinfo *a)
 {
@@ -25,46 +28,45 @@ static int connect_in_time(const struct addrinfo *a)
     if (errno == EINPROGRESS && poll(&p, 1, ASK_TIMEOUT_MS) == 1 &&
         getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) == 0 && error == 0)
         return fd;
-    error = error ? error : errno;
     close(fd);
-    errno = error;
     return -1;
 }
 
-static int try_address(const char *address, unsigned port)
+static int try_host(const char *host, unsigned port)
 {
-    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICHOST}, *found;
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *found;
     char service[8];
     int fd = -1;
 
     snprintf(service, sizeof(service), "%u", port);
-    if (getaddrinfo(address, service, &hints, &found) != 0)
+    if (getaddrinfo(host, service, &hints, &found) != 0)
         return -1;
-    fd = connect_in_time(found);
+    for (struct addrinfo *a = found; a && fd < 0; a = a->ai_next)
+        fd = connect_in_time(a);
     freeaddrinfo(found);
     return fd;
 }
 
-static int connect_to(const char *address, unsigned port, struct err *err)
+static int connect_to(const struct ask_server *server, struct err *err)
 {
-    bool both = strcmp(address, "localhost") == 0; /* whatever /etc/hosts says of it */
-    int fd = try_address(both ? "127.0.0.1" : address, port);
+    bool both = strcmp(server->host, "localhost") == 0; /* whatever /etc/hosts says of it */
+    int fd = try_host(both ? "127.0.0.1" : server->host, server->port);
 
     if (fd < 0 && both)
-        fd = try_address("::1", port);
+        fd = try_host("::1", server->port);
     if (fd < 0)
         return err_set(err, ERR_NO_SERVER,
                        "no proxy answers on %s port %u: start it with goproxyai serve, or name "
                        "its port with --port",
-                       address, port);
+                       server->host, server->port);
     return fd;
 }
 
 /* Whole answer until the server closes, or -1 with errno. */
-static int exchange(int fd, const struct str *request, struct str *answer)
+static int exchange(int fd, const struct str *request, unsigned timeout_ms, struct str *answer)
 {
-    uint64_t end = clock_mono_ms() + ASK_TIMEOUT_MS;
-    char buf[4096];
+    uint64_t end = clock_mono_ms() + timeout_ms;
+    char buf[65536];
 
     /* A request of this size fits every socket's buffer. */
     if (send(fd, request->text, request->len, MSG_NOSIGNAL) != (ssize_t)request->len)
@@ -92,36 +94,67 @@ static int exchange(int fd, const struct str *request, struct str *answer)
     }
 }
 
-static int split(const struct str *answer, unsigned *status, struct str *body, struct err *err)
+/* The connection's end says nothing of whether the answer is whole: its length does. */
+static bool is_whole(const char *head, size_t body_len)
 {
-    const char *end = strstr(answer->text, "\r\n\r\n");
+    const char *length = strstr(head, "\r\nContent-Length: ");
 
-    if (!end || sscanf(answer->text, "HTTP/1.%*u %u", status) != 1 ||
-        !strstr(answer->text, "\r\nX-Proxy: goproxyai/"))
+    return !length || strtoull(length + strlen("\r\nContent-Length: "), NULL, 10) == body_len;
+}
+
+static int split(struct str *text, struct ask_answer *answer, struct err *err)
+{
+    char *end = strstr(text->text, "\r\n\r\n");
+    size_t body_len;
+
+    if (end)
+        *end = '\0';
+    if (!end || sscanf(text->text, "HTTP/1.%*u %u", &answer->status) != 1 ||
+        !strstr(text->text, "\r\nX-Proxy: goproxyai/"))
         return err_set(err, ERR_UNHEALTHY,
                        "what answers there is not goproxyai: name the right port with --port");
-    str_add(body, end + 4, answer->len - (size_t)(end + 4 - answer->text));
+    end += 4;
+    body_len = text->len - (size_t)(end - text->text);
+    if (!is_whole(text->text, body_len))
+        return err_set(err, ERR_UNHEALTHY, "the proxy's answer broke off: see its log");
+    str_add(&answer->body, end, body_len);
     return 0;
 }
 
-int ask_get(const char *address, unsigned port, const char *path, unsigned *status,
-            struct str *body, struct err *err)
+int ask(const struct ask_server *server, const struct ask_request *request,
+        struct ask_answer *answer, struct err *err)
 {
-    struct str request = STR_INIT, answer = STR_INIT;
-    int fd = connect_to(address, port, err), result = -1;
+    struct str head = STR_INIT, text = STR_INIT;
+    bool v6 = strchr(server->host, ':') != NULL;
+    int fd = connect_to(server, err), result = -1;
 
     if (fd < 0)
         return -1;
-    str_addf(&request, "GET %s HTTP/1.1\r\nHost: %s%s%s:%u\r\nConnection: close\r\n\r\n", path,
-             strchr(address, ':') ? "[" : "", address, strchr(address, ':') ? "]" : "", port);
-    if (exchange(fd, &request, &answer) < 0) {
-        err_sys(err, "the proxy on port %u did not answer", port);
+    str_addf(&head, "%s %s HTTP/1.1\r\nHost: %s%s%s:%u\r\nConnection: close\r\n\r\n",
+             request->method, request->target, v6 ? "[" : "", server->host, v6 ? "]" : "",
+             server->port);
+    if (exchange(fd, &head, request->timeout_ms, &text) < 0) {
+        err_sys(err, "the proxy on port %u did not answer", server->port);
         err->code = ERR_UNHEALTHY;
     } else {
-        result = split(&answer, status, body, err);
+        result = split(&text, answer, err);
     }
     close(fd);
-    str_release(&request);
-    str_release(&answer);
+    str_release(&head);
+    str_release(&text);
     return result;
+}
+
+int ask_refused(const struct ask_answer *answer, struct err *err)
+{
+    struct json *root = json_parse(answer->body.text, answer->body.len);
+    const char *message = json_text(json_member(json_member(root, "error"), "message"));
+
+    if (message)
+        err_set(err, ERR_SYSTEM, "the proxy refused: %s", message);
+    else
+        err_set(err, ERR_UNHEALTHY, "the proxy answered with HTTP %u: is it of another version?",
+                answer->status);
+    json_free(root);
+    return -1;
 }

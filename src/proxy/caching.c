@@ -179,9 +179,27 @@ void caching_wrote(struct caching *caching, const char *target)
     drop(caching, &(struct store_gone){.collection = policy_collection_of(target)});
 }
 
-void caching_clear(struct caching *caching)
+/* With a disk its entries are what counts, as what is in memory is mostly there as well. */
+struct caching_removed caching_remove(struct caching *caching, const struct store_gone *gone)
 {
-    drop(caching, &(struct store_gone){.collection = 0});
+    struct caching_removed removed = {.count = 0};
+    struct store_figures before = {.items = 0};
+    uint64_t on_disk = 0;
+    struct err err;
+
+    if (!caching->on)
+        return removed;
+    if (caching->store)
+        store_figures(caching->store, &before);
+    removed.count = index_drop(caching->index, gone); /* first, as in drop() */
+    if (!caching->store)
+        return removed;
+    removed.pending = store_drop_now(caching->store, gone, &on_disk, &err) < 0;
+    if (removed.pending && store_gone_is_all(gone))
+        on_disk = before.items;
+    if (on_disk > removed.count)
+        removed.count = on_disk;
+    return removed;
 }
 
 struct object *caching_load(struct caching *caching, struct store_reader *reader,

@@ -58,8 +58,14 @@ void caching_close(struct caching *caching); /* after the workers */
 
 /* A request that changes things was passed on: stored GETs of its collection are out of date. */
 void caching_wrote(struct caching *caching, const char *target);
-/* Empties memory at once, and the disk soon; nobody is answered from it any more. */
-void caching_clear(struct caching *caching);
+
+struct caching_removed {
+    uint64_t count; /* answers */
+    bool pending;   /* the disk cannot be written to now: they are hidden until they are removed */
+};
+/* Removes what is named, from memory at once, and waits until it is removed from disk: not on a
+ * worker's thread. Nobody is answered from it any more in any case. */
+struct caching_removed caching_remove(struct caching *caching, const struct store_gone *gone);
 /* From the disk, if it may answer the query; with a reference, and kept in memory from now on.
  * *stale: it is there, but may not. */
 struct object *caching_load(struct caching *caching, struct store_reader *reader,

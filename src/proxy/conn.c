@@ -204,6 +204,11 @@ void conn_close(struct conn *conn)
     loop_free_later(conn->loop, &conn->garbage, free_conn);
 }
 
+const char *conn_framing_fault(const struct conn *conn)
+{
+    return conn->served < conn->framing.requests ? NULL : conn->framing.fault;
+}
+
 /* --- deadlines ------------------------------------------------------------------------ */
 
 bool conn_is_idle(const struct conn *conn, uint64_t ms)

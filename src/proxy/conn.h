@@ -59,6 +59,7 @@ struct conn {
     struct framing framing;
     struct list faulty; /* down->faulty */
     bool framed;        /* bytes of it were seen by `framing` */
+    uint64_t served;    /* requests that libmicrohttpd is done with */
     bool begun;         /* the current request's head was handed over */
     bool linger;        /* drain after the end */
     struct req *req;    /* the current request, or NULL */
@@ -73,6 +74,10 @@ struct conn *conn_new(struct loop *loop, int fd, const struct sockaddr *address,
                       void (*on_gone)(struct conn *));
 /* The connection's end; the caller closes the descriptor afterwards. */
 void conn_close(struct conn *conn);
+
+/* What is wrong with the framing of its current request, or of its next one where none is current;
+ * NULL: nothing, or a later one is at fault. */
+const char *conn_framing_fault(const struct conn *conn);
 
 /* Has it waited for its next request for so long, or longer? */
 bool conn_is_idle(const struct conn *conn, uint64_t ms);

@@ -349,6 +349,7 @@ static void on_completed(void *arg, struct MHD_Connection *mhd, void **context,
     *context = NULL;
     conn->req = NULL;
     conn->begun = false;
+    down_past_served(conn);
     conn_expect_head(conn);
     if (req)
         req_finish(req, how == MHD_REQUEST_TERMINATED_COMPLETED_OK);

@@ -73,6 +73,13 @@ void down_framing_fault(struct conn *conn)
         list_append(&conn->lane->down.faulty, &conn->faulty);
 }
 
+void down_past_served(struct conn *conn)
+{
+    conn->served++;
+    if (conn_framing_fault(conn))
+        down_framing_fault(conn);
+}
+
 void down_answer_early(struct conn *conn)
 {
     struct down *down = &conn->lane->down;
@@ -125,6 +132,9 @@ void down_past_refuse_faulty(struct down *down)
         struct conn *conn = container_of(node, struct conn, faulty);
         const struct req *req = conn->req;
 
+        /* Whole requests that came before the fault are answered first. */
+        if (!conn_framing_fault(conn))
+            continue;
         /* One that was refused for this already is answered by libmicrohttpd, which closes. */
         if (req && req->err && !req->upload)
             continue;

@@ -49,6 +49,22 @@ static void set_given(struct endpoint *e, const char *text, const struct url *ur
     e->proxy_label = str_detach(&masked);
 }
 
+/* NULL, or what is wrong with it. libcurl would find out at each request. */
+static const char *parse_proxy(struct url *url, const char *text)
+{
+    static const char *const schemes[] = {"http",    "https",  "socks",  "socks4",
+                                          "socks4a", "socks5", "socks5h"};
+    const char *wrong = url_parse(url, text);
+
+    for (size_t i = 0; !wrong && i < countof(schemes); i++)
+        if (strcmp(url->scheme, schemes[i]) == 0)
+            return NULL;
+    if (wrong)
+        return wrong;
+    url_release(url);
+    return "has a scheme that no proxy has";
+}
+
 /* Read once: curl would ask for six variables at every transfer; and what it finds is to be named.
  */
 static int set_from_environment(struct endpoint *e, struct err *err)
@@ -62,7 +78,7 @@ static int set_from_environment(struct endpoint *e, struct err *err)
     if (!text || no_proxy_covers(variable_of(for_none, &unused), e->base.host))
         return 0;
     str_addf(&full, strstr(text, "://") ? "%s" : "http://%s", text); /* as curl completes it */
-    wrong = url_parse(&url, full.text);
+    wrong = parse_proxy(&url, full.text);
     if (!wrong) {
         set_given(e, full.text, &url);
         e->proxy_variable = name;

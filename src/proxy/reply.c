@@ -170,13 +170,18 @@ void reply_finish_object(struct reply *reply, const char *request_id)
 
 void reply_own_json(struct reply *reply, unsigned status, const char *request_id)
 {
+    reply_own(reply, status, "application/json", request_id);
+}
+
+void reply_own(struct reply *reply, unsigned status, const char *type, const char *request_id)
+{
     reply->status = status;
     reply->upstream = NULL;
     reply->kind = REPLY_WHOLE;
     reply->bytes = reply->text.text;
     reply->len = reply->text.len;
     add_own(reply, request_id);
-    fields_adds(&reply->own, "Content-Type", "application/json");
+    fields_adds(&reply->own, "Content-Type", type);
 }
 
 void reply_preflight(struct reply *reply, const struct fields *request, const char *request_id)

@@ -70,7 +70,9 @@ void reply_finish_object(struct reply *reply, const char *request_id);
 /* Our own error, OpenAI-shaped. cache: in the place of an answer under /v1; else NULL. */
 void reply_from_err(struct reply *reply, const struct err *err, const struct reply_cache *cache,
                     const char *request_id);
-/* Our own JSON, which is in reply->text already. */
+/* Our own body of that media type, which is in reply->text already. */
+void reply_own(struct reply *reply, unsigned status, const char *type, const char *request_id);
+/* The same, of JSON. */
 void reply_own_json(struct reply *reply, unsigned status, const char *request_id);
 
 /* Does a field of an upstream's answer reach the client? All do, but those that we say

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "proxy/accesslog.h"
+#include "proxy/admin_jobs.h"
 #include "proxy/conn.h"
 #include "proxy/down.h"
 #include "proxy/server.h"
@@ -196,8 +197,9 @@ bool req_ends_connection(const struct req *req)
 {
     const struct conn *conn = req->conn;
 
-    return req->reply.close || conn->gone || conn->half_closed || req->worker->draining ||
-           worker_is_full(req->worker);
+    return req->reply.close || conn->gone ||
+           (conn->half_closed && conn->served + 1 >= conn->framing.requests) || /* none waits */
+           req->worker->draining || worker_is_full(req->worker);
 }
 
 /* Of no use any more: the reader leaves, and nothing will be heard from it. */
@@ -214,7 +216,8 @@ void req_finish(struct req *req, bool whole)
 {
     struct worker *worker = req->worker;
 
-    if (req->upload && !req->received) {
+    /* A fault in its framing has broken it before. */
+    if (req->upload && !req->received && body_state(&req->upload->body) == BODY_OPEN) {
         struct err err = {.code = ERR_UP_BROKEN, .text = "The client left."};
         flight_break(req->upload, &err);
     }
@@ -226,6 +229,7 @@ void req_finish(struct req *req, bool whole)
         flight_man(req->upload, NULL);
     flight_unref(take(req->upload));
     req_leave_flight(req);
+    admin_job_leave(take(req->job));
     object_unref(take(req->object));
     unpack_free(take(req->unpack));
     req_leave_job(req);

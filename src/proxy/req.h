@@ -28,6 +28,7 @@
 #include "proxy/reply.h"
 #include "proxy/up_head.h"
 
+struct admin_job;
 struct conn;
 struct key_job;
 struct unpack;
@@ -108,8 +109,9 @@ struct req {
     struct body_reader reader;
     struct letter news; /* of the flight, from another worker */
     struct unpack *unpack;
-    struct err *err; /* set: it failed, or was refused */
-    bool close;      /* after an error: the framing cannot be trusted, or the body is too long */
+    struct admin_job *job; /* of an admin route: its answer is made on another thread */
+    struct err *err;       /* set: it failed, or was refused */
+    bool close; /* after an error: the framing cannot be trusted, or the body is too long */
     bool broken;
     struct reply reply;
     bool replied;

@@ -100,7 +100,7 @@ static enum req_next step_route(struct req *req)
         strcmp(req->method, "CONNECT") == 0)
         fault = "The request's method is not one that can be served here.";
     if (!fault)
-        fault = req->conn->framing.fault;
+        fault = conn_framing_fault(req->conn);
     if (!fault && req->bad_field)
         fault = "The request has a header field with a blank or another wrong character in its "
                 "name or value.";
@@ -139,9 +139,10 @@ static enum req_next step_admit(struct req *req)
     struct err err;
 
     req->is_api = route == ROUTE_API;
-    if (door_check(&req->worker->server->door, &req->fields, &cors, &err) < 0)
-        return fail(req, &err);
+    /* The peer first: a loop comes with the Host that --upstream has, which is not ours. */
     if (peer_check(req->conn, req->worker->diag, &req->worker->server->users, &err) < 0)
+        return fail(req, &err);
+    if (door_check(&req->worker->server->door, &req->fields, &cors, &err) < 0)
         return fail(req, &err);
     if (cors)
         reply_allow_origin(&req->reply, cors);
@@ -320,9 +321,14 @@ static enum req_next step_admin(struct req *req)
 {
     struct err err;
 
-    if (admin_answer(req->worker->server, req->method, req->target.text, &req->reply, req->id,
-                     &err) < 0)
+    switch (admin_answer(req, &err)) {
+    case ADMIN_WAITS:
+        return REQ_PARK;
+    case ADMIN_REFUSED:
         return fail(req, &err);
+    case ADMIN_ANSWERED:
+        break;
+    }
     req->step = STEP_DONE;
     return REQ_REPLY;
 }

@@ -239,7 +239,7 @@ int server_open(struct server *server, const struct conf *conf, struct log *log,
         server_close(server);
         return -1;
     }
-    server->admin = admin_new();
+    server->admin = admin_new(&server->caching);
     if (descriptors_plan(&plan, count_workers(conf), err) < 0) {
         server_close(server);
         return -1;
@@ -286,10 +286,10 @@ void server_close(struct server *server)
     for (unsigned i = 0; i < server->started_workers; i++)
         worker_release(&server->workers[i]);
     free(server->workers);
+    admin_free(server->admin); /* its jobs use the cache */
     caching_close(&server->caching);
     for (unsigned i = 0; i < server->listen_count; i++)
         close(server->listen_fds[i]);
-    admin_free(server->admin);
     endpoint_release(&server->endpoint);
     door_release(&server->door);
     up_pool_global_release();

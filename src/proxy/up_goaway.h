@@ -7,7 +7,8 @@
 #include <stdint.h>
 
 /* "received GOAWAY, error=0, last_stream=39" (7.88 misspells the first word): *last_stream is the
- * highest stream that the server may have acted on (RFC 9113 section 6.8). False: another line. */
+ * highest stream that the server may have acted on (RFC 9113 section 6.8). False: another line, or
+ * one that was cut (a whole one ends with a newline). */
 bool up_goaway_parse(const char *text, size_t len, uint32_t *last_stream);
 
 /* The stream of a connection's n-th request, from 1 on: a client's streams have odd numbers, in

@@ -52,7 +52,7 @@ int users_allow(struct users *users, const char *item, struct err *err)
                        "--allow-users names '%.100s', and there is no such user: give names as in "
                        "/etc/passwd, or all",
                        item);
-    if (users->count == USERS_MAX)
+    if (users->count == USERS_MAX && !users_has(users, uid))
         return err_set(err, ERR_USAGE, "--allow-users names more than %d users: use all",
                        USERS_MAX - 2);
     add(users, uid);

@@ -237,8 +237,8 @@ static void build_plain(struct plain *plain, size_t size, const char *headers)
     size_t fixed = sizeof a + sizeof b - 2, payload;
     int n;
 
-    if (size < fixed)
-        size = fixed;
+    if (size <= fixed)
+        size = fixed + 1; /* an answer without a text is not stored */
     plain->bytes = must_calloc(size + 512, 1);
     n = snprintf(plain->bytes, 512,
                  "HTTP/1.1 200 OK\r\nDate: Tue, 14 Nov 2023 22:13:20 GMT\r\n"

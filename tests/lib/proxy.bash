@@ -18,6 +18,7 @@ proxy() {
     PROXY_LOG=$(work_dir)/proxy.$proxy_count.log
     PROXY_OUT=$(work_dir)/proxy.$proxy_count.out
     mkdir -p "$PROXY_HOME"/{cache,state,config}
+    mkdir -p -m 700 "$PROXY_HOME/run"
     tracked_logs+=("$PROXY_OUT" "$PROXY_LOG")
     proxy_spawn "$@"
     PROXY_PID=$spawned
@@ -39,7 +40,7 @@ proxy_spawn() {
     [[ " $*" == *" --upstream"* || -z ${UPSTREAM:-} ]] || before+=(--upstream "$UPSTREAM")
     [[ " $*" == *" --key-ignore-header"* ]] || before+=(--key-ignore-header X-Script)
     spawn "$PROXY_OUT" "$PROXY_LOG" env -u GOPROXYAI_TEST_BIN -u GOPROXYAI_SANITIZED HOME="$PROXY_HOME" XDG_CACHE_HOME="$PROXY_HOME/cache" \
-        XDG_STATE_HOME="$PROXY_HOME/state" XDG_CONFIG_HOME="$PROXY_HOME/config" \
+        XDG_STATE_HOME="$PROXY_HOME/state" XDG_CONFIG_HOME="$PROXY_HOME/config" XDG_RUNTIME_DIR="$PROXY_HOME/run" \
         "$goproxyai_bin" serve "${before[@]}" "$@"
 }
 
@@ -82,12 +83,16 @@ proxy_stop() {
     status=${ended[$pid]}
 }
 
-# goproxyai ARGS…: another command of it, with the folders of the latest proxy.
+# goproxyai ARGS…: another command of it, with the folders of the latest proxy, which it finds by its note. The
+# developer's own proxy is out of its reach: without another port, cache and stats ask one that nobody listens on.
 goproxyai() {
     local home=${PROXY_HOME:-$(work_dir)/proxy.none}
+    local -a settings=()
     mkdir -p "$home"/{cache,state,config}
+    mkdir -p -m 700 "$home/run"
+    [[ ${1:-} != cache && ${1:-} != stats ]] || settings=(GOPROXYAI_PORT="${GOPROXYAI_PORT:-1}")
     env -u GOPROXYAI_TEST_BIN -u GOPROXYAI_SANITIZED HOME="$home" XDG_CACHE_HOME="$home/cache" XDG_STATE_HOME="$home/state" \
-        XDG_CONFIG_HOME="$home/config" \
+        XDG_CONFIG_HOME="$home/config" XDG_RUNTIME_DIR="$home/run" "${settings[@]}" \
         "$goproxyai_bin" "$@" 3>&- 4>&-
 }
 

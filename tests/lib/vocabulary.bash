@@ -17,7 +17,7 @@ goproxyai_bin=${GOPROXYAI:-$top/goproxyai}
 if [[ -z ${VOCABULARY_CLEANED:-} ]]; then
     for vocabulary_name in "${!GOPROXYAI_@}" OPENAI_API_URL OPENAI_BASE_URL OPENAI_API_BASE OPENAI_API_KEY \
         PROXY_URL RATE_LIMIT CACHE_TTL MAX_CACHE_SIZE REQUEST_TIMEOUT PORT SSL_CERT_FILE NO_COLOR \
-        http_proxy https_proxy all_proxy no_proxy HTTP_PROXY HTTPS_PROXY ALL_PROXY NO_PROXY; do
+        XDG_RUNTIME_DIR http_proxy https_proxy all_proxy no_proxy HTTP_PROXY HTTPS_PROXY ALL_PROXY NO_PROXY; do
         [[ $vocabulary_name == GOPROXYAI_TEST_BIN || $vocabulary_name == GOPROXYAI_SANITIZED ]] || unset "$vocabulary_name"
     done
     unset vocabulary_name

@@ -84,6 +84,11 @@ static void on_gone(void *arg, const struct store_gone *gone)
     atomic_fetch_add(&rig->told, 1);
 }
 
+static void on_replaced(void *arg)
+{
+    atomic_fetch_add(&((struct rig *)arg)->replaced, 1);
+}
+
 static bool open_with(struct rig *rig, const char *folder, struct store_rules rules,
                       struct err *err)
 {
@@ -91,6 +96,7 @@ static bool open_with(struct rig *rig, const char *folder, struct store_rules ru
     rig->folder = folder ? mem_strdup(folder) : unit_folder();
     rules.folder = rig->folder;
     rules.on_gone = on_gone;
+    rules.on_replaced = on_replaced;
     rules.arg = rig;
     if (store_open(&rig->store, &rules, err) < 0)
         return false;

@@ -46,3 +46,21 @@ TEST("threads that write times do not see each other's")
     for (size_t i = 0; i < countof(threads); i++)
         pthread_join(threads[i], NULL);
 }
+
+TEST("a time that was written is read again, to the second; what is none is 0")
+{
+    static const char *const wrong[] = {"",
+                                        "x",
+                                        "2026-11-21",
+                                        "2026-11-21T08:00:00",
+                                        "2026-11-21T08:00:00Zx",
+                                        "2026-11-21 08:00:00Z"};
+
+    for (size_t i = 0; i < countof(times); i++)
+        CHECK_INT(clock_parse_rfc3339(times[i].text), times[i].unix_ms / 1000 * 1000);
+    for (size_t i = 0; i < countof(wrong); i++) {
+        unit_row(wrong[i]);
+        CHECK_INT(clock_parse_rfc3339(wrong[i]), 0);
+        unit_row(NULL);
+    }
+}

@@ -142,6 +142,7 @@ static const char *sample(enum conf_type type, unsigned place)
     case CONF_TTL:
         return ttl[place];
     case CONF_SIZE:
+    case CONF_MEMORY:
         return size[place];
     case CONF_DISCONNECT:
         return disconnect[place];
@@ -280,13 +281,66 @@ static void check_variable(const char *name, const char *value, const char *part
     unsetenv(name);
 }
 
-TEST("an unknown name or a bad value in a variable names the variable")
+/* Loads, and expects one warning: of this text, or none where that is NULL. */
+static void check_warning(const char *name, const char *value, const char *text)
 {
-    check_variable("GOPROXYAI_NO_SUCH", "1", "no such setting");
-    check_variable("GOPROXYAI_", "1", "no such setting");
-    check_variable("GOPROXYAI_port", "80", "no such setting"); /* case counts */
-    check_variable("GOPROXYAI_PORTS", "80", "no such setting");
-    check_variable("GOPROXYAI_POR", "80", "no such setting");
+    WITH_WORLD(w);
+    KEEP_ARGV(w, kept);
+
+    setenv(name, value, 1);
+    unit_row(name);
+    if (CHECK_INT(world_load(&w, CONF_SERVE, NULL), 0) &&
+        CHECK_INT(w.conf.warning_count, text != NULL) && text)
+        CHECK_STR(w.conf.warnings[0], text);
+    for (int i = 0; i < OPT_COUNT; i++)
+        CHECK(text == NULL || !conf_is_set(&w.conf, (enum conf_option)i));
+    unit_row(NULL);
+    unsetenv(name);
+    END_WORLD(w, kept);
+    CHECK_INT(w.conf.warning_count, 0);
+    CHECK(w.conf.warnings == NULL);
+}
+
+TEST("an unknown GOPROXYAI_ variable is a warning that names the nearest one, if it is near")
+{
+    check_warning("GOPROXYAI_CACHE_TLT", "1s",
+                  "GOPROXYAI_CACHE_TLT is no setting: did you mean GOPROXYAI_CACHE_TTL?");
+    check_warning("GOPROXYAI_port", "80", /* case counts */
+                  "GOPROXYAI_port is no setting: did you mean GOPROXYAI_PORT?");
+    check_warning("GOPROXYAI_PORTS", "x",
+                  "GOPROXYAI_PORTS is no setting: did you mean "
+                  "GOPROXYAI_PORT?");
+    check_warning("GOPROXYAI_POR", "80",
+                  "GOPROXYAI_POR is no setting: did you mean "
+                  "GOPROXYAI_PORT?");
+    check_warning("GOPROXYAI_REQUST_TIMEOT", "80",
+                  "GOPROXYAI_REQUST_TIMEOT is no setting: did you mean "
+                  "GOPROXYAI_REQUEST_TIMEOUT?");
+    check_warning("GOPROXYAI_NO_SUCH", "1",
+                  "GOPROXYAI_NO_SUCH is no setting: see goproxyai help "
+                  "serve, or unset it");
+    check_warning("GOPROXYAI_", "1",
+                  "GOPROXYAI_ is no setting: see goproxyai help serve, or unset "
+                  "it");
+    check_warning("GOPROXYAI_NO_SUCH", "", NULL);
+    check_warning("GOPROXYAI_PORT", "80", NULL);
+    check_warning("GOPROXYAIX", "80", NULL);
+}
+
+TEST("each unknown variable has a warning of its own")
+{
+    WITH_WORLD(w);
+    KEEP_ARGV(w, kept);
+
+    setenv("GOPROXYAI_X1", "1", 1);
+    setenv("GOPROXYAI_X2", "1", 1);
+    REQUIRE(world_load(&w, CONF_SERVE, NULL) == 0);
+    CHECK_INT(w.conf.warning_count, 2);
+    END_WORLD(w, kept);
+}
+
+TEST("a bad value in a variable names the variable")
+{
     check_variable("GOPROXYAI_PORT", "x", "'x'");
     check_variable("PORT", "65536", "'65536'");
     check_variable("GOPROXYAI_REQUEST_TIMEOUT", "soon", "time");
@@ -330,7 +384,7 @@ TEST("an unknown name, a bad value, or a line without '=' in the file names file
 {
     check_file("no-such = 1\n", "goproxyai/config:1:", "no-such");
     check_file("# one\n\nPORT = 1\n", "goproxyai/config:3:", "PORT");
-    check_file("port = 1\nport = x\n", "goproxyai/config:2", "'x'");
+    check_file("workers = 1\nport = x\n", "goproxyai/config:2", "'x'");
     check_file("port 80\n", "goproxyai/config:1:", "=");
     check_file("\n\n\n[section]\n", "goproxyai/config:4:", "=");
     check_file("= 80\n", "goproxyai/config:1:", "''");
@@ -341,17 +395,13 @@ TEST("an unknown name, a bad value, or a line without '=' in the file names file
     check_file("proxy = proxy:3128\n", "goproxyai/config:1", "scheme");
 }
 
-TEST("a later line of the file beats an earlier one, and a list grows")
+TEST("a name that stands twice in the file is an error that names both lines, lists included")
 {
-    WITH_WORLD(w);
-    KEEP_ARGV(w, kept);
-
-    world_file(&w, "port = 1\nport = 2\nallow-host = a\nallow-host = b,c\n");
-    REQUIRE(world_load(&w, CONF_SERVE, NULL) == 0);
-    CHECK_INT(conf_number(&w.conf, OPT_PORT), 2);
-    CHECK_HAS(w.conf.value[OPT_PORT].place, "config:2");
-    CHECK_STR(conf_text(&w.conf, OPT_ALLOW_HOST), "a,b,c");
-    END_WORLD(w, kept);
+    check_file("port = 1\n# x\nport = 2\n", "goproxyai/config:3:", "line 1 already");
+    check_file("port = 1\nport = 1\n", "goproxyai/config:2: port", "line 1 already");
+    check_file("\nallow-host = a\nport = 1\n\nallow-host = b,c\n", "goproxyai/config:5: allow-host",
+               "line 2 already");
+    check_file("port =\nport = 1\n", "goproxyai/config:1", "number"); /* the first one is wrong */
 }
 
 static int load_file_of(size_t size, char filler)
@@ -941,6 +991,21 @@ TEST("a size is a number of MB, or of what its unit says; 1024 each")
         unit_row(NULL);
         check_type(CONF_SIZE, cases[i].text, cases[i].bytes);
     }
+}
+
+TEST("a size of memory is at most what the machine has")
+{
+    struct str why = STR_INIT;
+    int64_t number;
+
+    check_type(CONF_MEMORY, "0", 0);
+    check_type(CONF_MEMORY, "1M", INT64_C(1) << 20);
+    check_type(CONF_MEMORY, "many", -1);
+    check_type(CONF_MEMORY, "1000T", -1);
+    check_type(CONF_SIZE, "1000T", INT64_C(1000) << 40); /* a disk may have it */
+    CHECK_INT(conf_type_check(CONF_MEMORY, "900T", &number, &why), -1);
+    CHECK_HAS(why.text, "at most the memory of this machine, which is ");
+    str_release(&why);
 }
 
 TEST("the time for which an answer is good is a duration, or forever")

@@ -318,7 +318,8 @@ static void on_free(struct flight_keeper *keeper)
     container_of(keeper, struct test_keeper, keeper)->freed++;
 }
 
-static struct flight *start_kept(struct test_keeper *k, bool share, uint64_t keep_max)
+static struct flight *start_within(struct test_keeper *k, bool share, uint64_t keep_max,
+                                   struct budget *budget)
 {
     struct flight *flight = start(true);
 
@@ -329,9 +330,14 @@ static struct flight *start_kept(struct test_keeper *k, bool share, uint64_t kee
                                          .free = on_free},
                               .share = share,
                               .keep = true};
-    flight_entrust(flight, &k->keeper, keep_max, NULL);
+    flight_entrust(flight, &k->keeper, keep_max, budget);
     CHECK(flight_is_kept(flight));
     return flight;
+}
+
+static struct flight *start_kept(struct test_keeper *k, bool share, uint64_t keep_max)
+{
+    return start_within(k, share, keep_max, NULL);
 }
 
 TEST("a keeper sees head and end before any reader does, and goes with the flight")
@@ -434,6 +440,155 @@ TEST("a body that grows beyond what is kept is withdrawn, and who reads it reads
     CHECK_INT(k.ends, 0);
     CHECK_INT(look(&r), BODY_READ_END);
     flight_leave(flight, &r);
+    flight_unref(flight);
+}
+
+/* Ten bytes, so often. */
+static void append_tens(struct flight *flight, unsigned times)
+{
+    for (unsigned i = 0; i < times; i++)
+        flight_append(flight, "0123456789", 10);
+}
+
+TEST("a body that finds no more room in the budget is withdrawn, and who reads it reads on")
+{
+    struct body_reader r, late;
+    struct budget budget;
+    struct test_keeper k;
+    struct flight *flight;
+
+    budget_init(&budget, 5000);
+    flight = start_within(&k, true, 100000, &budget);
+    flight_join(flight, &r, on_notify);
+    set_head(flight, 200);
+    append_tens(flight, 100);
+    CHECK_INT(k.withdrawn, 0);
+    CHECK(atomic_load(&budget.used) >= 1000);
+    CHECK_INT(look(&r), BODY_READ_BYTES);
+    budget_add(&budget, 5000); /* what others take */
+    append_tens(flight, 1);
+    CHECK_INT(k.withdrawn, 1);
+    CHECK_INT(k.freed, 1);
+    CHECK(!flight_is_kept(flight));
+    CHECK(!flight_join(flight, &late, on_notify));
+    CHECK_INT(flight_look(flight, &r), FLIGHT_GROWING);
+    for (unsigned i = 0; i < 300; i++) { /* it lets go of what was read */
+        append_tens(flight, 5);
+        CHECK_INT(look(&r), BODY_READ_BYTES);
+    }
+    CHECK(atomic_load(&budget.used) < 5000 + 3000);
+    flight_complete(flight);
+    CHECK_INT(k.ends, 0);
+    while (look(&r) == BODY_READ_BYTES)
+        ;
+    CHECK_INT(look(&r), BODY_READ_END);
+    CHECK_INT(abandoned, 0);
+    flight_leave(flight, &r);
+    flight_unref(flight);
+    CHECK_INT(atomic_load(&budget.used), 5000);
+}
+
+TEST("room that others give back in time is room, and an end without any is kept")
+{
+    struct body_reader r, late;
+    struct budget budget;
+    struct test_keeper k;
+    struct flight *flight;
+
+    budget_init(&budget, 5000);
+    flight = start_within(&k, true, 100000, &budget);
+    flight_join(flight, &r, on_notify);
+    set_head(flight, 200);
+    budget_add(&budget, 5000);
+    budget_sub(&budget, 5000);
+    append_tens(flight, 10);
+    CHECK(flight_is_kept(flight));
+    budget_add(&budget, 5000); /* after its last byte: it asks for no more */
+    CHECK(flight_join(flight, &late, on_notify));
+    flight_complete(flight);
+    CHECK_INT(k.ends, 1);
+    CHECK_INT(k.withdrawn, 0);
+    CHECK_INT(look(&late), BODY_READ_BYTES);
+    CHECK_INT(look(&late), BODY_READ_END);
+    flight_leave(flight, &r);
+    flight_leave(flight, &late);
+    flight_unref(flight);
+    CHECK_INT(atomic_load(&budget.used), 5000);
+}
+
+TEST("when a body outgrows its keeper, a reader that is far behind loses it, and the fastest none")
+{
+    for (int by_budget = 0; by_budget < 2; by_budget++) {
+        struct body_reader fast, slow;
+        struct budget budget;
+        struct test_keeper k;
+        struct flight *flight;
+
+        budget_init(&budget, by_budget ? 3000 : 100000);
+        flight = start_within(&k, true, by_budget ? 100000 : 3000, &budget);
+        flight_join(flight, &fast, on_notify);
+        flight_join(flight, &slow, on_notify);
+        set_head(flight, 200);
+        for (unsigned i = 0; i < 1000; i++) {
+            append_tens(flight, 1);
+            CHECK_INT(look(&fast), BODY_READ_BYTES);
+        }
+        CHECK_INT(k.withdrawn, 1);
+        CHECK_INT(look(&slow), BODY_READ_BROKEN); /* what it did not read is gone */
+        flight_complete(flight);
+        CHECK_INT(look(&fast), BODY_READ_END);
+        flight_leave(flight, &fast);
+        flight_leave(flight, &slow);
+        CHECK_INT(abandoned, 0);
+        flight_unref(flight);
+        CHECK_INT(atomic_load(&budget.used), 0);
+    }
+}
+
+TEST("a filler that goes on for the cache alone is told when the answer outgrows it")
+{
+    for (int by_budget = 0; by_budget < 2; by_budget++) {
+        struct budget budget;
+        struct test_keeper k;
+        struct body_reader r;
+        struct flight *flight;
+        bool whole;
+
+        budget_init(&budget, by_budget ? 3000 : 100000);
+        flight = start_within(&k, true, by_budget ? 100000 : 3000, &budget);
+        flight_join(flight, &r, on_notify);
+        set_head(flight, 200);
+        append_tens(flight, 10);
+        flight_leave(flight, &r);
+        CHECK_INT(abandoned, 1); /* it goes on: --on-disconnect finish */
+        append_tens(flight, 10);
+        CHECK_INT(abandoned, 1);
+        append_tens(flight, 500);
+        CHECK_INT(k.withdrawn, 1);
+        CHECK_INT(abandoned, 2); /* nobody wants the rest now */
+        append_tens(flight, 500);
+        CHECK_INT(abandoned, 2);
+        CHECK_INT(atomic_load(&budget.used), 0); /* nor is anything held */
+        CHECK(flight_give_up(flight, &whole));
+        CHECK(!whole);
+        CHECK_INT(k.looks, 0);
+        flight_unref(flight);
+    }
+}
+
+TEST("who reads an answer that outgrows its keeper may leave it as any other")
+{
+    struct test_keeper k;
+    struct body_reader r;
+    struct flight *flight = start_kept(&k, true, 10);
+
+    flight_join(flight, &r, on_notify);
+    set_head(flight, 200);
+    append_tens(flight, 2);
+    CHECK_INT(k.withdrawn, 1);
+    CHECK_INT(abandoned, 0); /* it is read */
+    flight_leave(flight, &r);
+    CHECK_INT(abandoned, 1);
     flight_unref(flight);
 }
 

@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "base/str.h"
 #include "unit.h"
 
 #define SHARDS 8U /* as in index.c */
@@ -660,6 +661,47 @@ TEST("what belongs to an object is counted with it, and goes with it")
     index_charge(index, a.answer.object, 5000); /* it is not in memory any more */
     CHECK_INT(figures_of(index).bytes, 0);
     leave(&a);
+    index_free(index);
+}
+
+static bool note_number(void *arg, struct object *object)
+{
+    struct str *seen = arg;
+    unsigned number;
+
+    memcpy(&number, object->key.bytes, sizeof(number));
+    str_addf(seen, "%u ", number);
+    return number != 7; /* it ends the walk */
+}
+
+static void check_walk(struct index *index, size_t most, const char *expected)
+{
+    struct str seen = STR_INIT;
+
+    index_each(index, most, note_number, &seen);
+    CHECK_STR(seen.text, expected);
+    str_release(&seen);
+}
+
+TEST("a walk through the memory tier sees what was used last first, and ends where it is told to")
+{
+    struct index *index = index_new(&usual);
+
+    check_walk(index, 10, "");
+    for (unsigned i = 1; i <= 4; i++)
+        store_answer(index, i, GOOD);
+    check_walk(index, 10, "4 3 2 1 ");
+    check_walk(index, 2, "4 3 ");
+    check_walk(index, 0, "");
+    CHECK_INT(verdict_on(index, 2), INDEX_HIT);
+    check_walk(index, SIZE_MAX, "2 4 3 1 ");
+    store_answer(index, 7, GOOD);
+    store_answer(index, 8, GOOD);
+    check_walk(index, 10, "8 7 ");
+    CHECK_INT(index_drop(index, &(struct store_gone){.one = true, .key = key_of(7, 3)}), 1);
+    CHECK_INT(index_drop(index, &(struct store_gone){.one = true, .key = key_of(7, 3)}), 0);
+    CHECK_INT(index_drop(index, &(struct store_gone){.collection = 0}), 5);
+    check_walk(index, 10, "");
     index_free(index);
 }
 

@@ -71,3 +71,38 @@ TEST("a text with something after its JSON is no JSON")
     }
     unit_row(NULL);
 }
+
+TEST("a list is walked through in its order, an object as well")
+{
+    static const char text[] = "{\"a\":[1,\"b\",true],\"c\":[]}";
+    struct json *root = json_parse(text, strlen(text));
+    const struct json *at = json_first(json_member(root, "a"));
+
+    CHECK_INT(json_number(at), 1);
+    at = json_next(at);
+    CHECK_STR(json_text(at), "b");
+    CHECK(!json_is_true(at));
+    at = json_next(at);
+    CHECK(json_is_true(at));
+    CHECK(json_next(at) == NULL);
+    CHECK(json_first(json_member(root, "c")) == NULL);
+    CHECK(json_first(NULL) == NULL);
+    CHECK(json_first(root) == json_member(root, "a"));
+    CHECK(!json_is_true(NULL));
+    json_free(root);
+}
+
+TEST("a list of texts and a truth value are written")
+{
+    struct json *root = json_object(), *list = json_set_array(root, "l");
+    struct str out = STR_INIT;
+
+    json_add_text(list, "a");
+    json_add_text(list, "b");
+    json_set_bool(root, "t", true);
+    json_set_bool(root, "f", false);
+    json_print(root, &out);
+    CHECK_STR(out.text, "{\"l\":[\"a\",\"b\"],\"t\":true,\"f\":false}");
+    str_release(&out);
+    json_free(root);
+}

@@ -506,7 +506,7 @@ TEST("a Response is completed, or incomplete for another reason than a filter")
 #define NAMED(name, rest) "data: {\"type\":\"" name "\"" rest "}\n\n"
 #define COMPLETED(output)                                                                          \
     NAMED("response.completed", ",\"response\":{\"status\":\"completed\",\"output\":[" output "]"  \
-                                                                                              "}")
+                                "}")
 
 TEST("a stream of a Response is judged by its terminal event, and where that is bare by the others")
 {
@@ -536,6 +536,13 @@ TEST("a stream of a Response is judged by its terminal event, and where that is 
         {NAMED("response.reasoning_summary_text.delta", ",\"delta\":\"a\"") COMPLETED(""), false},
         {NAMED("response.output_item.added", ",\"item\":" TEXT) COMPLETED(""), false},
         {NAMED("response.output_item.done", ",\"item\":" TEXT) COMPLETED(""), true},
+        /* what an event says is its own */
+        {NAMED("response.output_item.added", ",\"item\":" TEXT)
+             NAMED("response.output_item.done", ",\"item\":{\"type\":\"message\"}") COMPLETED(""),
+         false},
+        {NAMED("response.in_progress", ",\"response\":{\"output\":[" TEXT "]}")
+             COMPLETED(REASONING),
+         false},
         {"data: x\n\n" COMPLETED(TEXT), false}, /* an event of this API is JSON */
         {CREATED "data: x\n\n" COMPLETED(TEXT), true},
         {CREATED NAMED("error", "") COMPLETED(TEXT), false},

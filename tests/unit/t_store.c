@@ -321,17 +321,28 @@ TEST("with a smaller bound as much stays as fits, and first of all what came las
     rig_free(&rig);
 }
 
-TEST("what is too large for the file is not stored, and counted")
+TEST("what is too large for the file is not stored, and counted apart from what was dropped")
 {
-    struct key key = key_of(1, 1);
+    const size_t most = (size_t)(2 * MIB / 4);
+    struct key key = key_of(1, 1), other = key_of(2, 2);
     struct rig rig;
     struct err err;
 
     REQUIRE(rig_open(&rig, NULL, 2 * MIB, &err));
-    put(&rig, &key, (size_t)MIB / 2 + 1);
+    put(&rig, &other, most);
     settle(&rig);
-    CHECK(!has(&rig, &key, (size_t)MIB / 2 + 1));
-    CHECK_INT(figures(&rig).too_large, 1);
+    CHECK(has(&rig, &other, most));
+    CHECK_INT(figures(&rig).too_large, 0);
+    for (unsigned i = 1; i <= 3; i++) {
+        put(&rig, &key, most + 1);
+        CHECK(!has(&rig, &key, most + 1));
+        CHECK_INT(figures(&rig).too_large, i);
+    }
+    settle(&rig);
+    CHECK(!has(&rig, &key, most + 1));
+    CHECK_INT(figures(&rig).dropped, 0);
+    CHECK_INT(figures(&rig).errors, 0);
+    CHECK_INT(figures(&rig).items, 1);
     rig_free(&rig);
 }
 
@@ -350,6 +361,7 @@ TEST("what comes faster than it can be written is dropped and counted, without w
     settle(&rig);
     CHECK(figures(&rig).dropped > 0);
     CHECK(figures(&rig).dropped < 100);
+    CHECK_INT(figures(&rig).too_large, 0);
     CHECK(has(&rig, &key, 3000000));
     object_unref(large);
     rig_free(&rig);

@@ -182,10 +182,19 @@ TEST("a damaged entry is counted once, and never takes the answer that came inst
     rig_free(&rig);
 }
 
-static void count_key(void *arg, const struct key *key)
+static bool count_key(void *arg, const struct key *key, bool sound)
 {
     (void)key;
+    *(unsigned *)arg += !sound;
+    return true;
+}
+
+static bool stop_at_first(void *arg, const struct key *key, bool sound)
+{
+    (void)key;
+    (void)sound;
     ++*(unsigned *)arg;
+    return false;
 }
 
 TEST("whoever checks what is there finds each damaged entry, and removes it")
@@ -205,6 +214,10 @@ TEST("whoever checks what is there finds each damaged entry, and removes it")
         CHECK_INT(damaged, 1);
         CHECK_INT(told, 1);
         CHECK_INT(figures(&rig).items, ENTRIES - 1);
+        told = 0;
+        CHECK_INT(store_verify(rig.store, &good, &damaged, stop_at_first, &told, &err), 0);
+        CHECK_INT(told, 1);
+        CHECK_INT(good + damaged, 0); /* where it stopped nothing is counted */
         CHECK_INT(store_verify(rig.store, &good, &damaged, count_key, &told, &err), 0);
         CHECK_INT(good, ENTRIES - 1);
         CHECK_INT(damaged, 0);

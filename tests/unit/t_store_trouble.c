@@ -1,4 +1,4 @@
-/* Processes that die while they store, and disks that are full. */
+/* Processes that die while they store, disks that are full, and statements that fail. */
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -140,5 +140,68 @@ TEST("on a full disk nothing is stored, what is there is found, and it is counte
     CHECK_INT(store_verify(rig.store, &good, &damaged, NULL, NULL, &err), 0);
     CHECK(good > 0);
     CHECK_INT(damaged, 0);
+    rig_free(&rig);
+}
+
+/* ---- statements that fail ---- */
+
+static void execute(const struct rig *rig, const char *statements)
+{
+    struct sql *sql = hold_file(rig);
+
+    CHECK_INT(sql_execute(sql, statements), SQL_OK);
+    CHECK_INT(sql_execute(sql, "COMMIT"), SQL_OK);
+    sql_close(sql);
+}
+
+TEST("a statement that fails in passing costs what it was to write, and nothing that is there")
+{
+    struct key first = key_of(1, 1), lost = key_of(2, 2), last = key_of(3, 3);
+    struct rig rig;
+    struct err err;
+    unsigned files;
+
+    REQUIRE(rig_open(&rig, NULL, 64 * MIB, &err));
+    put(&rig, &first, 3000);
+    settle(&rig);
+    files = atomic_load(&rig.replaced);
+    execute(&rig, "CREATE TRIGGER hurt BEFORE INSERT ON body BEGIN"
+                  " SELECT abs(-9223372036854775808); END"); /* SQLITE_ERROR: integer overflow */
+    put(&rig, &lost, 3000);
+    SOON(figures(&rig).dropped == 1);
+    CHECK_INT(figures(&rig).errors, 1);
+    SOON(!has(&rig, &lost, 3000)); /* it was found in the queue until then */
+    CHECK(has(&rig, &first, 3000));
+    execute(&rig, "DROP TRIGGER hurt");
+    put(&rig, &last, 3000);
+    settle(&rig);
+    CHECK(has(&rig, &first, 3000));
+    CHECK(has(&rig, &last, 3000));
+    CHECK_INT(figures(&rig).items, 2);
+    CHECK_INT(figures(&rig).errors, 1);
+    CHECK_INT(figures(&rig).damaged, 0);
+    CHECK_INT(atomic_load(&rig.replaced), files); /* it was not begun anew */
+    rig_free(&rig);
+}
+
+TEST("a table that is gone is damage, and the file is begun anew")
+{
+    struct key first = key_of(1, 1), last = key_of(3, 3);
+    struct rig rig;
+    struct err err;
+    unsigned files;
+
+    REQUIRE(rig_open(&rig, NULL, 64 * MIB, &err));
+    put(&rig, &first, 3000);
+    settle(&rig);
+    files = atomic_load(&rig.replaced);
+    execute(&rig, "DROP TABLE body");
+    put(&rig, &last, 3000);
+    SOON(atomic_load(&rig.replaced) > files);
+    put(&rig, &last, 3000);
+    settle(&rig);
+    CHECK(!has(&rig, &first, 3000));
+    CHECK(has(&rig, &last, 3000));
+    CHECK_INT(figures(&rig).items, 1);
     rig_free(&rig);
 }

@@ -1,6 +1,9 @@
 /* What the gets of a loop's turn share, and what rows are known by. */
+#include <dirent.h>
+#include <string.h>
 #include <unistd.h>
 
+#include "base/process.h"
 #include "store_help.h"
 #include "unit.h"
 
@@ -161,4 +164,83 @@ TEST("who is left alone knows what others put, in the place of what went as well
     CHECK(has(&b, &keys[3], 100));
     rig_free(&b);
     rig_free(&a);
+}
+
+/* ---- the file that a reader has open ---- */
+
+/* Descriptors of this process that lead to files which have no name any more. */
+static unsigned open_and_removed(void)
+{
+    DIR *dir = opendir("/proc/self/fd");
+    unsigned n = 0;
+
+    for (struct dirent *entry; dir && (entry = readdir(dir));) {
+        char target[4096];
+        ssize_t len = readlinkat(dirfd(dir), entry->d_name, target, sizeof(target) - 1);
+
+        target[len > 0 ? len : 0] = '\0';
+        n += strstr(target, "/cache.db") && strstr(target, " (deleted)");
+    }
+    if (dir)
+        closedir(dir);
+    return n;
+}
+
+TEST("a reader lets go of a file in whose place another one stands, once it is told to")
+{
+    struct store_gone all = {.one = false};
+    struct key key = key_of(1, 1);
+    unsigned before, open;
+    struct rig rig;
+    uint64_t count;
+    struct err err;
+
+    REQUIRE(open_rig(&rig, NULL));
+    put(&rig, &key, 5000);
+    settle(&rig);
+    CHECK(has(&rig, &key, 5000)); /* it has the file open from now on */
+    before = atomic_load(&rig.replaced);
+    CHECK(before > 0);
+    open = process_count_descriptors();
+    store_reader_refresh(rig.reader); /* it is the file that it was */
+    CHECK_INT(process_count_descriptors(), open);
+    CHECK_INT(open_and_removed(), 0);
+    CHECK_INT(store_drop_now(rig.store, &all, &count, &err), 0);
+    CHECK_INT(atomic_load(&rig.replaced), before + 1);
+    CHECK(open_and_removed() > 0); /* so the disk has no more room than before */
+    open = process_count_descriptors();
+    store_reader_refresh(rig.reader);
+    CHECK_INT(open_and_removed(), 0);
+    CHECK(process_count_descriptors() < open);
+    store_reader_refresh(rig.reader);
+    store_reader_refresh(NULL);
+    CHECK(!has(&rig, &key, 5000));
+    put(&rig, &key, 700);
+    settle(&rig);
+    CHECK(has(&rig, &key, 700));
+    CHECK_INT(open_and_removed(), 0);
+    rig_free(&rig);
+}
+
+TEST("a reader that is in a turn when its file is replaced ends the turn")
+{
+    struct store_gone all = {.one = false};
+    struct key key = key_of(1, 1);
+    struct object *object;
+    struct rig rig;
+    uint64_t count;
+    struct err err;
+
+    REQUIRE(open_rig(&rig, NULL));
+    put(&rig, &key, 5000);
+    settle(&rig);
+    object = store_get(rig.reader, &key);
+    CHECK(object != NULL);
+    object_unref(object);
+    CHECK_INT(store_drop_now(rig.store, &all, &count, &err), 0);
+    store_reader_refresh(rig.reader);
+    store_reader_rest(rig.reader);
+    CHECK(!has(&rig, &key, 5000));
+    CHECK_INT(figures(&rig).errors, 0);
+    rig_free(&rig);
 }
