@@ -19,7 +19,7 @@
  *
  * A script has one command a line; \r \n \t \\ \xHH are escapes in TEXT:
  *   send TEXT       line TEXT (with CR LF)      bytes N (sends N times `x`)
- *   pause MS        reads on meanwhile
+ *   pause MS        reads on meanwhile       await FILE  the same, until that file is there
  *   expect TEXT     waits until TEXT has come since the last expect
  *   deaf            stops reading; `hear` starts again
  *   halfclose       close (FIN and no more)     reset (RST)
@@ -288,6 +288,9 @@ static void command(char *line)
         send_many((size_t)number);
     else if (strcmp(line, "pause") == 0)
         pause_ms(number);
+    else if (strcmp(line, "await") == 0)
+        while (peer.end == OPEN && access(text, F_OK) < 0)
+            turn(20, false);
     else if (strcmp(line, "expect") == 0)
         expect(text, n);
     else if (strcmp(line, "deaf") == 0 || strcmp(line, "hear") == 0)
