@@ -303,6 +303,6 @@ dechunk() {
     [[ ! -s got ]]
     eventually grep -q "speaks TLS.*http://localhost:$PROXY_PORT" "$PROXY_LOG"
     client --fail -o /dev/null "$PROXY/v1/models"
-    [[ $(grep -c 'speaks TLS' "$PROXY_LOG") -le 2 ]]
+    [[ $(grep -c 'speaks TLS' "$PROXY_LOG") -eq 1 ]]
     expect_stat requests = 1
 }

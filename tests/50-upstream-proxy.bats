@@ -267,6 +267,65 @@ carried() {
     [[ $(carried) -eq 3 ]]
 }
 
+@test "a 407 of the upstream itself, which NO_PROXY has reached directly, is the client's" {
+    local nobody where
+    nobody=$(free_port)
+    for where in 127.0.0.1 localhost 127.0.0.0/8 '*' ".test,127.0.0.1"; do
+        http_proxy=http://127.0.0.1:$nobody NO_PROXY=$where proxy --upstream "http://127.0.0.1:$UPSTREAM_PORT"
+        if [[ $where == localhost ]]; then # which is not how the upstream is named
+            ours 502 upstream_connection_failed http_proxy
+        else
+            [[ $(client -o got -D head -w '%{http_code}' -H 'X-Script: status:407;header:Proxy-Authenticate=Basic;body:mine' "$PROXY/v1/x") == 407 ]]
+            [[ $(<got) == mine ]]
+            grep -q 'forwards /v1 to http://127.0.0.1:[0-9]*$' "$PROXY_LOG"
+        fi
+        proxy_stop
+    done
+    # and where --proxy none has, or there is none
+    http_proxy=http://127.0.0.1:$nobody proxy --proxy none
+    [[ $(client -o got -w '%{http_code}' -H 'X-Script: status:407;body:mine' "$PROXY/v1/x") == 407 ]]
+    [[ $(<got) == mine ]]
+}
+
+@test "a 407 of the environment's proxy is a 502 that names the variable" {
+    locked_squid
+    http_proxy=http://user:wrong7@127.0.0.1:$SQUID_PORT proxy
+    ours 502 upstream_proxy_authentication_failed "127.0.0.1:$SQUID_PORT.*authenticat.*http_proxy"
+    not grep -q wrong7 got
+    expect_stat requests = 0
+}
+
+@test "the environment's proxy is named with its variable, at the start and in errors, and its password is masked" {
+    local nobody variable upstream
+    nobody=$(free_port)
+    for variable in http_proxy all_proxy ALL_PROXY https_proxy HTTPS_PROXY; do
+        upstream=http://upstream.test
+        [[ ${variable,,} != https_proxy ]] || upstream=https://upstream.test
+        export "$variable=http://user:secret7@127.0.0.1:$nobody"
+        proxy --upstream "$upstream"
+        grep -q "forwards /v1 to $upstream through http://user:\*\*\*@127.0.0.1:$nobody.* (from $variable)" "$PROXY_LOG"
+        ours 502 upstream_connection_failed "upstream proxy http://user:\\*\\*\\*@127.0.0.1:$nobody.*$variable"
+        client "$PROXY/stats" | jq -e --arg port "$nobody" '.proxy_url | test("user:\\*\\*\\*@127.0.0.1:" + $port)'
+        proxy_stop
+        not grep -q secret7 "$PROXY_LOG" got
+        unset "$variable"
+    done
+    # without a scheme, as curl takes it; and --proxy is named as such
+    http_proxy=127.0.0.1:$nobody proxy --upstream http://upstream.test
+    ours 502 upstream_connection_failed "127.0.0.1:$nobody.*http_proxy"
+    http_proxy=http://127.0.0.1:9 proxy --upstream http://upstream.test --proxy "http://127.0.0.1:$nobody"
+    ours 502 upstream_connection_failed "127.0.0.1:$nobody.*--proxy"
+    not grep -q 'from http_proxy' "$PROXY_LOG"
+}
+
+@test "a proxy of the environment that is no URL exits 2 and names the variable" {
+    local value
+    for value in 'http://' 'http://a b/' http://127.0.0.1:99999; do
+        http_proxy=$value gives 2 serve --port 0 --upstream http://upstream.test
+        grep -q http_proxy err
+    done
+}
+
 # ---- other kinds ----
 
 @test "a SOCKS proxy looks the name up itself, with and without credentials" {

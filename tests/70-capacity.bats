@@ -9,7 +9,7 @@ setup() {
 
 # limited N: the proxies of this test may have N files open
 limited() {
-    printf '#!/bin/sh\nulimit -n %d && exec "%s" "$@"\n' "$1" "$goproxyai_bin" >limited.sh
+    printf '#!/bin/sh\nulimit -n %d && exec "%s" "$@"\n' "$1" "${real_bin:=$goproxyai_bin}" >limited.sh
     chmod +x limited.sh
     goproxyai_bin=$PWD/limited.sh
 }
@@ -127,6 +127,117 @@ costs_no_time() {
     barrier release crowd
     eventually grep -q 'connected=80' crowd.out
     eventually client --fail -o /dev/null "$PROXY/v1/models"
+}
+
+# parallel N URL-PATH CURL-ARGS…: N requests at once, of N connections; their statuses in the file codes, one a line
+parallel() {
+    local n=$1 path=$2 i
+    for ((i = 0; i < n; i++)); do
+        printf 'url = "%s%s?%s"\noutput = /dev/null\n' "$PROXY" "$path" "$i"
+    done >parallel.conf
+    curl -q -s --no-progress-meter --show-error --noproxy '*' --max-time 60 -Z --parallel-max "$n" --parallel-immediate -w '%{http_code}\n' -K parallel.conf \
+        "${@:3}" >codes 2>errors || true
+}
+
+# all_served N
+all_served() {
+    [[ $(grep -c '^200$' codes) -eq $1 && $(wc -l <codes) -eq $1 ]] || {
+        sort codes | uniq -c
+        head -n 5 errors
+        return 1
+    }
+}
+
+# warned_once BEGAN: of descriptors or connections the log speaks at most once a minute since then ($SECONDS)
+warned_once() {
+    [[ $(grep -Eic 'warning.*(descriptor|open files|connection)' "$PROXY_LOG") -le $((1 + (SECONDS - $1) / 60)) ]] || {
+        echo "too often:"
+        grep -i warning "$PROXY_LOG"
+        return 1
+    }
+}
+
+@test "with 64, 128 or 256 files a hundred requests at once all get their 200" {
+    server
+    local files began
+    for files in 64 128 256; do
+        limited "$files"
+        began=$SECONDS
+        proxy
+        parallel 100 /v1/x -H 'X-Script: delay:50;body:x' -H 'Cache-Control: no-store'
+        all_served 100
+        # and from the cache, with answers that are held by several at once
+        parallel 100 /v1/models -H 'X-Script: delay:20'
+        all_served 100
+        parallel 100 /v1/models
+        all_served 100
+        warned_once "$began"
+        [[ $(ls "/proc/$PROXY_PID/fd" | wc -l) -le $files ]]
+        proxy_stop
+    done
+    not grep -E ' 50[0-9] ' "$PROXY_LOG"
+}
+
+@test "with 64 or 128 files a hundred uploads at once, each on a connection of its own to the upstream, all get their 200" {
+    server
+    truncate -s 200000 big
+    local files began
+    for files in 64 128; do
+        limited "$files"
+        began=$SECONDS
+        proxy
+        parallel 100 /v1/files -H 'X-Script: slowread:65536,5;echo' -H 'Expect:' --data-binary @big
+        all_served 100
+        warned_once "$began"
+        proxy_stop
+    done
+    expect_stat requests = 200
+    upstream_get requests | jq -e 'all(.[]; .body_bytes == 200000)'
+}
+
+@test "clients that hold kept-alive connections do not keep others out" {
+    server
+    local files
+    for files in 64 128; do
+        limited "$files"
+        proxy
+        printf 'GET /v1/models HTTP/1.1\r\nHost: localhost\r\n\r\n' >request
+        spawn held.out held.err sh -c 'exec "$1" --count 60 --timeout 60 "$2" <request' sh "$test_bin/rawclient" "127.0.0.1:$PROXY_PORT"
+        eventually grep -q 'all answered' held.out
+        parallel 100 /v1/x -H 'X-Script: delay:50;body:x' -H 'Cache-Control: no-store'
+        all_served 100
+        kill "$spawned"
+        proxy_stop
+    done
+}
+
+@test "a new connection whose client is slow to send is not ended for those that wait" {
+    server
+    limited 64
+    proxy
+    printf 'pause 1000\nsend GET /v1/models HTTP/1.1\\r\\nHost: localhost\\r\\n\\r\\n\nexpect 200 OK\n' >script
+    spawn slow.out slow.err sh -c 'exec "$1" --script --timeout 20 "$2" <script' sh "$test_bin/rawclient" "127.0.0.1:$PROXY_PORT"
+    local slow=$spawned
+    eventually connections_are 2
+    crowd 60 'barrier:crowd;body:x'
+    eventually grep -Eiq 'warning.*connections are open' "$PROXY_LOG"
+    eventually grep -q '200 OK' slow.out
+    pid_ends "$slow" 20 # as others wait, its connection is ended with the answer
+    [[ ${ended[$slow]} -eq 0 ]]
+    barrier release crowd
+    eventually grep -q 'connected=60 answered=60 closed=60 reset=0' crowd.out
+}
+
+# connections_are N: with the one that asks
+connections_are() {
+    client "$PROXY/health" | jq -e ".connections >= $1"
+}
+
+@test "a proxy that may open hardly any file says so and exits 1" {
+    server
+    limited 24
+    gives 1 serve --port 0 --upstream "$UPSTREAM"
+    grep -q 'ulimit -n' err
 }
 
 @test "many short requests from many clients all succeed" {

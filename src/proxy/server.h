@@ -2,6 +2,7 @@
 #ifndef PROXY_SERVER_H
 #define PROXY_SERVER_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -31,6 +32,8 @@ struct server {
     unsigned worker_count;
     unsigned started_workers;
     unsigned long conns_per_worker;
+    /* When a worker last warned (monotonic ms): of being full, of clients that speak TLS. */
+    _Atomic uint64_t warned_full_ms, warned_tls_ms;
     int64_t client_ms;
     int64_t drain_ms;
     int64_t started_s;

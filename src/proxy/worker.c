@@ -20,6 +20,7 @@
 #define ACCEPTS_PER_TURN 8
 #define ACCEPT_PAUSE_MS 100
 #define IDLE_ENOUGH_MS 100
+#define SILENT_ENOUGH_MS 5000 /* of a new connection, whose client may be slow to send */
 #define WARN_EVERY_MS 60000
 
 /* --- lanes ---------------------------------------------------------------------------- */
@@ -109,7 +110,8 @@ static void run_due_lanes(struct worker *worker)
 /* --- new connections ------------------------------------------------------------------ */
 
 /* Ends the connection that has waited longest for its next request: somebody else waits for one.
- * (Its client takes it for what may happen to any idle connection, and makes a new one.) */
+ * (Its client takes it for what may happen to any idle connection, and makes a new one. On a new
+ * connection it would be an error.) */
 static void end_idle_conn(struct worker *worker)
 {
     struct conn *oldest = NULL;
@@ -118,7 +120,7 @@ static void end_idle_conn(struct worker *worker)
         list_each(node, &worker->lanes[i]->down.conns) {
             struct conn *conn = container_of(node, struct conn, node);
 
-            if (conn_is_idle(conn, IDLE_ENOUGH_MS) &&
+            if (conn_is_idle(conn, conn->served ? IDLE_ENOUGH_MS : SILENT_ENOUGH_MS) &&
                 (!oldest || conn->idle_since_ms < oldest->idle_since_ms))
                 oldest = conn;
         }
@@ -152,17 +154,19 @@ static void take_conn(struct worker *worker, int fd, const struct sockaddr *addr
     down_adopt(&lane->down, fd, address, len, (uint64_t)worker->server->client_ms);
 }
 
-static bool is_time_to_warn(struct worker *worker, uint64_t *last_ms)
+/* All workers share last_ms, and one of them warns. */
+static bool is_time_to_warn(const struct worker *worker, _Atomic uint64_t *last_ms)
 {
-    if (*last_ms && worker->loop.now_ms - *last_ms < WARN_EVERY_MS)
+    uint64_t last = atomic_load(last_ms);
+
+    if (last && worker->loop.now_ms < last + WARN_EVERY_MS)
         return false;
-    *last_ms = worker->loop.now_ms;
-    return true;
+    return atomic_compare_exchange_strong(last_ms, &last, worker->loop.now_ms);
 }
 
 void worker_warn_tls(struct worker *worker)
 {
-    if (is_time_to_warn(worker, &worker->warned_tls_ms))
+    if (is_time_to_warn(worker, &worker->server->warned_tls_ms))
         log_event(worker->server->log, true,
                   "a client speaks TLS to this plain port: use http://localhost:%u in its base URL",
                   worker->server->port);
@@ -171,7 +175,7 @@ void worker_warn_tls(struct worker *worker)
 /* At the limit connections come and go. */
 static void warn_full(struct worker *worker)
 {
-    if (is_time_to_warn(worker, &worker->warned_ms))
+    if (is_time_to_warn(worker, &worker->server->warned_full_ms))
         log_event(worker->server->log, true,
                   "%lu connections are open, the most that the limit of open files allows: new "
                   "ones wait (raise ulimit -n)",
@@ -193,7 +197,7 @@ static void on_listener(struct watch *w, uint32_t events)
             continue;
         }
         if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-            if (is_time_to_warn(worker, &worker->warned_ms))
+            if (is_time_to_warn(worker, &worker->server->warned_full_ms))
                 log_event(worker->server->log, true,
                           "no more descriptors: new connections wait (raise ulimit -n)");
             set_listening(worker, false);
@@ -217,7 +221,8 @@ static void set_listening(struct worker *worker, bool on)
 {
     struct err err;
 
-    if (on && worker->draining)
+    /* What is watched exclusively cannot be watched anew (epoll_ctl(2)). */
+    if (on && (worker->draining || worker->listening))
         return;
     worker->listening = on;
     if (on)

@@ -56,9 +56,7 @@ struct worker {
     struct listener listeners[LISTENERS_MAX];
     bool listening;
     bool exhausted;            /* it stopped because descriptors ran out */
-    uint64_t warned_ms;        /* of being full, last */
     struct timer accept_timer; /* tries again after descriptors ran out */
-    uint64_t warned_tls_ms;    /* of clients that speak TLS, last */
     struct down_clients clients;
     struct lane **lanes;
     unsigned lane_count;

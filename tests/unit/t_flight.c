@@ -488,6 +488,29 @@ TEST("a body that finds no more room in the budget is withdrawn, and who reads i
     CHECK_INT(atomic_load(&budget.used), 5000);
 }
 
+TEST("nobody joins an answer that has outgrown its keeper, although all of it is still there")
+{
+    for (int by_budget = 0; by_budget < 2; by_budget++) {
+        struct body_reader r, late;
+        struct budget budget;
+        struct test_keeper k;
+        struct flight *flight;
+
+        budget_init(&budget, by_budget ? 50 : 100000);
+        flight = start_within(&k, true, by_budget ? 100000 : 50, &budget);
+        flight_join(flight, &r, on_notify);
+        set_head(flight, 200);
+        append_tens(flight, 10); /* its only reader has not begun */
+        CHECK_INT(k.withdrawn, 1);
+        CHECK(!flight_join(flight, &late, on_notify));
+        CHECK_INT(look(&r), BODY_READ_BYTES);
+        flight_complete(flight);
+        CHECK_INT(look(&r), BODY_READ_END);
+        flight_leave(flight, &r);
+        flight_unref(flight);
+    }
+}
+
 TEST("room that others give back in time is room, and an end without any is kept")
 {
     struct body_reader r, late;

@@ -478,25 +478,33 @@ TEST("an object is fresh by its age, and by what the request asks for")
         const char *name;
         int64_t ttl_ms, age_ms, max_age_s, min_fresh_s;
         bool fresh;
+        unsigned status;
     } rows[] = {
-        {"new", 60000, 0, -1, 0, true},
-        {"old enough", 60000, 59999, -1, 0, true},
-        {"too old", 60000, 60000, -1, 0, false},
-        {"for ever", INDEX_FOREVER, INT64_C(100) * 365 * 86400 * 1000, -1, 0, true},
-        {"a disciplined clock", 60000, -2000, -1, 0, true},
-        {"a clock that was set back", 60000, -2001, -1, 0, false},
-        {"that, for ever", INDEX_FOREVER, -2001, -1, 0, false},
-        {"max-age met", 60000, 5000, 5, 0, true},
-        {"max-age passed", 60000, 5001, 5, 0, false},
-        {"max-age=0, new", 60000, 0, 0, 0, true},
-        {"max-age=0", 60000, 1, 0, 0, false},
-        {"max-age beyond the TTL", 60000, 60000, 100, 0, false},
-        {"max-age without end", 60000, 10, INT64_MAX, 0, true},
-        {"max-age of what is for ever", INDEX_FOREVER, 5001, 5, 0, false},
-        {"min-fresh met", 60000, 50000, -1, 10, true},
-        {"min-fresh not met", 60000, 50001, -1, 10, false},
-        {"min-fresh of what is for ever", INDEX_FOREVER, 1, -1, 1000000, true},
-        {"min-fresh without end", 60000, 0, -1, INT64_MAX, false},
+        {"new", 60000, 0, -1, 0, true, 200},
+        {"old enough", 60000, 59999, -1, 0, true, 200},
+        {"too old", 60000, 60000, -1, 0, false, 200},
+        {"for ever", INDEX_FOREVER, INT64_C(100) * 365 * 86400 * 1000, -1, 0, true, 200},
+        {"a disciplined clock", 60000, -2000, -1, 0, true, 200},
+        {"a clock that was set back", 60000, -2001, -1, 0, false, 200},
+        {"that, for ever", INDEX_FOREVER, -2001, -1, 0, false, 200},
+        {"max-age met", 60000, 5000, 5, 0, true, 200},
+        {"max-age passed", 60000, 5001, 5, 0, false, 200},
+        {"max-age=0, new", 60000, 0, 0, 0, true, 200},
+        {"max-age=0", 60000, 1, 0, 0, false, 200},
+        {"max-age beyond the TTL", 60000, 60000, 100, 0, false, 200},
+        {"max-age without end", 60000, 10, INT64_MAX, 0, true, 200},
+        {"max-age of what is for ever", INDEX_FOREVER, 5001, 5, 0, false, 200},
+        {"min-fresh met", 60000, 50000, -1, 10, true, 200},
+        {"min-fresh not met", 60000, 50001, -1, 10, false, 200},
+        {"min-fresh of what is for ever", INDEX_FOREVER, 1, -1, 1000000, true, 200},
+        {"min-fresh without end", 60000, 0, -1, INT64_MAX, false, 200},
+        {"an error", 300000, 59999, -1, 0, true, 401},
+        {"an old error", 300000, 60000, -1, 0, false, 400},
+        {"an error, for ever", INDEX_FOREVER, 59999, -1, 0, true, 400},
+        {"an old error, for ever", INDEX_FOREVER, 60000, -1, 0, false, 401},
+        {"an error and max-age", INDEX_FOREVER, 5001, 5, 0, false, 400},
+        {"an error and min-fresh", INDEX_FOREVER, 50001, -1, 10, false, 400},
+        {"an error of a short TTL", 30000, 30000, -1, 0, false, 400},
     };
 
     for (size_t i = 0; i < countof(rows); i++) {
@@ -511,11 +519,78 @@ TEST("an object is fresh by its age, and by what the request asks for")
         rules.ttl_ms = rows[i].ttl_ms;
         index = index_new(&rules);
         object->stored_ms = query.now_ms - rows[i].age_ms;
+        object->status = rows[i].status;
         CHECK(index_is_fresh(index, object, &query) == rows[i].fresh);
         object_unref(object);
         index_free(index);
     }
     unit_row(NULL);
+}
+
+TEST("an error is good for a minute at most, and for less where the TTL is shorter")
+{
+    static const struct {
+        const char *name;
+        int64_t ttl_ms, success_ms, error_ms;
+    } rows[] = {
+        {"5m", 300000, 300000, 60000},
+        {"7d", INT64_C(604800000), INT64_C(604800000), 60000},
+        {"forever", INDEX_FOREVER, INDEX_FOREVER, 60000},
+        {"a minute and a bit", 60001, 60001, 60000},
+        {"a minute", 60000, 60000, 60000},
+        {"30s", 30000, 30000, 30000},
+        {"1ms", 1, 1, 1},
+        {"off", 0, 0, 0},
+    };
+
+    for (size_t i = 0; i < countof(rows); i++) {
+        struct index_rules rules = usual;
+        struct index *index;
+
+        unit_row(rows[i].name);
+        rules.ttl_ms = rows[i].ttl_ms;
+        index = index_new(&rules);
+        CHECK_INT(index_ttl_ms(index, 200), rows[i].success_ms);
+        CHECK_INT(index_ttl_ms(index, 201), rows[i].success_ms);
+        CHECK_INT(index_ttl_ms(index, 399), rows[i].success_ms);
+        CHECK_INT(index_ttl_ms(index, 400), rows[i].error_ms);
+        CHECK_INT(index_ttl_ms(index, 401), rows[i].error_ms);
+        index_free(index);
+    }
+    unit_row(NULL);
+}
+
+TEST(
+    "an error that is stored is fetched again after a minute, whatever the TTL, and others are not")
+{
+    static const int64_t ttls[] = {300000, INDEX_FOREVER};
+    static const unsigned statuses[] = {200, 400, 401};
+
+    for (size_t t = 0; t < countof(ttls); t++)
+        for (size_t i = 0; i < countof(statuses); i++) {
+            const bool is_error = statuses[i] >= 400;
+            struct index_rules rules = usual;
+            struct index *index;
+            struct asker a;
+
+            rules.ttl_ms = ttls[t];
+            index = index_new(&rules);
+            ask(index, &a, 1);
+            set_head(a.answer.flight, statuses[i], NULL, NULL);
+            flight_append(a.answer.flight, GOOD, strlen(GOOD));
+            flight_complete(a.answer.flight);
+            leave(&a);
+            prepare(&a, 1);
+            a.query.now_ms += 50000;
+            CHECK_INT(ask_now(index, &a), INDEX_HIT);
+            leave(&a);
+            prepare(&a, 1);
+            a.query.now_ms += 60001;
+            CHECK_INT(ask_now(index, &a), is_error ? INDEX_MISS : INDEX_HIT);
+            CHECK(a.answer.stale == is_error);
+            leave(&a);
+            index_free(index);
+        }
 }
 
 TEST("what is too old is fetched again, stays until it is replaced, and others join meanwhile")
@@ -931,6 +1006,363 @@ TEST("what is found on disk takes the place of what is older")
     object_unref(old);
     object_unref(object);
     index_free(index);
+}
+
+/* ---- proofs that take long ---- */
+
+#define LONG 300000U
+
+/* An index whose jobs stand still until they are let go on. */
+struct proofs {
+    struct jobs *jobs;
+    struct job gate;
+    pthread_barrier_t reached, opened;
+    struct budget budget;
+    struct index *index;
+};
+
+static void on_gate(struct job *job)
+{
+    struct proofs *p = container_of(job, struct proofs, gate);
+
+    pthread_barrier_wait(&p->reached);
+    pthread_barrier_wait(&p->opened);
+}
+
+static void proofs_begin(struct proofs *p, size_t budget)
+{
+    struct index_rules rules = usual;
+
+    p->jobs = rules.jobs = jobs_new(1);
+    budget_init(&p->budget, budget);
+    rules.budget = &p->budget;
+    p->index = index_new(&rules);
+    pthread_barrier_init(&p->reached, NULL, 2);
+    pthread_barrier_init(&p->opened, NULL, 2);
+    jobs_add(p->jobs, &p->gate, on_gate);
+    pthread_barrier_wait(&p->reached);
+}
+
+/* Returns once all that waited is proven, or not. */
+static void proofs_run(struct proofs *p)
+{
+    pthread_barrier_wait(&p->opened);
+    jobs_stop(p->jobs);
+}
+
+/* Nobody asks any more. */
+static void proofs_end(struct proofs *p)
+{
+    CHECK_INT(atomic_load(&p->budget.used), 0); /* all that was taken is given back */
+    pthread_barrier_destroy(&p->reached);
+    pthread_barrier_destroy(&p->opened);
+    index_free(p->index);
+    jobs_free(p->jobs);
+}
+
+static void answer_with_bytes(struct flight *flight, const char *encoding, const void *bytes,
+                              size_t len)
+{
+    set_head(flight, 200, encoding ? "Content-Encoding" : NULL, encoding);
+    flight_append(flight, bytes, len);
+    flight_complete(flight);
+}
+
+static size_t read_all(struct asker *a, char *out, size_t size)
+{
+    size_t done = 0, len = size;
+
+    while (body_read(&a->reader, out + done, &len) == BODY_READ_BYTES) {
+        done += len;
+        len = size - done;
+    }
+    CHECK_INT(body_read(&a->reader, out, &len), BODY_READ_END);
+    return done;
+}
+
+TEST("an answer that takes long to prove is found once it is proven, and read along until then")
+{
+    mem_auto char *body = long_answer(LONG), *seen = mem_alloc(LONG + 1), *text = NULL;
+    struct asker first, joined;
+    struct proofs p;
+
+    proofs_begin(&p, 64 * MB);
+    ask(p.index, &first, 1);
+    answer_with(first.answer.flight, body); /* it is complete, and nobody waits for the proof */
+    CHECK_INT(read_all(&first, seen, LONG + 1), LONG);
+    CHECK(memcmp(seen, body, LONG) == 0);
+    leave(&first);
+    CHECK_INT(figures_of(p.index).items, 0);
+    CHECK_INT(ask(p.index, &joined, 1), INDEX_JOIN);
+    CHECK_INT(flight_look(joined.answer.flight, &joined.reader), FLIGHT_GROWING);
+    CHECK_INT(read_all(&joined, seen, LONG + 1), LONG);
+    CHECK(memcmp(seen, body, LONG) == 0);
+    proofs_run(&p);
+    leave(&joined);
+    CHECK_INT(figures_of(p.index).items, 1);
+    text = stored(p.index, 1);
+    CHECK_STR(text, body);
+    proofs_end(&p);
+}
+
+TEST("a short answer does not wait for those that take long")
+{
+    mem_auto char *body = long_answer(256 * 1024), *longer = long_answer(256 * 1024 + 1);
+    struct proofs p;
+
+    proofs_begin(&p, 64 * MB);
+    store_answer(p.index, 1, longer);
+    store_answer(p.index, 2, body);
+    store_answer(p.index, 3, GOOD);
+    CHECK_INT(verdict_on(p.index, 1), INDEX_JOIN);
+    CHECK_INT(verdict_on(p.index, 2), INDEX_HIT);
+    CHECK_INT(verdict_on(p.index, 3), INDEX_HIT);
+    proofs_run(&p);
+    CHECK_INT(verdict_on(p.index, 1), INDEX_HIT);
+    store_answer(p.index, 4, longer); /* there are no jobs any more: at once */
+    CHECK_INT(verdict_on(p.index, 4), INDEX_HIT);
+    proofs_end(&p);
+}
+
+TEST("without jobs a long answer is proven at once")
+{
+    mem_auto char *body = long_answer(LONG);
+    struct index *index = index_new(&usual);
+
+    store_answer(index, 1, body);
+    CHECK_INT(verdict_on(index, 1), INDEX_HIT);
+    index_free(index);
+}
+
+TEST("a long answer that is not proven is not found, and the next one fetches")
+{
+    mem_auto char *body = long_answer(LONG);
+    struct asker a;
+    struct proofs p;
+
+    body[LONG - 1] = ' '; /* HTTP says that it ended, JSON that it did not */
+    proofs_begin(&p, 64 * MB);
+    ask(p.index, &a, 1);
+    answer_with(a.answer.flight, body);
+    CHECK_INT(verdict_on(p.index, 1), INDEX_JOIN); /* nobody knows yet */
+    leave(&a);
+    proofs_run(&p);
+    CHECK_INT(figures_of(p.index).items, 0);
+    CHECK_INT(verdict_on(p.index, 1), INDEX_MISS);
+    proofs_end(&p);
+}
+
+TEST("an answer that is dropped while it is proven is not joined from then on, and not kept")
+{
+    mem_auto char *body = long_answer(LONG), *text = NULL;
+    struct asker old, new;
+    struct proofs p;
+
+    proofs_begin(&p, 64 * MB);
+    ask(p.index, &old, 1);
+    answer_with(old.answer.flight, body);
+    leave(&old);
+    index_drop(p.index, &(struct store_gone){.one = true, .key = key_of(1, 3)});
+    CHECK_INT(ask(p.index, &new, 1), INDEX_MISS);
+    proofs_run(&p);
+    CHECK_INT(figures_of(p.index).items, 0);
+    CHECK_INT(verdict_on(p.index, 1), INDEX_JOIN); /* the new one's place is its own */
+    answer_with(new.answer.flight, GOOD);
+    leave(&new);
+    text = stored(p.index, 1);
+    CHECK_STR(text, GOOD);
+    proofs_end(&p);
+}
+
+TEST("an answer that was all there when its last reader left is proven and kept, or not")
+{
+    mem_auto char *good = long_answer(LONG), *cut = long_answer(LONG);
+
+    cut[LONG - 1] = '\0';
+    for (int is_whole = 0; is_whole < 2; is_whole++) {
+        const char *body = is_whole ? good : cut;
+        struct asker a;
+        struct proofs p;
+        bool whole;
+
+        proofs_begin(&p, 64 * MB);
+        ask(p.index, &a, 1);
+        set_head(a.answer.flight, 200, NULL, NULL);
+        flight_append(a.answer.flight, body, strlen(body));
+        flight_leave(a.answer.flight, &a.reader);
+        CHECK(flight_give_up(a.answer.flight, &whole));
+        CHECK(whole); /* it may be: nobody reads it, so the proof decides */
+        flight_complete(a.answer.flight);
+        leave(&a);
+        proofs_run(&p);
+        CHECK_INT(figures_of(p.index).items, is_whole);
+        CHECK_INT(verdict_on(p.index, 1), is_whole ? INDEX_HIT : INDEX_MISS);
+        proofs_end(&p);
+    }
+}
+
+TEST("nobody joins what was given up, not even while it is proven")
+{
+    mem_auto char *body = long_answer(LONG), *text = NULL;
+    struct asker a, next;
+    struct proofs p;
+    bool whole;
+
+    proofs_begin(&p, 64 * MB);
+    ask(p.index, &a, 1);
+    set_head(a.answer.flight, 200, NULL, NULL);
+    flight_append(a.answer.flight, body, LONG);
+    flight_leave(a.answer.flight, &a.reader);
+    CHECK(flight_give_up(a.answer.flight, &whole));
+    flight_complete(a.answer.flight);
+    leave(&a);
+    CHECK_INT(ask(p.index, &next, 1), INDEX_MISS);
+    proofs_run(&p);
+    CHECK_INT(verdict_on(p.index, 1), INDEX_HIT); /* while the next one is on its way */
+    answer_with(next.answer.flight, GOOD);
+    leave(&next);
+    text = stored(p.index, 1);
+    CHECK_STR(text, GOOD);
+    proofs_end(&p);
+}
+
+TEST("an answer for whose proof there is no room in the budget is not kept")
+{
+    static const struct {
+        const char *name;
+        size_t budget;
+        bool kept;
+    } rows[] = {{"room for it and its copy", 2 * LONG + 10000, true},
+                {"room for it, and not for its copy", 2 * LONG - 10000, false},
+                {"room for it", LONG + 10000, false}};
+    mem_auto char *body = long_answer(LONG);
+
+    for (size_t i = 0; i < countof(rows); i++) {
+        struct asker a;
+        struct proofs p;
+
+        unit_row(rows[i].name);
+        proofs_begin(&p, rows[i].budget);
+        ask(p.index, &a, 1);
+        answer_with(a.answer.flight, body);
+        CHECK(flight_is_kept(a.answer.flight));
+        leave(&a);
+        proofs_run(&p);
+        CHECK_INT(figures_of(p.index).items, rows[i].kept);
+        CHECK_INT(verdict_on(p.index, 1), rows[i].kept ? INDEX_HIT : INDEX_MISS);
+        proofs_end(&p);
+    }
+    unit_row(NULL);
+}
+
+TEST("an answer that outgrows the budget is its readers' alone, and the next one fetches")
+{
+    mem_auto char *body = long_answer(LONG), *seen = mem_alloc(LONG + 1);
+    struct asker a;
+    struct proofs p;
+
+    proofs_begin(&p, LONG - 10000);
+    ask(p.index, &a, 1);
+    set_head(a.answer.flight, 200, NULL, NULL);
+    flight_append(a.answer.flight, body, LONG - 20000);
+    CHECK_INT(verdict_on(p.index, 1), INDEX_JOIN);
+    flight_append(a.answer.flight, body + LONG - 20000, 20000);
+    CHECK(!flight_is_kept(a.answer.flight));
+    CHECK_INT(verdict_on(p.index, 1), INDEX_MISS);
+    flight_complete(a.answer.flight);
+    CHECK_INT(read_all(&a, seen, LONG + 1), LONG);
+    CHECK(memcmp(seen, body, LONG) == 0);
+    leave(&a);
+    proofs_run(&p);
+    CHECK_INT(figures_of(p.index).items, 0);
+    proofs_end(&p);
+}
+
+TEST("of two answers the one that was asked for later stays, however long the other's proof takes")
+{
+    mem_auto char *body = long_answer(LONG), *text = NULL;
+    struct asker old, new;
+    struct proofs p;
+
+    proofs_begin(&p, 64 * MB);
+    ask(p.index, &old, 1);
+    prepare(&new, 1);
+    new.query.asks.no_cache = true;
+    CHECK_INT(ask_now(p.index, &new), INDEX_MISS);
+    answer_with(old.answer.flight, body);
+    answer_with(new.answer.flight, GOOD); /* proven at once */
+    leave(&old);
+    leave(&new);
+    CHECK_INT(verdict_on(p.index, 1), INDEX_HIT);
+    proofs_run(&p);
+    text = stored(p.index, 1);
+    CHECK_STR(text, GOOD);
+    proofs_end(&p);
+}
+
+/* ---- gzip, which unfolds ---- */
+
+static unsigned crc_of(const unsigned char *bytes, size_t len) /* RFC 1952 section 8 */
+{
+    unsigned crc = UINT32_MAX;
+
+    for (size_t i = 0; i < len; i++) {
+        crc ^= bytes[i];
+        for (unsigned bit = 0; bit < 8; bit++)
+            crc = crc >> 1 ^ (crc & 1 ? 0xedb88320U : 0);
+    }
+    return ~crc;
+}
+
+static void add_number(struct str *out, unsigned number, unsigned bytes)
+{
+    for (unsigned i = 0; i < bytes; i++)
+        str_addc(out, (char)(number >> (8 * i)));
+}
+
+/* A text of up to 65535 bytes as gzip that packs nothing. */
+static void gzip_stored(struct str *out, const char *text)
+{
+    unsigned len = (unsigned)strlen(text);
+
+    str_add(out, "\x1f\x8b\x08\0\0\0\0\0\0\xff\x01", 11);
+    add_number(out, len, 2);
+    add_number(out, ~len, 2);
+    str_adds(out, text);
+    add_number(out, crc_of((const unsigned char *)text, len), 4);
+    add_number(out, len, 4);
+}
+
+TEST("gzip takes long from a shorter length on, and more room")
+{
+    static const struct {
+        const char *name;
+        size_t len, budget;
+        bool at_once, kept;
+    } rows[] = {{"short", 5000, 64 * MB, true, true},
+                {"longer", 9000, 64 * MB, false, true},
+                {"room for eight times as much", 9000, 9000 * 10, false, true},
+                {"not so much room", 9000, 9000 * 8, false, false}};
+
+    for (size_t i = 0; i < countof(rows); i++) {
+        mem_auto char *body = long_answer(rows[i].len);
+        struct str packed = STR_INIT;
+        struct asker a;
+        struct proofs p;
+
+        unit_row(rows[i].name);
+        gzip_stored(&packed, body);
+        proofs_begin(&p, rows[i].budget);
+        ask(p.index, &a, 1);
+        answer_with_bytes(a.answer.flight, "gzip", packed.text, packed.len);
+        leave(&a);
+        CHECK_INT(verdict_on(p.index, 1), rows[i].at_once ? INDEX_HIT : INDEX_JOIN);
+        proofs_run(&p);
+        CHECK_INT(figures_of(p.index).items, rows[i].kept);
+        proofs_end(&p);
+        str_release(&packed);
+    }
+    unit_row(NULL);
 }
 
 /* ---- threads ---- */

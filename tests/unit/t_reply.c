@@ -288,6 +288,164 @@ TEST("what is unpacked on its way down has no length that is known, and is read 
     flight_unref(flight);
 }
 
+/* ---- pages of other sites ---- */
+
+#define PAGE "https://page.test:8443"
+
+/* What a page of that Origin may read, and that nobody else's cache gives the answer to another. */
+static void check_cors(const struct reply *reply, bool wanted)
+{
+    CHECK_STR(fields_get(&reply->own, "access-control-allow-origin"), wanted ? PAGE : NULL);
+    CHECK_INT(fields_count(&reply->own, "access-control-allow-origin"), wanted);
+    CHECK_STR(fields_get(&reply->own, "access-control-expose-headers"), wanted ? "*" : NULL);
+    CHECK_STR(fields_get(&reply->own, "vary"), wanted ? "Origin" : NULL);
+    /* "*" would not stand for all fields then, and cookies are nothing to us. */
+    CHECK_INT(fields_count(&reply->own, "access-control-allow-credentials"), 0);
+}
+
+TEST("each answer to a page whose Origin is allowed has CORS fields, and no other answer has")
+{
+    struct flight *flight = land(200, 0, FIELDS("Access-Control-Allow-Origin", "*"), "");
+    struct reply_cache hit = {.kind = STATS_HIT, .status = "hit", .ttl_ms = -1};
+
+    for (int wanted = 0; wanted < 2; wanted++) {
+        struct object *object = object_new(&(struct key){{0}});
+        struct reply replies[4];
+        struct err err;
+
+        for (size_t i = 0; i < countof(replies); i++) {
+            reply_init(&replies[i]);
+            if (wanted)
+                reply_allow_origin(&replies[i], PAGE);
+        }
+        from_flight(&replies[0], flight, false, "r");
+        reply_from_object(&replies[1], object, false, &hit);
+        reply_finish_object(&replies[1], "r");
+        err_set(&err, ERR_UP_SILENT, "Silent.");
+        reply_from_err(&replies[2], &err, &bypass, "r");
+        str_adds(&replies[3].text, "{}");
+        reply_own_json(&replies[3], 200, "r");
+        for (size_t i = 0; i < countof(replies); i++) {
+            check_cors(&replies[i], wanted);
+            CHECK_HAS(fields_get(&replies[i].own, "x-proxy"), "goproxyai/");
+            reply_release(&replies[i]);
+        }
+        object_unref(object);
+    }
+    flight_unref(flight);
+}
+
+TEST("the Origin that is allowed is the latest one, and none is allowed by the reply before")
+{
+    struct reply reply;
+
+    reply_init(&reply);
+    reply_allow_origin(&reply, "https://other.test");
+    reply_allow_origin(&reply, PAGE);
+    str_adds(&reply.text, "{}");
+    reply_own_json(&reply, 200, "r");
+    check_cors(&reply, true);
+    reply_release(&reply);
+    reply_init(&reply);
+    str_adds(&reply.text, "{}");
+    reply_own_json(&reply, 200, "r");
+    check_cors(&reply, false);
+    reply_release(&reply);
+}
+
+TEST("the upstream's own CORS fields do not stand beside ours in what goes down")
+{
+    struct flight *flight = land(200, 0,
+                                 FIELDS("Access-Control-Allow-Origin", "*",
+                                        "Access-Control-Allow-Credentials", "true", "A", "b"),
+                                 "");
+    struct str text = STR_INIT;
+    struct reply reply;
+
+    reply_init(&reply);
+    reply_allow_origin(&reply, PAGE);
+    from_flight(&reply, flight, false, "r");
+    reply_write_head(&reply, "OK", &text);
+    CHECK_HAS(text.text, "\r\nA: b\r\n");
+    CHECK_HAS(text.text, "\r\nAccess-Control-Allow-Origin: " PAGE "\r\n");
+    CHECK_HAS_NOT(text.text, "Access-Control-Allow-Origin: *");
+    CHECK_HAS_NOT(text.text, "Credentials");
+    str_release(&text);
+    reply_release(&reply);
+    flight_unref(flight);
+}
+
+TEST("an answer with CORS fields is none that was made ready for every client")
+{
+    struct reply_cache hit = {.kind = STATS_HIT, .status = "hit", .ttl_ms = -1};
+    struct object *object = object_new(&(struct key){{0}});
+
+    object->has_id = true;
+    atomic_store(&object->warm, true);
+    for (int allowed = 0; allowed < 2; allowed++) {
+        struct reply reply;
+
+        reply_init(&reply);
+        if (allowed)
+            reply_allow_origin(&reply, PAGE);
+        reply_from_object(&reply, object, false, &hit);
+        CHECK(reply_is_ready_made(&reply) == !allowed);
+        reply_release(&reply);
+    }
+    object_unref(object);
+}
+
+static void preflight(struct reply *reply, const char *const *pairs)
+{
+    struct fields request;
+
+    fields_init(&request);
+    for (; pairs && pairs[0]; pairs += 2)
+        fields_adds(&request, pairs[0], pairs[1]);
+    reply_init(reply);
+    reply_allow_origin(reply, PAGE);
+    reply_preflight(reply, &request, "req-7");
+    fields_release(&request);
+}
+
+TEST("a preflight request is answered with what the page may do: all methods, and what it asks for")
+{
+    static const char *const methods[] = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"};
+    struct reply reply;
+
+    preflight(&reply, FIELDS("Origin", PAGE, "Access-Control-Request-Method", "POST",
+                             "Access-Control-Request-Headers",
+                             "authorization,content-type,x-stainless-lang"));
+    CHECK_INT(reply.status, 204);
+    CHECK_INT(reply.kind, REPLY_WHOLE);
+    CHECK_INT(reply.len, 0);
+    CHECK(reply.upstream == NULL);
+    check_cors(&reply, true);
+    for (size_t i = 0; i < countof(methods); i++)
+        CHECK_HAS(fields_get(&reply.own, "access-control-allow-methods"), methods[i]);
+    CHECK_STR(fields_get(&reply.own, "access-control-allow-headers"),
+              "authorization,content-type,x-stainless-lang");
+    CHECK_STR(fields_get(&reply.own, "access-control-max-age"), "600");
+    CHECK(fields_get(&reply.own, "access-control-allow-private-network") == NULL);
+    CHECK_STR(fields_get(&reply.own, "x-request-id"), "req-7");
+    CHECK_HAS(fields_get(&reply.own, "x-proxy"), "goproxyai/");
+    CHECK(fields_get(&reply.own, "x-cache") == NULL);
+    CHECK(fields_get(&reply.own, "content-type") == NULL);
+    reply_release(&reply);
+}
+
+TEST("a preflight request that asks for no field, or for a private network, is answered so")
+{
+    struct reply reply;
+
+    preflight(&reply, NULL);
+    CHECK(fields_get(&reply.own, "access-control-allow-headers") == NULL);
+    reply_release(&reply);
+    preflight(&reply, FIELDS("Access-Control-Request-Private-Network", "true"));
+    CHECK_STR(fields_get(&reply.own, "access-control-allow-private-network"), "true");
+    reply_release(&reply);
+}
+
 /* ---- the story of the cache ---- */
 
 TEST("each way that a request went has its word, and its line of Cache-Status")
@@ -325,6 +483,58 @@ TEST("each way that a request went has its word, and its line of Cache-Status")
         CHECK_STR(fields_get(&reply.own, "x-cache-timestamp"),
                   rows[i].age ? "2017-07-14T02:40:00Z" : NULL);
         reply_release(&reply);
+    }
+    unit_row(NULL);
+    flight_unref(flight);
+}
+
+static struct key counting_key(void)
+{
+    struct key key;
+
+    for (unsigned i = 0; i < KEY_BYTES; i++)
+        key.bytes[i] = (unsigned char)(0xa1 + 7 * i);
+    return key;
+}
+
+TEST("Cache-Status names the key, if there is one, by the digits that commands take")
+{
+    static const struct {
+        enum stats_cache kind;
+        const char *status;
+        int64_t ttl_ms;
+        const char *line;
+    } rows[] = {
+        {STATS_HIT, "hit", 212000, "goproxyai; hit; ttl=212; key=\"a1a8afb6bdc4\""},
+        {STATS_HIT, "hit", -1, "goproxyai; hit; key=\"a1a8afb6bdc4\""},
+        {STATS_MISS, "fwd=miss; stored", -1, "goproxyai; fwd=miss; stored; key=\"a1a8afb6bdc4\""},
+        {STATS_JOIN, "fwd=miss; collapsed", 5000,
+         "goproxyai; fwd=miss; collapsed; key=\"a1a8afb6bdc4\""},
+        {STATS_BYPASS, "fwd=bypass", -1, "goproxyai; fwd=bypass; key=\"a1a8afb6bdc4\""},
+    };
+    const struct key key = counting_key();
+    struct flight *flight = land(200, 0, NULL, "");
+    char hex[KEY_HEX_SIZE];
+
+    key_to_hex(&key, hex);
+    CHECK(str_starts(hex, "a1a8afb6bdc4"));
+    for (size_t i = 0; i < countof(rows); i++) {
+        struct reply_cache cache = {
+            .kind = rows[i].kind, .status = rows[i].status, .ttl_ms = rows[i].ttl_ms, .key = &key};
+        struct object *object = object_new(&key);
+        struct reply reply;
+
+        unit_row(rows[i].line);
+        reply_init(&reply);
+        reply_from_flight(&reply, flight, false, false, &cache, "r");
+        CHECK_STR(fields_get(&reply.own, "cache-status"), rows[i].line);
+        reply_release(&reply);
+        reply_init(&reply);
+        reply_from_object(&reply, object, false, &cache);
+        reply_finish_object(&reply, "r");
+        CHECK_STR(fields_get(&reply.own, "cache-status"), rows[i].line);
+        reply_release(&reply);
+        object_unref(object);
     }
     unit_row(NULL);
     flight_unref(flight);

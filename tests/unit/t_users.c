@@ -40,8 +40,9 @@ TEST("the user that runs the proxy and root get in, and nobody else")
 
 TEST("a user is named by name or number")
 {
-    const struct passwd *nobody = getpwnam("nobody");
+    struct passwd entry, *nobody = NULL;
     struct users users;
+    char buf[4096];
 
     users_init(&users);
     CHECK(allow(&users, "3999999999"));
@@ -50,7 +51,7 @@ TEST("a user is named by name or number")
     CHECK(allow(&users, "root"));
     CHECK(allow(&users, "0"));
     CHECK_INT(users.count, geteuid() == 0 ? 2 : 3); /* nobody twice */
-    if (nobody) {
+    if (getpwnam_r("nobody", &entry, buf, sizeof(buf), &nobody) == 0 && nobody) {
         uid_t uid = nobody->pw_uid;
 
         CHECK(!users_has(&users, uid));
