@@ -136,6 +136,53 @@ nginx_connections() {
     [[ $code -eq 18 || $code -eq 56 ]]
 }
 
+# bats test_tags=unsanitized
+@test "the system's certificates are read once, not at each connection" {
+    export OPENED=$PWD/opened
+    preload opened <<'C'
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static void note(const char *path)
+{
+    if (strncmp(path, "/etc/", 5) != 0)
+        return;
+    int fd = open(getenv("OPENED"), O_WRONLY | O_CREAT | O_APPEND, 0600);
+    dprintf(fd, "%s\n", path);
+    close(fd);
+}
+
+FILE *fopen(const char *path, const char *mode)
+{
+    FILE *(*real)(const char *, const char *) = dlsym(RTLD_NEXT, "fopen");
+    note(path);
+    return real(path, mode);
+}
+
+FILE *fopen64(const char *path, const char *mode)
+{
+    FILE *(*real)(const char *, const char *) = dlsym(RTLD_NEXT, "fopen64");
+    note(path);
+    return real(path, mode);
+}
+C
+    make_ca
+    secure ssl 1 # a connection for each request
+    proxy --upstream "https://localhost:$NGINX_PORT" --ca-file "$CA_FILE" --workers 2
+    local i
+    for i in {1..10}; do
+        works
+    done
+    [[ $(nginx_connections) -eq 10 ]]
+    grep 'certs\|/pki/\|cert.pem\|ca-bundle' opened | sort | uniq -c >files
+    [[ -s files ]] || skip "the system has no file of certificates"
+    [[ -z $(awk '$1 > 1' files) ]]
+}
+
 # ---- HTTP/2 ----
 
 # h2 [SERVE-ARGS]: one worker in front of nginx with HTTP/2

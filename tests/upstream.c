@@ -63,6 +63,7 @@
  *   body:TEXT          may be empty, which is how to get an empty body
  *   body64:BASE64
  *   size:N             N pseudo-random bytes
+ *   fill:N[,TEXT]      N bytes of TEXT (x) over and over, which packs well
  *   chunk:TEXT         as body, streamed
  *   sse:N,MS[,nodone]  N chat deltas MS apart, the last with finish_reason,
  *                      then data: [DONE]

@@ -266,6 +266,20 @@ static void body_size(struct exchange *x, const struct step *s)
     out_noise(x, strtoull(s->arg, NULL, 10));
 }
 
+static void body_fill(struct exchange *x, const struct step *s)
+{
+    const char *comma = strchr(s->arg, ','), *text = comma ? comma + 1 : "x";
+    size_t left = strtoull(s->arg, NULL, 10), len = strlen(text) ? strlen(text) : 1;
+    struct buf block = {0};
+    while (block.len + len <= 65536 || !block.len)
+        buf_add(&block, text, len);
+    for (size_t n; left && x->outcome == RUNNING; left -= n) {
+        n = left < block.len ? left : block.len;
+        out_body(x, block.data, n);
+    }
+    buf_free(&block);
+}
+
 static void sse_type(struct exchange *x)
 {
     x->type = "text/event-stream; charset=utf-8";
@@ -403,6 +417,7 @@ static const struct verb verbs[] = {
     {"body", BODY, body_text},
     {"body64", BODY, body_base64},
     {"size", BODY, body_size},
+    {"fill", BODY, body_fill},
     {"chunk", STREAM, body_text},
     {"sse", STREAM, body_sse},
     {"responses", STREAM, body_responses},

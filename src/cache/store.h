@@ -95,6 +95,9 @@ void store_reader_free(struct store_reader *reader);
  * found once it is written, at once or, where much comes, within half a second or so; before it is
  * if no memory tier had it when it was put (then it is that very object). */
 struct object *store_get(struct store_reader *reader, const struct key *key);
+/* The same, but for one whose body is larger, and would take long: then NULL, and *larger. */
+struct object *store_get_up_to(struct store_reader *reader, const struct key *key,
+                               uint64_t body_max, bool *larger);
 /* Closes the file if another one stands in its place. NULL is nothing. */
 void store_reader_refresh(struct store_reader *reader);
 /* After the gets of a loop's turn: they share a look at the file, which costs about as much as

@@ -30,6 +30,8 @@ static void copy_at(struct sql_query *q, int column, unsigned char *to, size_t s
         memcpy(to, bytes.at, size);
 }
 
+#define BODY_BYTES 5
+
 static void read_entry(struct sql_query *q, struct entry *e)
 {
     copy_at(q, 0, e->key.bytes, KEY_BYTES);
@@ -37,7 +39,7 @@ static void read_entry(struct sql_query *q, struct entry *e)
     e->collection = (uint64_t)sql_int(q, 2);
     e->status = (unsigned)sql_int(q, 3);
     e->flags = (unsigned)sql_int(q, 4);
-    e->body_bytes = (uint64_t)sql_int(q, 5);
+    e->body_bytes = (uint64_t)sql_int(q, BODY_BYTES);
     e->label = text_at(q, 6);
     e->model = text_at(q, 7);
     copy_at(q, 8, e->sum, ENTRY_SUM_BYTES);
@@ -47,7 +49,7 @@ static void read_entry(struct sql_query *q, struct entry *e)
     e->used_ms = sql_int(q, 12);
 }
 
-enum sql_result db_get(struct db *db, int64_t id, struct entry *entry)
+enum sql_result db_get(struct db *db, int64_t id, uint64_t body_max, struct entry *entry)
 {
     struct sql_query *q;
     enum sql_result result = sql_query(db->sql, GET, &q);
@@ -55,10 +57,13 @@ enum sql_result db_get(struct db *db, int64_t id, struct entry *entry)
     if (result != SQL_OK)
         return result;
     sql_bind_int(q, 1, id);
+    sql_bind_int(q, 2, body_max > INT64_MAX ? INT64_MAX : (int64_t)body_max);
     result = sql_step(db->sql, q);
     if (result != SQL_OK)
         return result;
-    read_entry(q, entry);
+    entry->body_bytes = (uint64_t)sql_int(q, BODY_BYTES);
+    if (entry->body_bytes <= body_max)
+        read_entry(q, entry);
     return SQL_OK;
 }
 

@@ -32,7 +32,7 @@ static enum sql_result discard(struct store *s, int64_t id, uint64_t *count)
 {
     struct entry entry;
     struct object *sound = NULL;
-    enum sql_result result = db_get(s->link.db, id, &entry);
+    enum sql_result result = db_get(s->link.db, id, UINT64_MAX, &entry);
 
     if (result == SQL_OK)
         sound = store_unpack(s->packer, &entry);

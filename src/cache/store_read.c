@@ -143,8 +143,9 @@ static enum sql_result begin_turn(struct store_reader *r)
     return result;
 }
 
-/* What the file holds under that key and no drop hides. */
-static enum sql_result read_file(struct store_reader *r, const struct key *key,
+/* What the file holds under that key and no drop hides; nothing where its body has more than *max
+ * bytes: then *max is what it has. */
+static enum sql_result read_file(struct store_reader *r, const struct key *key, uint64_t *max,
                                  struct object **object)
 {
     struct entry entry;
@@ -153,8 +154,10 @@ static enum sql_result read_file(struct store_reader *r, const struct key *key,
     *object = NULL;
     if (result != SQL_OK)
         return result;
-    result = db_get(r->link.db, db_id(key), &entry);
-    if (result == SQL_OK)
+    result = db_get(r->link.db, db_id(key), *max, &entry);
+    if (result == SQL_OK && entry.body_bytes > *max)
+        *max = entry.body_bytes;
+    else if (result == SQL_OK)
         *object = read_row(r, &entry);
     db_release(r->link.db);
     /* Two keys may begin alike. */
@@ -173,22 +176,34 @@ static bool is_overtaken(const struct store_reader *r)
            atomic_load(&r->store->generation) != r->generation;
 }
 
-struct object *store_get(struct store_reader *r, const struct key *key)
+struct object *store_get_up_to(struct store_reader *r, const struct key *key, uint64_t body_max,
+                               bool *larger)
 {
     struct object *object = queue_find(&r->store->queue, key); /* newer than what is on disk */
     enum sql_result result;
+    uint64_t max;
 
+    *larger = false;
     if (object)
         return object;
     do {
         object_unref(object);
         if (!is_ready(r))
             return NULL;
-        result = read_file(r, key, &object);
+        max = body_max;
+        result = read_file(r, key, &max, &object);
+        *larger = max > body_max;
     } while ((result == SQL_OK || result == SQL_NONE) && is_overtaken(r));
     if (result != SQL_OK)
         note_trouble(r, result);
     return object;
+}
+
+struct object *store_get(struct store_reader *r, const struct key *key)
+{
+    bool larger;
+
+    return store_get_up_to(r, key, UINT64_MAX, &larger);
 }
 
 /* ---- commands ---- */

@@ -47,7 +47,9 @@ static const char *const texts[STATEMENTS] = {
     [BEGIN] = "BEGIN IMMEDIATE",
     [COMMIT] = "COMMIT",
     [READ] = "BEGIN",
-    [GET] = "SELECT " ENTRY_COLUMNS " FROM entry e LEFT JOIN body b ON b.n=e.n WHERE e.id=?1",
+    /* A row is there with all of its values: a long body must not be joined. */
+    [GET] = "SELECT " ENTRY_COLUMNS " FROM entry e LEFT JOIN body b"
+            " ON b.n=e.n AND e.body_bytes<=?2 WHERE e.id=?1",
     [CHECK] = "SELECT " ENTRY_COLUMNS " FROM entry e LEFT JOIN body b ON b.n=e.n",
     [LIST] = "SELECT key, stored_ms, used_ms, status, body_bytes, disk_bytes, label, model"
              " FROM entry ORDER BY stored_ms DESC",

@@ -62,8 +62,9 @@ enum sql_result db_say(struct db *db, int64_t origin, int64_t at_ms, const struc
 
 /* The entry with that id, which is for the caller to judge: it may be damaged, its key as well, and
  * two keys may begin alike. A body that is not there is an empty one. Its bytes are valid until
- * db_release(), which follows in any case. */
-enum sql_result db_get(struct db *db, int64_t id, struct entry *entry);
+ * db_release(), which follows in any case. Of one with more than body_max bytes of body only
+ * entry->body_bytes is filled in. */
+enum sql_result db_get(struct db *db, int64_t id, uint64_t body_max, struct entry *entry);
 void db_release(struct db *db);
 /* Between read and read_end what is got is got from one state of the file, and faster. */
 enum sql_result db_read(struct db *db);

@@ -9,7 +9,7 @@
 /* An answer with a longer body is passed on, not kept. */
 #define OBJECT_MAX ((size_t)32 * 1024 * 1024)
 #define MEMORY_AUTO_MAX ((size_t)1024 * 1024 * 1024)
-#define JOB_THREADS 2
+#define JOB_THREADS CACHING_READERS
 
 /* ---- what is no part of the key ---- */
 
@@ -57,6 +57,9 @@ static int set_ignored(struct caching *caching, const struct conf *conf, struct 
 
 /* ---- opening and closing ---- */
 
+static void refresh_readers(struct caching *caching);
+static void free_readers(struct caching *caching);
+
 static void on_gone(void *arg, const struct store_gone *gone)
 {
     struct caching *caching = arg;
@@ -68,6 +71,7 @@ static void on_replaced(void *arg)
 {
     struct caching *caching = arg;
 
+    refresh_readers(caching);
     pthread_mutex_lock(&caching->replaced_lock);
     if (caching->on_replaced)
         caching->on_replaced(caching->replaced_arg);
@@ -131,6 +135,7 @@ int caching_open(struct caching *caching, const struct conf *conf, const char *u
                                         .share = conf_number(conf, OPT_SHARE_CACHE) != 0};
     budget_init(&caching->budget, memory_of(conf));
     pthread_mutex_init(&caching->replaced_lock, NULL);
+    pthread_mutex_init(&caching->readers_lock, NULL);
     if (set_ignored(caching, conf, err) < 0)
         return -1;
     if (!caching->on)
@@ -152,6 +157,7 @@ void caching_settle(struct caching *caching)
 void caching_close(struct caching *caching)
 {
     jobs_free(caching->jobs);
+    free_readers(caching);
     store_close(caching->store);
     index_free(caching->index);
     memo_free(caching->memo);
@@ -203,19 +209,72 @@ struct caching_removed caching_remove(struct caching *caching, const struct stor
 }
 
 struct object *caching_load(struct caching *caching, struct store_reader *reader,
-                            const struct index_query *query, bool *stale)
+                            const struct index_query *query, uint64_t body_max,
+                            enum caching_why_not *why_not)
 {
     uint64_t epoch = index_epoch(caching->index);
-    struct object *object = store_get(reader, query->key);
+    bool larger;
+    struct object *object = store_get_up_to(reader, query->key, body_max, &larger);
 
-    *stale = false;
+    *why_not = larger ? CACHING_LARGER : CACHING_ABSENT;
     if (!object)
         return NULL;
     if (!index_is_fresh(caching->index, object, query)) {
-        *stale = true;
+        *why_not = CACHING_STALE;
         object_unref(object);
         return NULL;
     }
     index_keep(caching->index, object, epoch);
+    return object;
+}
+
+/* ---- readers to spare ---- */
+
+static struct store_reader *take_reader(struct caching *caching)
+{
+    struct store_reader *reader = NULL;
+
+    pthread_mutex_lock(&caching->readers_lock);
+    if (caching->reader_count > 0)
+        reader = caching->readers[--caching->reader_count];
+    pthread_mutex_unlock(&caching->readers_lock);
+    return reader ? reader : store_reader_new(caching->store);
+}
+
+static void give_reader(struct caching *caching, struct store_reader *reader)
+{
+    store_reader_rest(reader);
+    pthread_mutex_lock(&caching->readers_lock);
+    if (caching->reader_count < CACHING_READERS) {
+        store_reader_refresh(reader); /* the file may have been replaced since it was taken */
+        caching->readers[caching->reader_count++] = take(reader);
+    }
+    pthread_mutex_unlock(&caching->readers_lock);
+    store_reader_free(reader);
+}
+
+static void refresh_readers(struct caching *caching)
+{
+    pthread_mutex_lock(&caching->readers_lock);
+    for (unsigned i = 0; i < caching->reader_count; i++)
+        store_reader_refresh(caching->readers[i]);
+    pthread_mutex_unlock(&caching->readers_lock);
+}
+
+static void free_readers(struct caching *caching)
+{
+    pthread_mutex_lock(&caching->readers_lock);
+    while (caching->reader_count > 0)
+        store_reader_free(caching->readers[--caching->reader_count]);
+    pthread_mutex_unlock(&caching->readers_lock);
+}
+
+struct object *caching_load_long(struct caching *caching, const struct index_query *query,
+                                 enum caching_why_not *why_not)
+{
+    struct store_reader *reader = take_reader(caching);
+    struct object *object = caching_load(caching, reader, query, UINT64_MAX, why_not);
+
+    give_reader(caching, reader);
     return object;
 }

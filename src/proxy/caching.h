@@ -23,6 +23,8 @@ struct caching_names { /* a NULL-terminated list; at is NULL while it is empty *
     unsigned count;
 };
 
+#define CACHING_READERS 2U /* as many as there are threads for jobs */
+
 struct caching {
     bool on;
     int64_t ttl_ms; /* INDEX_FOREVER: for ever */
@@ -31,9 +33,12 @@ struct caching {
     size_t memory_bytes;
     bool finish; /* --on-disconnect finish */
     struct key_rules rules;
-    struct caching_names members_; /* --key-ignore */
-    struct caching_names fields_;  /* --key-ignore-header */
-    char *folder;                  /* NULL: none could be named */
+    struct caching_names members_;                 /* --key-ignore */
+    struct caching_names fields_;                  /* --key-ignore-header */
+    char *folder;                                  /* NULL: none could be named */
+    struct store_reader *readers[CACHING_READERS]; /* that caching_load_long() has to spare */
+    unsigned reader_count;
+    pthread_mutex_t readers_lock;
     pthread_mutex_t replaced_lock; /* guards the next two */
     void (*on_replaced)(void *arg);
     void *replaced_arg;
@@ -66,9 +71,18 @@ struct caching_removed {
 /* Removes what is named, from memory at once, and waits until it is removed from disk: not on a
  * worker's thread. Nobody is answered from it any more in any case. */
 struct caching_removed caching_remove(struct caching *caching, const struct store_gone *gone);
-/* From the disk, if it may answer the query; with a reference, and kept in memory from now on.
- * *stale: it is there, but may not. */
+/* From the disk, if it may answer the query; with a reference, and kept in memory from now on. NULL
+ * where *why_not says why. */
+enum caching_why_not {
+    CACHING_ABSENT,
+    CACHING_STALE, /* it is there, but may not answer this */
+    CACHING_LARGER /* its body has more than body_max bytes: it was not read */
+};
 struct object *caching_load(struct caching *caching, struct store_reader *reader,
-                            const struct index_query *query, bool *stale);
+                            const struct index_query *query, uint64_t body_max,
+                            enum caching_why_not *why_not);
+/* The same, of any length, on any thread. */
+struct object *caching_load_long(struct caching *caching, const struct index_query *query,
+                                 enum caching_why_not *why_not);
 
 #endif

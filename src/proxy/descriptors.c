@@ -9,7 +9,7 @@
  * pair, a socket, a file; and its first lane */
 #define WORKER 13UL
 #define LANE 4UL   /* libmicrohttpd's epoll, libcurl's pair */
-#define SPARE 10UL /* answers that are drained, /proc, certificates */
+#define SPARE 16UL /* answers that are drained, /proc, certificates, two readers of the store */
 #define CONNS_MIN 4UL
 #define CONNS_WANTED 16UL /* of a worker: rather fewer workers than fewer of these */
 #define CONNS_MAX 500000UL

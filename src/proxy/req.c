@@ -233,6 +233,7 @@ void req_finish(struct req *req, bool whole)
     object_unref(take(req->object));
     unpack_free(take(req->unpack));
     req_leave_job(req);
+    req_leave_load(req);
     budget_sub(&worker->server->caching.budget, req->held);
     recycle(req);
 }

@@ -31,6 +31,7 @@
 struct admin_job;
 struct conn;
 struct key_job;
+struct load_job;
 struct unpack;
 struct worker;
 
@@ -96,9 +97,10 @@ struct req {
     struct key key;
     struct key_tag tag;
     char model[OBJECT_MODEL_SIZE];
-    struct key_job *key_job; /* its key is being worked out elsewhere (req_key.c) */
-    bool looked;             /* at the body: model is what it says */
-    bool loaded;             /* the disk was looked at */
+    struct key_job *key_job;   /* its key is being worked out elsewhere (req_key.c) */
+    bool looked;               /* at the body: model is what it says */
+    bool loaded;               /* the disk was looked at */
+    struct load_job *load_job; /* it is being read elsewhere (req_load.c) */
     bool alone; /* what it joined came to nothing that it may have: it fetches for itself */
     enum stats_cache cache;
     enum req_fwd fwd; /* STATS_MISS: why it is fetched */
@@ -147,9 +149,14 @@ enum req_next req_step_key(struct req *req);
 void req_parse_body(struct req *req); /* fills in the model, if nothing has so far */
 void req_leave_job(struct req *req);  /* the request ends */
 
+/* req_load.c */
+enum req_next req_step_load(struct req *req);
+void req_leave_load(struct req *req); /* the request ends */
+
 /* req_cache.c: the steps that have to do with the cache */
 enum req_next req_step_lookup(struct req *req);
-enum req_next req_step_load(struct req *req);
+struct index_query req_query(const struct req *req);           /* good as long as the request is */
+enum req_next req_hit(struct req *req, struct object *object); /* whose reference it takes */
 void req_on_news(struct letter *news);
 void req_tell_cache(const struct req *req, struct reply_cache *cache);
 enum req_next req_goto(struct req *req, enum step step);

@@ -1,5 +1,5 @@
-/* The steps of a request that have to do with the cache: the verdict of the index, and a look on
- * disk. */
+/* The steps of a request that have to do with the cache: the verdict of the index. A look on disk
+ * is req_load.c. */
 #include <stdlib.h>
 
 #include "base/clock.h"
@@ -37,7 +37,7 @@ void req_on_news(struct letter *news)
         down_answer_early(req->conn);
 }
 
-static struct index_query query_of(const struct req *req)
+struct index_query req_query(const struct req *req)
 {
     return (struct index_query){.key = &req->key,
                                 .now_ms = clock_unix_ms(),
@@ -66,7 +66,7 @@ static bool may_be_on_disk(const struct req *req)
 }
 
 /* What was asked for twice may be asked for often. */
-static enum req_next hit(struct req *req, struct object *object)
+enum req_next req_hit(struct req *req, struct object *object)
 {
     if (req->looked)
         memo_add(req->worker->server->caching.memo, &req->tag, &req->key);
@@ -88,13 +88,13 @@ enum req_next req_step_lookup(struct req *req)
         return req_goto(req, STEP_FETCH);
     }
     req->cache = STATS_MISS;
-    query = query_of(req);
+    query = req_query(req);
     on_disk = may_be_on_disk(req);
     query.peek = on_disk || req->asks.only_if_cached || !req->looked;
     switch (index_lookup(req->worker->server->caching.index, &query, &req->reader, on_flight_news,
                          &answer)) {
     case INDEX_HIT:
-        return hit(req, answer.object);
+        return req_hit(req, answer.object);
     case INDEX_JOIN:
         req->flight = answer.flight;
         req->cache = STATS_JOIN;
@@ -115,27 +115,6 @@ enum req_next req_step_lookup(struct req *req)
         return req_goto(req, STEP_LOOKUP);
     }
     abort();
-}
-
-/* --- on disk -------------------------------------------------------------------------- */
-
-enum req_next req_step_load(struct req *req)
-{
-    struct worker *worker = req->worker;
-    struct caching *caching = &worker->server->caching;
-    struct index_query query = query_of(req);
-    struct object *object;
-    bool stale;
-
-    req->loaded = true;
-    if (!worker->store_reader)
-        worker->store_reader = store_reader_new(caching->store);
-    object = caching_load(caching, worker->store_reader, &query, &stale);
-    if (object)
-        return hit(req, object);
-    if (stale)
-        req->fwd = FWD_STALE;
-    return req_goto(req, STEP_LOOKUP); /* somebody may have begun to fetch it meanwhile */
 }
 
 /* --- what is told --------------------------------------------------------------------- */

@@ -82,6 +82,35 @@ TEST("an object's numbers and flags come back, and what it does not have stays a
     rig_free(&rig);
 }
 
+TEST("of an object that is larger than asked for nothing is read; one that waits to be written is "
+     "there")
+{
+    static const size_t sizes[] = {0, 999, 1000, 1001, 3000000};
+    struct key key = key_of(1, 7);
+    struct rig rig;
+    bool larger;
+
+    REQUIRE(open_rig(&rig));
+    for (size_t i = 0; i < countof(sizes); i++) {
+        struct object *object;
+
+        put(&rig, &key, sizes[i]);
+        object = store_get_up_to(rig.reader, &key, 1000, &larger);
+        CHECK(!object || !larger);
+        object_unref(object);
+        settle(&rig);
+        object = store_get_up_to(rig.reader, &key, 1000, &larger);
+        CHECK_INT(larger, sizes[i] > 1000);
+        CHECK((object == NULL) == larger);
+        object_unref(object);
+        CHECK(has(&rig, &key, sizes[i]));
+    }
+    CHECK(store_get_up_to(rig.reader, &(struct key){.bytes = {1}}, 1000, &larger) == NULL);
+    CHECK(!larger);
+    CHECK_INT(figures(&rig).damaged, 0);
+    rig_free(&rig);
+}
+
 static int64_t touched_ms(struct rig *rig, const struct key *key)
 {
     struct object *object = store_get(rig->reader, key);
