@@ -242,14 +242,15 @@ static bool read_members(struct payload *p, const char *json, size_t len)
     return scan_document(json, len, NULL, p->top_, p->top_count_);
 }
 
-/* What begins like a chunk and is damaged further on may have said anything. */
+/* What begins like a chunk and is damaged further on may have said anything, and a client's parser
+ * would stumble over it at each hit. */
 bool payload_read(struct payload *p, const char *json, size_t len)
 {
     bool read;
 
     p->in_choice_ = p->part_spoke_ = p->output_spoke_ = false;
     read = read_members(p, json, len);
-    if (!read && p->in_choice_)
+    if (!read && (p->in_choice_ || (len > 0 && json[0] == '{')))
         p->bad_ = true;
     p->type = p->top_[TOP_TYPE].value;
     p->error = p->top_[TOP_ERROR].value;

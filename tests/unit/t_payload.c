@@ -331,6 +331,7 @@ TEST("in a stream each choice that was begun says something, and ends well befor
              EVENT(ENDED("0")) "data: {\"choices\":[" ENDED("0") ",\n\n" DONE,
          false},
         {"data: {\"choices\":[" DELTA("0", "\"a\"") "," ENDED("0") "\n\n" DONE, false},
+        {EVENT(DELTA("0", "\"a\"")) "data: {\"cho\n\n" EVENT(ENDED("0")) DONE, false},
     };
 
     check_streams(POLICY_CHAT, rows, countof(rows));
