@@ -154,15 +154,17 @@ static int read_figures(struct source *source, const struct conf *conf, const ch
 
 int cmd_stats(const struct command *self, int argc, char **argv)
 {
-    struct source source = {
-        .running.answer = ASK_ANSWER_INIT, .place.proxy.answer = ASK_ANSWER_INIT, .text = STR_INIT};
+    struct source source = {.running.answer = ASK_ANSWER_INIT,
+                            .place.proxy.answer = ASK_ANSWER_INIT};
     const char *url = NULL;
     const struct conf_switch own[] = {
         {"json", &source.json, NULL}, {"url", NULL, &url}, {NULL, NULL, NULL}};
     struct conf conf;
     struct err err;
-    int result = command_settings(self, argc, argv, own, &conf);
+    int result;
 
+    str_init(&source.text);
+    result = command_settings(self, argc, argv, own, &conf);
     if (result)
         return result == COMMAND_HELPED ? 0 : result;
     result = read_figures(&source, &conf, url, &err);

@@ -181,7 +181,7 @@ says_where() {
 # ignores NAME… -- NAME…: these fields make no difference to the cache, and those do
 ignores() {
     local word=HIT name url
-    url=/v1/models?$(fresh)
+    url="/v1/models?$(fresh)"
     ask got "$url"
     for name; do
         if [[ $name == -- ]]; then

@@ -77,7 +77,7 @@ has_no_cors() {
     # the proxy's own answers
     answers 404 "${page[@]}" /nowhere
     has_cors
-    answers 405 "${page[@]}" /cache
+    answers 405 "${page[@]}" -X PUT /cache
     has_cors
     answers 504 "${page[@]}" -H 'Cache-Control: only-if-cached' /v1/none
     has_cors

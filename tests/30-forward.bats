@@ -441,13 +441,13 @@ upload_is() {
     scripted 'body:{}' -i >got
     grep -Eq $'^X-Proxy: goproxyai/[0-9]+\\.[0-9.]+\r$' got
     grep -q $'^X-Cache: MISS\r$' got
-    grep -q $'^Cache-Status: goproxyai; fwd=miss; stored\r$' got
+    grep -Eq $'^Cache-Status: goproxyai; fwd=miss; stored; key="[0-9a-f]{12}"\r$' got
     scripted 'body:no JSON' -i >got
     grep -q $'^X-Cache: MISS\r$' got
-    grep -q $'^Cache-Status: goproxyai; fwd=miss\r$' got
+    grep -Eq $'^Cache-Status: goproxyai; fwd=miss; key="[0-9a-f]{12}"\r$' got
     scripted 'status:500' -i >got
     grep -q $'^X-Cache: MISS\r$' got
-    grep -q $'^Cache-Status: goproxyai; fwd=miss\r$' got
+    grep -Eq $'^Cache-Status: goproxyai; fwd=miss; key="[0-9a-f]{12}"\r$' got
     scripted body:x -i -H 'Cache-Control: no-store' >got
     grep -q $'^X-Cache: BYPASS\r$' got
     grep -q $'^Cache-Status: goproxyai; fwd=bypass\r$' got

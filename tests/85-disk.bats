@@ -227,11 +227,11 @@ two() {
 
 # opened N: so many descriptors of the proxy are of the cache's file; deleted_files: those whose file is gone
 opened() {
-    [[ $(ls -l "/proc/$PROXY_PID/fd" | grep -c 'cache.db$') -ge $1 ]]
+    [[ $(readlink "/proc/$PROXY_PID/fd/"* | grep -c 'cache.db$') -ge $1 ]]
 }
 
 deleted_files() {
-    ls -l "/proc/$PROXY_PID/fd" | grep 'cache\.db.*(deleted)'
+    readlink "/proc/$PROXY_PID/fd/"* | grep 'cache\.db.*(deleted)'
 }
 
 @test "DELETE /cache and cache clear give the room on the disk back within a second, although no worker has anything to do" {

@@ -331,7 +331,7 @@ not_here() {
 }
 
 @test "without a folder for notes: a proxy is found by its port, and by its folder" {
-    mkdir -p -m 770 home/run
+    mkdir -p home/run
     chmod 770 home/run # it is not the user's alone
     proxy --home "$PWD/home" --name a
     [[ ! -e home/run/goproxyai ]]
@@ -352,7 +352,7 @@ not_here() {
 
 @test "the default port is asked where nothing else is known" {
     ! port_answers 8080 || skip 'something runs on port 8080'
-    mkdir -p -m 770 home/run
+    mkdir -p home/run
     chmod 770 home/run
     proxy --home "$PWD/home" --port 8080 --cache-dir "$PWD/elsewhere"
     keep 1
