@@ -70,7 +70,8 @@ static void print_for_people(const struct json *stats, const char *url, const ch
         print_count(figure(traffic, "hits"), "hit", "s", ", ");
         printf("%.0f joined one in flight, ", figure(traffic, "joins"));
         print_count(figure(traffic, "misses"), "miss", "es", ", ");
-        printf("%.0f bypassed, ", figure(traffic, "bypasses"));
+        printf("%.0f bypassed, %.0f refused; ", figure(traffic, "bypasses"),
+               figure(traffic, "refused"));
         print_count(figure(traffic, "errors"), "error", "s", "\n");
         printf("latency  half within %.3g ms, 90%% within %.3g ms, 99%% within %.3g ms\n",
                figure(latency, "p50"), figure(latency, "p90"), figure(latency, "p99"));

@@ -102,7 +102,7 @@ TABLE
     # neither is traffic: these are the proxy's own
     ask got /health
     ask got /nothing
-    eventually stats_are '.traffic == {"requests":12,"hits":3,"misses":6,"joins":1,"bypasses":2,"errors":2}'
+    eventually stats_are '.traffic == {"requests":12,"hits":3,"misses":6,"joins":1,"bypasses":2,"refused":0,"errors":2}'
     stats_are '.latency_ms | .p50 > 0 and .p50 <= .p90 and .p90 <= .p99 and .p99 < 60000'
     stored 3
     stats_are '.cache.bytes > 0 and .cache.bytes <= .cache.max_bytes'
