@@ -120,8 +120,7 @@ static X509_STORE *read_store(const struct crypto_certs *more, const char *file,
     return NULL;
 }
 
-int crypto_trust_use(struct crypto_trust *trust, const char *file, const char *folder,
-                     void *ssl_ctx)
+static X509_STORE *store_of(struct crypto_trust *trust, const char *file, const char *folder)
 {
     X509_STORE *store;
 
@@ -130,6 +129,19 @@ int crypto_trust_use(struct crypto_trust *trust, const char *file, const char *f
         trust->store = read_store(trust->more, file, folder);
     store = trust->store;
     pthread_mutex_unlock(&trust->lock);
+    return store;
+}
+
+void crypto_trust_read(struct crypto_trust *trust, const char *file, const char *folder)
+{
+    (void)store_of(trust, file, folder);
+}
+
+int crypto_trust_use(struct crypto_trust *trust, const char *file, const char *folder,
+                     void *ssl_ctx)
+{
+    X509_STORE *store = store_of(trust, file, folder);
+
     if (!store)
         return -1;
     SSL_CTX_set1_cert_store(ssl_ctx, store);

@@ -18,6 +18,8 @@ void crypto_certs_free(struct crypto_certs *certs); /* NULL is nothing */
 struct crypto_trust;
 struct crypto_trust *crypto_trust_new(const struct crypto_certs *more);
 void crypto_trust_free(struct crypto_trust *trust); /* NULL is nothing */
+/* The first use, ahead of time. file, folder: as below. */
+void crypto_trust_read(struct crypto_trust *trust, const char *file, const char *folder);
 /* Has a TLS context (OpenSSL's SSL_CTX *) trust these alone. file, folder: of the system; NULL
  * where there is none. 0, or -1 where there is nothing to trust. */
 int crypto_trust_use(struct crypto_trust *trust, const char *file, const char *folder,

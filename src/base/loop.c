@@ -49,8 +49,15 @@ int loop_watch(struct loop *l, struct watch *w, int fd, uint32_t events,
     w->ready = ready;
     if (epoll_ctl(l->epoll, EPOLL_CTL_ADD, fd, &event) == 0)
         return 0;
-    if (errno == EEXIST && epoll_ctl(l->epoll, EPOLL_CTL_MOD, fd, &event) == 0)
-        return 0;
+    if (errno == EEXIST) {
+        if (epoll_ctl(l->epoll, EPOLL_CTL_MOD, fd, &event) == 0)
+            return 0;
+        /* Left registered, it would wake every turn, and loop_unwatch() would not find it. */
+        err_sys(err, "cannot watch descriptor %d", fd);
+        (void)epoll_ctl(l->epoll, EPOLL_CTL_DEL, fd, NULL);
+        w->fd = -1;
+        return -1;
+    }
     w->fd = -1;
     return err_sys(err, "cannot watch descriptor %d", fd);
 }

@@ -33,13 +33,14 @@ int door_allow_origin(struct door *door, const char *origin, struct err *err)
     const char *host = strstr(origin, "://");
     size_t len = strlen(origin);
 
-    if (!host || host == origin || !host[3] || strchr(origin, '*'))
+    if (len > 0 && origin[len - 1] == '/') /* as people copy it from the address bar */
+        len--;
+    if (!host || host == origin || host + 3 >= origin + len ||
+        strcspn(host + 3, "/?#@\\ \t") < (size_t)(origin + len - (host + 3)) || strchr(origin, '*'))
         return err_set(err, ERR_USAGE,
                        "--allow-origin is '%.200s': it must be one site as browsers name it, such "
                        "as http://localhost:3000 (neither * nor null: any page can have that)",
                        origin);
-    if (origin[len - 1] == '/') /* as people copy it from the address bar */
-        len--;
     add_lower(&door->origins, origin, len);
     return 0;
 }

@@ -258,6 +258,11 @@ static void on_store_replaced(void *arg)
         worker_refresh(&server->workers[i]);
 }
 
+static void on_read_trust(struct job *job)
+{
+    up_pool_read_trust(&container_of(job, struct server, trust_job)->endpoint);
+}
+
 int server_start(struct server *server, struct err *err)
 {
     server->workers = mem_zero(server->worker_count * sizeof(*server->workers));
@@ -267,8 +272,10 @@ int server_start(struct server *server, struct err *err)
     for (; server->started_workers < server->worker_count; server->started_workers++)
         if (worker_start(&server->workers[server->started_workers], err) < 0)
             return -1;
-    if (server->caching.on)
-        caching_on_replaced(&server->caching, on_store_replaced, server);
+    if (!server->caching.on)
+        return 0;
+    caching_on_replaced(&server->caching, on_store_replaced, server);
+    jobs_add(server->caching.jobs, &server->trust_job, on_read_trust);
     return 0;
 }
 

@@ -39,6 +39,7 @@ struct server {
     int64_t started_s;
     uint64_t started_us;
     struct admin *admin;
+    struct job trust_job; /* reads the certificates that the upstream needs */
 };
 
 /* Binds the sockets and makes the workers; nothing is served yet. Raises the limit of open files

@@ -5,6 +5,7 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -284,6 +285,14 @@ static CURLcode on_tls(CURL *easy, void *ssl_ctx, void *arg)
     return crypto_trust_use(arg, info->cainfo, info->capath, ssl_ctx) == 0
                ? CURLE_OK
                : CURLE_SSL_CACERT_BADFILE;
+}
+
+void up_pool_read_trust(const struct endpoint *e)
+{
+    const curl_version_info_data *info = curl_version_info(CURLVERSION_NOW);
+
+    if (is_https(e) || (e->proxy && strncasecmp(e->proxy, "https:", 6) == 0))
+        crypto_trust_read(e->trust, info->cainfo, info->capath);
 }
 
 /* libcurl would read the system's certificates, over a hundred, at each new connection: tens of

@@ -56,6 +56,10 @@ void up_pool_release(struct up_pool *pool); /* no transfer may be in it */
 bool up_pool_wants_run(const struct up_pool *pool);
 void up_pool_run(struct up_pool *pool);
 
+/* Reads the certificates that connections to the endpoint trust, where TLS is spoken to it: tens of
+ * milliseconds, which the first connection would take. Any thread. */
+void up_pool_read_trust(const struct endpoint *endpoint);
+
 /* Transfers. Prepare: how to connect, which never changes. */
 void up_pool_prepare(void *easy, struct up *up, struct up_sockets *sockets,
                      const struct endpoint *endpoint);

@@ -393,8 +393,10 @@ TEST("an origin that is allowed comes in, is named for CORS, and brings no other
 
 TEST("what is no single site is no origin that could be allowed")
 {
-    static const char *const wrong[] = {"*",    "null",          "", "localhost:3000", "http://",
-                                        "://x", "https://*.test"};
+    static const char *const wrong[] = {
+        "*",        "null",           "",           "localhost:3000", "http://",
+        "://x",     "https://*.test", "http://a/b", "http://a?b",     "http://u@a",
+        "http:///", "http://a //"};
     struct door door;
     struct err err;
 

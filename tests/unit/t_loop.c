@@ -130,6 +130,26 @@ TEST("a descriptor that cannot be watched is an error, and the watch is not set"
     loop_release(&l);
 }
 
+TEST("a watch whose change is refused is taken out: it wakes no turn after its error")
+{
+    struct end end = {.calls = 0};
+    struct err err = {.code = ERR_NONE};
+    struct loop l;
+    int fds[2];
+
+    REQUIRE(pipe(fds) == 0 && loop_init(&l, &err) == 0);
+    CHECK_INT(loop_watch(&l, &end.watch, fds[0], EPOLLIN | EPOLLEXCLUSIVE, on_ready, &err), 0);
+    /* An exclusive watch cannot be changed: epoll_ctl(2), EINVAL. */
+    CHECK_INT(loop_watch(&l, &end.watch, fds[0], EPOLLIN | EPOLLEXCLUSIVE, on_ready, &err), -1);
+    CHECK_INT(err.code, ERR_SYSTEM);
+    CHECK_INT(end.watch.fd, -1);
+    REQUIRE(write(fds[1], "x", 1) == 1);
+    loop_turn(&l, 0);
+    CHECK_INT(end.calls, 0);
+    loop_release(&l);
+    close_both(fds);
+}
+
 struct waste {
     struct garbage garbage;
     unsigned freed;
