@@ -130,8 +130,12 @@ apis=(/v1/chat/completions /v1/completions /v1/embeddings /v1/responses)
     done
     for field in '*' User-Agent Accept 'Origin, Accept-Language' 'Authorization, *'; do
         answers MISS /v1/chat/completions "header:Vary=$field"
+    done
+    for field in '*' User-Agent 'Origin, Accept-Language' 'Accept, *'; do
         unkept MISS -H "X-Script: header:Vary=$field" "/v1/models?$((++asked))"
     done
+    # of a GET, other than of a POST, Accept is in the key
+    kept -H 'X-Script: header:Vary=Accept' "/v1/models?$((++asked))"
     answers MISS /v1/chat/completions 'status:400;header:Vary=User-Agent'
     # with --share-cache the credentials are not in the key
     proxy_stop
