@@ -10,8 +10,9 @@ setup() {
 
 MIB=1048576
 
-# upload NAME BYTES [QUERY]: a client in the background that sends the first half of a question of so many bytes, the rest
-# when the file go is there; its answer in the file answer.NAME. Its pid in $spawned. What it sends is in NAME.sum.
+# upload NAME BYTES: a client in the background that sends the beginning of a question of so many bytes; the first half of
+# it when the file half is there, the rest when the file go is. Its answer in the file answer.NAME, its pid in $spawned, and the
+# checksum of what it sends in sum.NAME.
 upload() {
     local begin="{\"model\":\"$1\",\"messages\":[],\"pad\":\"" half rest
     half=$(($2 / 2))
@@ -19,7 +20,7 @@ upload() {
     {
         printf 'send POST /v1/chat/completions HTTP/1.1\\r\\nHost: localhost:%s\\r\\nConnection: close\\r\\nContent-Length: %d\\r\\n\\r\\n%s\n' \
             "$PROXY_PORT" "$2" "$begin"
-        printf 'bytes %d\nawait go\nbytes %d\nsend "}\n' "$half" "$rest"
+        printf 'await half\nbytes %d\nawait go\nbytes %d\nsend "}\n' "$half" "$rest"
     } >"script.$1"
     { printf '%s' "$begin" && head -c $((half + rest)) /dev/zero | tr '\0' x && printf '"}'; } | sha256sum | cut -d ' ' -f 1 >"sum.$1"
     spawn "answer.$1" "err.$1" sh -c 'exec "$1" --script --timeout 100 "$2" <"$3"' sh "$test_bin/rawclient" "127.0.0.1:$PROXY_PORT" "script.$1"
@@ -35,6 +36,11 @@ received() {
     }
 }
 
+# begun N: so many clients have sent the beginning
+begun() {
+    [[ $(ss -HtniO state established "sport = :$PROXY_PORT" | grep -c 'bytes_received:[1-9]') -ge $1 ]] && at_rest "$PROXY_PID"
+}
+
 # word NAME: X-Cache of that upload
 word() {
     sed -n 's/^X-Cache: \([A-Z]*\)\r$/\1/p' "answer.$1"
@@ -47,6 +53,9 @@ word() {
     for i in {1..40}; do
         upload "$i" "$bytes"
     done
+    # all have begun while there was room for any of them
+    eventually begun 40
+    touch half
     eventually 60 received $((40 * bytes / 2))
     peak_below $(((32 + 60) * 1024))
     touch go
@@ -63,15 +72,29 @@ word() {
     expect_stat requests = 40
     upstream_get requests | jq -r '.[].body_sha256' | sort >got
     cat sum.* | sort | cmp - got
-    # the memory is given back: the next one is held, and stored
+    # the memory is given back, also of those that leave: the next one is held, and stored
     rm go
+    local -a pids=()
+    for i in {1..8}; do
+        upload "$i" "$bytes"
+        pids+=("$spawned")
+    done
+    eventually received $((8 * bytes / 2))
+    kill -KILL "${pids[@]}"
+    eventually not begun 1
+    eventually at_rest
     upload again "$bytes"
     touch go
-    eventually all_answered 41
+    pid_ends "$spawned" 30
     [[ $(word again) == MISS ]]
-    upload again "$bytes"
-    eventually grep -q 'HTTP/1.1 200' answer.again
-    eventually test "$(word again)" == HIT
+    for i in {1..6}; do
+        upload again "$bytes"
+        pid_ends "$spawned" 30
+        [[ $(word again) == HIT ]]
+    done
+    upload last "$bytes"
+    pid_ends "$spawned" 30
+    [[ $(word last) == MISS ]]
 }
 
 all_answered() {
@@ -82,6 +105,7 @@ all_answered() {
     need ss
     proxy --memory 512M --workers 2 --request-timeout 100s
     local i bytes=$((31 * MIB))
+    touch half
     for i in {1..4}; do
         upload "$i" "$bytes"
     done

@@ -160,7 +160,7 @@ C
     gives 0 cache list
     [[ $(wc -l <out) -eq 1 ]]
     gives 0 cache clear
-    [[ $(<out) == '1 answer removed' ]]
+    grep -q '^1 answer removed' out
     gets MISS "$(n 1)"
     figure disk_errors | grep -q '^0$'
 }

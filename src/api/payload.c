@@ -80,12 +80,17 @@ static bool same_bits(const struct payload_bits *a, const struct payload_bits *b
 /* ---- what is called while it is read ---- */
 
 enum { CHOICE_INDEX, CHOICE_FINISH, CHOICE_SAID };
+enum { SAID_CONTENT };
+enum { PART_TEXT };
 
-/* `content` and its like stand in an object; `text` of completions is the member itself. */
+/* `content` and its like stand in an object; `text` of completions is the member itself. An array
+ * of parts says what its parts say. */
 static bool choice_speaks(const struct payload *p)
 {
     if (p->api_ == POLICY_COMPLETIONS)
         return scan_is_filled(&p->choice_[CHOICE_SAID].value);
+    if (p->said_[SAID_CONTENT].value.kind == SCAN_ARRAY)
+        return p->part_spoke_ || any_is_filled(p->said_ + 1, countof(p->said_) - 1);
     return any_is_filled(p->said_, countof(p->said_));
 }
 
@@ -123,6 +128,16 @@ static void on_choice(void *arg)
         take_piece_of_choice(p);
     else
         take_whole_choice(p);
+    p->part_spoke_ = false;
+}
+
+/* Parts without a text are other servers' own (pictures, citations). */
+static void on_content_part(void *arg)
+{
+    struct payload *p = arg;
+
+    p->part_spoke_ |= any_is_filled(p->part_, countof(p->part_)) ||
+                      p->part_[PART_TEXT].value.kind == SCAN_MISSING;
 }
 
 static void on_part(void *arg)
@@ -165,6 +180,15 @@ static struct scan_inside look_in(struct scan_member *members, size_t count,
         .members = members, .count = count, .on_element = on_element, .arg = arg};
 }
 
+static void name_parts(struct payload *p, void (*on_element)(void *arg))
+{
+    static const char *const parts[] = {"text", "refusal", "transcript", "data"};
+
+    for (size_t i = 0; i < countof(parts); i++)
+        p->part_[i].name = parts[i];
+    p->in_parts_ = look_in(p->part_, countof(p->part_), on_element, p);
+}
+
 static void name_choices(struct payload *p)
 {
     static const char *const said[] = {"content", "tool_calls", "function_call", "refusal",
@@ -173,6 +197,8 @@ static void name_choices(struct payload *p)
 
     for (size_t i = 0; i < countof(said); i++)
         p->said_[i].name = said[i];
+    name_parts(p, on_content_part);
+    p->said_[SAID_CONTENT].inside = &p->in_parts_;
     p->in_said_ = look_in(p->said_, countof(p->said_), NULL, NULL);
     p->choice_[CHOICE_INDEX].name = "index";
     p->choice_[CHOICE_FINISH].name = "finish_reason";
@@ -185,11 +211,7 @@ static void name_choices(struct payload *p)
 
 static void name_items(struct payload *p)
 {
-    static const char *const parts[] = {"text", "refusal", "transcript", "data"};
-
-    for (size_t i = 0; i < countof(parts); i++)
-        p->part_[i].name = parts[i];
-    p->in_parts_ = look_in(p->part_, countof(p->part_), on_part, p);
+    name_parts(p, on_part);
     p->item_[ITEM_TYPE].name = "type";
     p->item_[ITEM_CONTENT].name = "content";
     p->item_[ITEM_CONTENT].inside = &p->in_parts_;

@@ -9,10 +9,11 @@
  *
  * One pass over the text, no allocation, no I/O. A payload belongs to one answer and one thread.
  *
- * A choice is good if it says something (`content` that is no empty string or array, or
- * `tool_calls`, `function_call`, `refusal`, `audio`; of completions `text`; reasoning alone is
- * not enough), and if its `finish_reason` is one of payload_finishes_well(). All choices must be
- * good. In a stream each index has its own; a reason once given stays, and "" is none yet.
+ * A choice is good if it says something (`content` that is no empty string, nor an array of
+ * nothing but empty texts, or `tool_calls`, `function_call`, `refusal`, `audio`; of completions
+ * `text`; reasoning alone is not enough), and if its `finish_reason` is one of
+ * payload_finishes_well(). All choices must be good. In a stream each index has its own; a reason
+ * once given stays, and "" is none yet.
  *
  * A Response is good if its `status` is `completed`, or `incomplete` with a reason other than
  * `content_filter` (none at all is not enough), and one item of its `output` says something: a

@@ -143,6 +143,10 @@ static const struct {
     {"\"content\":\"\"", false},
     {"\"content\":null", false},
     {"\"content\":[]", false},
+    {"\"content\":[{\"type\":\"text\",\"text\":\"\"}]", false},
+    {"\"content\":[{\"type\":\"text\",\"text\":\"\"},{\"type\":\"text\",\"text\":\"a\"}]", true},
+    {"\"content\":[{\"type\":\"image_url\",\"image_url\":{\"url\":\"u\"}}]", true},
+    {"\"content\":[{\"text\":\"\"}],\"tool_calls\":[{\"id\":\"c\"}]", true},
     {"\"content\":0", false},
     {"\"content\":\"a\",\"content\":null", false}, /* the last one counts */
     {"\"tool_calls\":[]", false},
@@ -202,6 +206,7 @@ TEST("a chat completion is an object with choices, each of which is good")
         {"{\"choices\":" GOOD("\"a\"") "}", false},
         {"{\"choices\":[" GOOD("\"a\"") "],\"choices\":[]}", false},
         {"{\"choices\":[" GOOD("\"\"") "],\"choices\":[" GOOD("\"a\"") "]}", false},
+        {"{\"choices\":[" GOOD("[{\"text\":\"a\"}]") "," GOOD("[{\"text\":\"\"}]") "]}", false},
         {"{\"choices\":[]}", false},
         {"{\"choices\":[ ]}", false},
         {"{\"choices\":null}", false},
