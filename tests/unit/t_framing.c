@@ -586,6 +586,20 @@ static bool is_verdict(const struct framing *f, size_t taken, const struct frami
     return same;
 }
 
+TEST("whole requests are counted, up to the fault")
+{
+    static const char text[] = "\r\nGET / HTTP/1.1\r\n\r\n" CHUNKED
+                               "1\r\na\r\n0\r\nA: b\r\n\r\n" POST "Content-Length: 2\r\n\r\n{}" POST
+                               "Content-Length: 0\r\n\r\n\r\n" CHUNKED "1\na\r\n0\r\n\r\n";
+    struct framing f;
+
+    for (size_t step = 1; step < sizeof(text); step++) {
+        feed_in_pieces(&f, text, sizeof(text) - 1, step, step);
+        CHECK_INT(f.requests, 4);
+        CHECK_HAS(f.fault, "LF alone");
+    }
+}
+
 static bool check_random(const struct str *s, uint64_t *random)
 {
     const struct framing_verdict wanted = framing_reference(s->text, s->len);
