@@ -310,9 +310,9 @@ two_are_in() {
     gets MISS got -H 'X-Script: gzip;body:{"a":"third"}' -H 'Accept-Encoding: gzip' /v1/files
     local i
     for i in {1..20}; do
-        printf 'GET /v1/models HTTP/1.1\r\nHost: localhost:%s\r\n\r\n' "$PROXY_PORT"
+        printf 'GET /v1/models HTTP/1.1\r\nHost: localhost:%s\r\nAccept: */*\r\n\r\n' "$PROXY_PORT"
         printf 'POST /v1/embeddings HTTP/1.1\r\nHost: localhost:%s\r\nContent-Length: 7\r\nContent-Type: application/x-www-form-urlencoded\r\n\r\n{"q":2}' "$PROXY_PORT"
-        printf 'GET /v1/files HTTP/1.1\r\nHost: localhost:%s\r\n\r\n' "$PROXY_PORT"
+        printf 'GET /v1/files HTTP/1.1\r\nHost: localhost:%s\r\nAccept: */*\r\n\r\n' "$PROXY_PORT"
     done >requests
     printf 'GET /health HTTP/1.1\r\nHost: localhost:%s\r\nConnection: close\r\n\r\n' "$PROXY_PORT" >>requests
     costs 0 raw "127.0.0.1:$PROXY_PORT" <requests >got

@@ -53,7 +53,7 @@ gets() {
 tells() {
     local said
     said=$(field "$1" cache-status)
-    [[ $said =~ ^goproxyai\;\ $2$ ]] || {
+    [[ $said =~ ^goproxyai\;\ $2(\;\ key=\"[0-9a-f]{12}\")?$ ]] || {
         echo "Cache-Status is '$said', not $2"
         return 1
     }
