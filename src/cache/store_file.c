@@ -10,7 +10,7 @@
 
 #define WAIT_MS 3000 /* the writer, for another process */
 
-static const char *const companions[] = {"-wal", "-shm"};
+static const char *const companions[STORE_LOGS] = {"-wal", "-shm"};
 
 void store_file_init(struct store_file *file, const char *folder)
 {
@@ -214,12 +214,26 @@ int store_file_look(const struct store_file *file, struct store_link *link, unsi
 void store_file_close(struct store_link *link)
 {
     db_close(take(link->db));
-    link->id = 0;
+    *link = (struct store_link){.db = NULL};
 }
 
 bool store_file_is(const struct store_file *file, const struct store_link *link)
 {
     return link->db && fsx_file_id(file->path) == link->id;
+}
+
+bool store_file_lost_log(const struct store_file *file, struct store_link *link)
+{
+    for (size_t i = 0; link->db && i < STORE_LOGS; i++) {
+        mem_auto char *path = companion_of(file, i);
+        uint64_t id = fsx_file_id(path);
+
+        if (!link->log_ids[i])
+            link->log_ids[i] = id;
+        else if (id != link->log_ids[i])
+            return true;
+    }
+    return false;
 }
 
 int store_file_anew(struct store_file *file, struct store_link *link, const char *why,

@@ -24,10 +24,13 @@ struct store_file {
     void *arg;
 };
 
+#define STORE_LOGS 2 /* -wal and -shm */
+
 /* An open file: the connection, and which file it is. */
 struct store_link {
     struct db *db; /* NULL: not open */
     uint64_t id;
+    uint64_t log_ids[STORE_LOGS]; /* 0: not seen yet */
 };
 
 void store_file_init(struct store_file *file, const char *folder);
@@ -49,6 +52,11 @@ int store_file_clear(const struct store_file *file, int64_t *count, struct err *
 
 /* Does the file that is open still stand at the path? */
 bool store_file_is(const struct store_file *file, const struct store_link *link);
+
+/* Did SQLite's log (-wal, -shm) go away, or another one take its place, since the first call for
+ * this link? It stands for as long as a connection is open: then somebody removed it, and whoever
+ * opens the file from then on would never see what this connection writes. */
+bool store_file_lost_log(const struct store_file *file, struct store_link *link);
 
 /* Closes the file, removes it if it is still the one at the path, and opens a new one. why: for
  * on_anew; NULL: it is not called. */

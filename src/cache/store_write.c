@@ -123,6 +123,7 @@ void store_opened(struct store *s)
     s->last_seq = 0;
     s->written_ms = clock_mono_ms(); /* another's log may be there: empty it in time */
     db_last_said(s->link.db, &s->last_seq);
+    (void)store_file_lost_log(&s->file, &s->link); /* which log it is: there since the first read */
     take_sizes(s);
     peers_open(&s->peers, s->file.folder);
     look_for_peers(s);
@@ -164,6 +165,15 @@ static void follow_file(struct store *s)
     on_heard(s, clock_unix_ms(), &everything);
 }
 
+/* If another process removed it with the file, that file stays, and drops were missed as well. */
+static void follow_lost_log(struct store *s)
+{
+    struct err err;
+
+    if (begin_anew(s, "its log (-wal, -shm) was removed", &err) == 0)
+        on_heard(s, clock_unix_ms(), &everything);
+}
+
 static void watch_file(struct store *s)
 {
     struct err err;
@@ -173,6 +183,8 @@ static void watch_file(struct store *s)
         (void)begin_anew(s, "it was damaged", &err);
     if (s->link.db && !store_file_is(&s->file, &s->link))
         follow_file(s);
+    else if (store_file_lost_log(&s->file, &s->link))
+        follow_lost_log(s);
     else if (!s->link.db && clock_mono_ms() >= s->reopen_ms)
         follow_file(s);
 }
