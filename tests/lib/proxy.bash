@@ -17,7 +17,8 @@ proxy() {
     PROXY_HOME=${home:-$(work_dir)/proxy.$proxy_count}
     PROXY_LOG=$(work_dir)/proxy.$proxy_count.log
     PROXY_OUT=$(work_dir)/proxy.$proxy_count.out
-    mkdir -p -m 700 "$PROXY_HOME"/{cache,state,config,run} # those that are there keep their modes
+    mkdir -p "$PROXY_HOME"/{cache,state,config}
+    [[ -d $PROXY_HOME/run ]] || mkdir -m 700 "$PROXY_HOME/run"
     tracked_logs+=("$PROXY_OUT" "$PROXY_LOG")
     proxy_spawn "$@"
     PROXY_PID=$spawned
@@ -87,7 +88,8 @@ proxy_stop() {
 goproxyai() {
     local home=${PROXY_HOME:-$(work_dir)/proxy.none}
     local -a settings=()
-    mkdir -p -m 700 "$home"/{cache,state,config,run}
+    mkdir -p "$home"/{cache,state,config}
+    [[ -d $home/run ]] || mkdir -m 700 "$home/run"
     [[ ${1:-} != cache && ${1:-} != stats ]] || settings=(GOPROXYAI_PORT="${GOPROXYAI_PORT:-1}")
     env -u GOPROXYAI_TEST_BIN -u GOPROXYAI_SANITIZED HOME="$home" XDG_CACHE_HOME="$home/cache" XDG_STATE_HOME="$home/state" \
         XDG_CONFIG_HOME="$home/config" XDG_RUNTIME_DIR="$home/run" "${settings[@]}" \
