@@ -120,9 +120,12 @@ TEST("where many come a put waits longer; a full batch does not wait")
     unsigned tries = 0;
 
     queue_init(&queue);
-    taken_at_once(&queue);
-    CHECK(ms_to_take(&queue, 1000) >= 400);
-    CHECK(ms_to_take(&queue, 1) >= 45); /* many came lately */
+    /* Where the machine is busy, a thousand puts may come too slowly to be many. */
+    do
+        taken_at_once(&queue);
+    while ((ms_to_take(&queue, 1000) < 400 || ms_to_take(&queue, 1) < 45) && tries++ < 20);
+    CHECK(tries < 20);
+    tries = 0;
     while (ms_to_take(&queue, 1) >= 400 && tries < 20)
         tries++;
     while (ms_to_take(&queue, BATCH_OPS) >= 400 && tries < 20)
