@@ -37,6 +37,7 @@ ends_with() {
 
 # ---- slow readers of a shared answer ----
 
+# bats test_tags=unsanitized
 @test "a reader that has stopped does not pace an answer that outgrows 32 MiB: it is reset, and the log says why" {
     proxy --workers 2
     local deaf fast http
@@ -221,6 +222,7 @@ TABLE
     expect_stat aborted = 1
 }
 
+# bats test_tags=unsanitized
 @test "--on-disconnect finish: what may be kept is finished, unless it outgrows 32 MiB with nobody reading" {
     proxy --on-disconnect finish
     reader first 'chunked;body:start;flush;barrier:x;size:1000000' /v1/files/x/content

@@ -1,5 +1,7 @@
 #!/usr/bin/env bats
 # --memory: what bodies and growing answers take together, however many they are.
+# A sanitizer has memory of its own beside the one that is measured.
+# bats file_tags=unsanitized
 
 load lib/vocabulary
 
