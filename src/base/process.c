@@ -77,9 +77,9 @@ size_t process_memory(void)
     return group < machine ? group : machine;
 }
 
-unsigned process_count_descriptors(void)
+static unsigned count_entries(const char *folder)
 {
-    DIR *dir = opendir("/proc/self/fd");
+    DIR *dir = opendir(folder);
     unsigned n = 0;
 
     if (!dir)
@@ -87,5 +87,17 @@ unsigned process_count_descriptors(void)
     for (struct dirent *entry; (entry = readdir(dir));)
         n += entry->d_name[0] != '.';
     closedir(dir);
-    return n - 1; /* the folder's own */
+    return n;
+}
+
+unsigned process_count_descriptors(void)
+{
+    unsigned n = count_entries("/proc/self/fd");
+
+    return n > 0 ? n - 1 : 0; /* without the descriptor that reads the folder */
+}
+
+unsigned process_count_threads(void)
+{
+    return count_entries("/proc/self/task");
 }

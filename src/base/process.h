@@ -16,7 +16,8 @@ size_t process_memory(void);
  * SIZE_MAX: there is no limit. */
 size_t process_group_memory(const char *groups, const char *root);
 
-/* How many descriptors this process has open; 0 where that cannot be told. */
+/* The open descriptors and the threads of this process; 0 if /proc cannot be read. */
 unsigned process_count_descriptors(void);
+unsigned process_count_threads(void);
 
 #endif

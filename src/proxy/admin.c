@@ -2,7 +2,6 @@
 
 #include "config.h"
 
-#include <dirent.h>
 #include <inttypes.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -13,6 +12,7 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "base/process.h"
 #include "proxy/admin_cache.h"
 #include "proxy/admin_stats.h"
 #include "proxy/req.h"
@@ -80,19 +80,6 @@ static double resident_bytes(void)
     return (double)resident * (double)sysconf(_SC_PAGESIZE);
 }
 
-static unsigned count_threads(void)
-{
-    DIR *dir = opendir("/proc/self/task");
-    unsigned n = 0;
-
-    if (!dir)
-        return 0;
-    for (struct dirent *entry; (entry = readdir(dir));)
-        n += entry->d_name[0] != '.';
-    closedir(dir);
-    return n;
-}
-
 static void add_endpoint(struct json *endpoints, const struct endpoint *e)
 {
     struct json *row = json_add_object(endpoints);
@@ -115,7 +102,7 @@ static void make_health(const struct server *server, struct str *out)
     json_set_number(root, "uptime_seconds",
                     (double)((clock_mono_us() - server->started_us) / 1000000));
     json_set_number(json_set_object(root, "memory"), "rss_bytes", resident_bytes());
-    json_set_number(root, "threads", count_threads());
+    json_set_number(root, "threads", process_count_threads());
     json_set_number(root, "connections", (double)server_connections(server));
     json_set_number(root, "in_flight", (double)server_in_flight(server));
     add_endpoint(json_set_array(root, "endpoints"), &server->endpoint);
