@@ -131,7 +131,7 @@ static void on_choice(void *arg)
     p->part_spoke_ = false;
 }
 
-/* Parts without a text are other servers' own (pictures, citations). */
+/* Parts without a text member (images, citations) are extensions of other servers: they count. */
 static void on_content_part(void *arg)
 {
     struct payload *p = arg;
@@ -264,8 +264,8 @@ static bool read_members(struct payload *p, const char *json, size_t len)
     return scan_document(json, len, NULL, p->top_, p->top_count_);
 }
 
-/* What begins like a chunk and is damaged further on may have said anything, and a client's parser
- * would stumble over it at each hit. */
+/* A malformed object may have held any choice, and a client's parser would fail on it at each hit.
+ */
 bool payload_read(struct payload *p, const char *json, size_t len)
 {
     bool read;

@@ -53,9 +53,9 @@ int store_file_clear(const struct store_file *file, int64_t *count, struct err *
 /* Does the file that is open still stand at the path? */
 bool store_file_is(const struct store_file *file, const struct store_link *link);
 
-/* Did SQLite's log (-wal, -shm) go away, or another one take its place, since the first call for
- * this link? It stands for as long as a connection is open: then somebody removed it, and whoever
- * opens the file from then on would never see what this connection writes. */
+/* For the writer: was -wal or -shm removed or replaced since the first call for this link? SQLite
+ * keeps both files as long as a connection is open, so another program did it, and connections
+ * opened from then on do not see the rows that this connection writes. */
 bool store_file_lost_log(const struct store_file *file, struct store_link *link);
 
 /* Closes the file, removes it if it is still the one at the path, and opens a new one. why: for

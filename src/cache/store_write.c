@@ -123,7 +123,7 @@ void store_opened(struct store *s)
     s->last_seq = 0;
     s->written_ms = clock_mono_ms(); /* another's log may be there: empty it in time */
     db_last_said(s->link.db, &s->last_seq);
-    (void)store_file_lost_log(&s->file, &s->link); /* which log it is: there since the first read */
+    (void)store_file_lost_log(&s->file, &s->link); /* records the log's inodes */
     take_sizes(s);
     peers_open(&s->peers, s->file.folder);
     look_for_peers(s);
@@ -165,7 +165,8 @@ static void follow_file(struct store *s)
     on_heard(s, clock_unix_ms(), &everything);
 }
 
-/* If another process removed it with the file, that file stays, and drops were missed as well. */
+/* Another process may have replaced the whole file: store_file_anew() keeps that file, but its
+ * purges were not heard, so the memory tier is purged. */
 static void follow_lost_log(struct store *s)
 {
     struct err err;
