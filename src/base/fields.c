@@ -34,34 +34,83 @@ void fields_wipe(struct fields *f)
     fields_release(f);
 }
 
-bool field_is_token(const char *s, size_t len)
+#define EACH_BYTE 0x0101010101010101U
+#define EACH_TOP (EACH_BYTE * 0x80U)
+
+/* Eight bytes at once: the top bit of a byte of the result is set where the byte is `value`. The
+ * bytes above such a one may have theirs set as well. */
+static inline uint64_t is_value(uint64_t eight, unsigned char value)
+{
+    const uint64_t x = eight ^ (EACH_BYTE * value);
+
+    return (x - EACH_BYTE) & ~x & EACH_TOP;
+}
+
+/* The top bit of a byte of the result is set where the byte, which is below 128, is in the range. */
+static inline uint64_t is_between(uint64_t eight, unsigned char first, unsigned char last)
+{
+    return (eight + EACH_BYTE * (0x80U - first)) & ~(eight + EACH_BYTE * (0x7fU - last)) & EACH_TOP;
+}
+
+static inline uint64_t load_eight(const char *s)
+{
+    uint64_t eight;
+
+    memcpy(&eight, s, sizeof(eight));
+    return eight;
+}
+
+/* ASCII letters and hyphens, which most names consist of. */
+static inline bool are_letters(const char *s)
+{
+    const uint64_t eight = load_eight(s);
+
+    return !(eight & EACH_TOP) && (is_between(eight | EACH_BYTE * 0x20U, 'a', 'z') |
+                                   is_between(eight, '-', '-')) == EACH_TOP;
+}
+
+static bool are_tchars(const char *s, size_t len)
 {
     for (size_t i = 0; i < len; i++)
         if (!tchar[(unsigned char)s[i]])
             return false;
-    return len > 0;
+    return true;
 }
 
-/* Has one of the eight bytes this value? */
-static inline uint64_t has_byte(uint64_t eight, unsigned char value)
+/* The last eight bytes overlap with those before them where the length is no multiple of eight. */
+bool field_is_token(const char *s, size_t len)
 {
-    const uint64_t each = 0x0101010101010101, x = eight ^ (each * value);
+    size_t at = 0;
 
-    return (x - each) & ~x & (each * 0x80);
+    if (len < 8)
+        return len > 0 && are_tchars(s, len);
+    while (at + 8 <= len && are_letters(s + at))
+        at += 8;
+    if (at + 8 > len && are_letters(s + len - 8))
+        return true;
+    return are_tchars(s + at, len - at);
+}
+
+static inline uint64_t is_unsafe(const char *s)
+{
+    const uint64_t eight = load_eight(s);
+
+    return is_value(eight, '\0') | is_value(eight, '\r') | is_value(eight, '\n');
 }
 
 static bool value_is_safe(const char *s, size_t len)
 {
-    uint64_t eight = 0, bad = 0;
+    uint64_t bad = 0;
     size_t at = 0;
 
-    for (; at + sizeof(eight) <= len; at += sizeof(eight)) {
-        memcpy(&eight, s + at, sizeof(eight));
-        bad |= has_byte(eight, '\0') | has_byte(eight, '\r') | has_byte(eight, '\n');
+    if (len < 8) {
+        for (; at < len; at++)
+            bad |= s[at] == '\0' || s[at] == '\r' || s[at] == '\n';
+        return bad == 0;
     }
-    for (; at < len; at++)
-        bad |= s[at] == '\0' || s[at] == '\r' || s[at] == '\n';
-    return bad == 0;
+    for (; at + 8 <= len; at += 8)
+        bad |= is_unsafe(s + at);
+    return (bad | is_unsafe(s + len - 8)) == 0;
 }
 
 static bool is_blank(char c)
@@ -77,6 +126,9 @@ static void trim(const char **s, size_t *len)
         (*len)--;
 }
 
+/* Room for the fields of most requests: growing to it in steps would cost four allocations. */
+#define FIRST_SIZE 500
+
 bool fields_add(struct fields *f, const char *name, size_t name_len, const char *value,
                 size_t value_len)
 {
@@ -88,6 +140,8 @@ bool fields_add(struct fields *f, const char *name, size_t name_len, const char 
         return false;
     lengths.name = (uint32_t)name_len;
     lengths.value = (uint32_t)value_len;
+    if (f->bytes.cap == 0)
+        str_reserve(&f->bytes, FIRST_SIZE);
     str_reserve(&f->bytes, sizeof(lengths) + name_len + value_len + 2);
     at = f->bytes.text + f->bytes.len;
     memcpy(at, &lengths, sizeof(lengths));

@@ -30,17 +30,24 @@ TEST("fields come out in the order in which they came, repeats kept")
     fields_release(&f);
 }
 
-/* The byte at the beginning, in the middle, and at the end of a value. */
+/* Names and values are looked at eight bytes at a time: these lengths lie on both sides of that. */
+static const size_t lengths[] = {1, 3, 7, 8, 9, 15, 16, 17, 24};
+#define LENGTH_MAX 24
+#define each_place(len, at)                                                                        \
+    for (const size_t *l_ = lengths; l_ < lengths + sizeof(lengths) / sizeof(*lengths); l_++)                     \
+        for (size_t len = *l_, at = 0; at < len; at++)
+
+/* The byte at each place of values of several lengths. */
 static void check_byte_in_value(unsigned char byte)
 {
-    for (size_t at = 0; at < 3; at++) {
-        char value[] = "aaa";
+    each_place(len, at) {
+        char value[LENGTH_MAX + 1] = "aaaaaaaaaaaaaaaaaaaaaaaa";
         bool refused = byte == '\0' || byte == '\r' || byte == '\n', added;
         struct fields f;
 
         fields_init(&f);
         value[at] = (char)byte;
-        added = fields_add(&f, "n", 1, value, 3);
+        added = fields_add(&f, "n", 1, value, len);
         CHECK(added == !refused);
         CHECK_INT(f.count, added);
         fields_each(h, &f) {
@@ -60,19 +67,19 @@ TEST("a value never holds CR, LF or NUL, and may hold every other byte")
 TEST("a name is a token: letters, digits and !#$%&'*+-.^_`|~, and never empty")
 {
     for (unsigned byte = 0; byte < 256; byte++) {
-        char name[] = "nnn";
+        char name[LENGTH_MAX];
         bool is_tchar = (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') ||
                         (byte >= '0' && byte <= '9') ||
                         (byte && strchr("!#$%&'*+-.^_`|~", (int)byte));
 
-        for (size_t at = 0; at < 3; at++) {
+        each_place(len, at) {
             struct fields f;
 
-            memset(name, 'n', 3);
+            memset(name, at % 2 ? '-' : 'n', len);
             name[at] = (char)byte;
             fields_init(&f);
-            REQUIRE(field_is_token(name, 3) == is_tchar);
-            REQUIRE(fields_add(&f, name, 3, "v", 1) == is_tchar);
+            REQUIRE(field_is_token(name, len) == is_tchar);
+            REQUIRE(fields_add(&f, name, len, "v", 1) == is_tchar);
             REQUIRE(f.count == is_tchar);
             fields_release(&f);
         }

@@ -107,7 +107,11 @@ TEST("case is folded for ASCII letters and nothing else")
             char x = (char)a, y = (char)b;
             int low_a = a >= 'A' && a <= 'Z' ? a + 32 : a,
                 low_b = b >= 'A' && b <= 'Z' ? b + 32 : b;
+            char left[] = {x, 'b', x}, right[] = {y, 'B', y};
             REQUIRE(str_same_nocase(&x, 1, &y, 1) == (low_a == low_b));
+            REQUIRE(str_same_nocase(left, 3, right, 3) == (low_a == low_b));
+            REQUIRE(str_same_nocase(left, 2, right, 2) == (low_a == low_b));
+            REQUIRE(str_same_nocase(left + 1, 2, right + 1, 2) == (low_a == low_b));
         }
     }
     CHECK(str_is_nocase("Content-Type", "cONTENT-tYPE"));
