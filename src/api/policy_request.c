@@ -8,20 +8,9 @@
  * answered in this one.) */
 static bool asks_for_something_else(const struct fields *fields)
 {
-    static const char *const names[] = {
-        "range",    "if-match", "if-none-match", "if-modified-since", "if-unmodified-since",
-        "if-range",
-    };
-
-    fields_each(h, fields) {
-        /* The first letter rules out nearly all fields. */
-        if (!strchr("riRI", h.name[0]))
-            continue;
-        for (size_t i = 0; i < countof(names); i++)
-            if (str_same_nocase(h.name, h.name_len, names[i], strlen(names[i])))
-                return true;
-    }
-    return false;
+    return fields_get(fields, "range") || fields_get(fields, "if-range") ||
+           fields_get(fields, "if-match") || fields_get(fields, "if-none-match") ||
+           fields_get(fields, "if-modified-since") || fields_get(fields, "if-unmodified-since");
 }
 
 static enum policy_api api_of_post(const char *target)
@@ -108,6 +97,8 @@ void policy_asks_of(const struct fields *fields, struct policy_asks *asks)
     struct directive d;
 
     *asks = (struct policy_asks){.max_age_s = -1};
+    if (!fields_may_have(fields, "cache-control") && !fields_may_have(fields, "pragma"))
+        return;
     fields_each(h, fields) {
         const char *rest = h.value;
 

@@ -6,20 +6,21 @@
 
 void fields_init(struct fields *f)
 {
-    str_init(&f->bytes);
-    f->count = 0;
+    *f = (struct fields){.bytes = STR_INIT};
 }
 
 void fields_release(struct fields *f)
 {
     str_release(&f->bytes);
     f->count = 0;
+    f->name_marks_ = 0;
 }
 
 void fields_clear(struct fields *f)
 {
     str_clear(&f->bytes);
     f->count = 0;
+    f->name_marks_ = 0;
 }
 
 /* tchar of RFC 9110 section 5.6.2: this runs for each byte of each field's name. */
@@ -46,7 +47,8 @@ static inline uint64_t is_value(uint64_t eight, unsigned char value)
     return (x - EACH_BYTE) & ~x & EACH_TOP;
 }
 
-/* The top bit of a byte of the result is set where the byte, which is below 128, is in the range. */
+/* The top bit of a byte of the result is set where the byte, which is below 128, is in the range.
+ */
 static inline uint64_t is_between(uint64_t eight, unsigned char first, unsigned char last)
 {
     return (eight + EACH_BYTE * (0x80U - first)) & ~(eight + EACH_BYTE * (0x7fU - last)) & EACH_TOP;
@@ -153,6 +155,7 @@ bool fields_add(struct fields *f, const char *name, size_t name_len, const char 
     at[value_len] = at[value_len + 1] = '\0';
     f->bytes.len += sizeof(lengths) + name_len + value_len + 2;
     f->count++;
+    f->name_marks_ |= fields_mark_(name, name_len);
     return true;
 }
 
@@ -170,11 +173,13 @@ void fields_add_field(struct fields *f, const struct field *field)
 {
     str_add(&f->bytes, field->name - sizeof(struct fields_lengths_), bytes_of(field));
     f->count++;
+    f->name_marks_ |= fields_mark_(field->name, field->name_len);
 }
 
 size_t fields_copy(const struct fields *f, bool (*keeps)(const struct field *), struct fields *copy,
                    char *memory)
 {
+    uint64_t marks = 0;
     unsigned count = 0;
     size_t len = 0;
 
@@ -185,9 +190,11 @@ size_t fields_copy(const struct fields *f, bool (*keeps)(const struct field *), 
             memcpy(memory + len, h.name - sizeof(struct fields_lengths_), bytes_of(&h));
         len += bytes_of(&h);
         count++;
+        marks |= fields_mark_(h.name, h.name_len);
     }
     if (copy) /* cap 0: not to be freed */
-        *copy = (struct fields){.bytes = {.text = memory, .len = len}, .count = count};
+        *copy = (struct fields){
+            .bytes = {.text = memory, .len = len}, .count = count, .name_marks_ = marks};
     return len;
 }
 
@@ -229,6 +236,8 @@ unsigned fields_count(const struct fields *f, const char *name)
     size_t len = strlen(name);
     unsigned n = 0;
 
+    if (!fields_may_have(f, name))
+        return 0;
     fields_each(h, f)
         n += str_same_nocase(h.name, h.name_len, name, len);
     return n;

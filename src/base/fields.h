@@ -17,6 +17,7 @@
 struct fields {
     struct str bytes; /* per field: two lengths, name NUL, value NUL */
     unsigned count;
+    uint64_t name_marks_; /* one bit for each name, see fields_mark_() */
 };
 
 struct field {
@@ -77,11 +78,26 @@ static inline struct field fields_next(const struct fields *f, const struct fiel
 }
 #define fields_each(h, f) for (struct field h = fields_first(f); h.name; h = fields_next(f, &h))
 
+/* One of 64 bits, the same for a name in any case: a one-word Bloom filter tells most names that a
+ * set does not have without a walk over it. The characters differ most at a name's end. */
+static inline uint64_t fields_mark_(const char *name, size_t len)
+{
+    const unsigned last = len ? name[len - 1] & 0x1fU : 0,
+                   third = len > 2 ? name[len - 3] & 0x1fU : 0;
+
+    return UINT64_C(1) << ((len * 11 + last * 3 + third * 5) & 63);
+}
+/* False: no field has this name. True: one may have it. */
+static inline bool fields_may_have(const struct fields *f, const char *name)
+{
+    return f->name_marks_ & fields_mark_(name, strlen(name)); /* the compiler mostly knows both */
+}
+
 const char *fields_get_(const struct fields *f, const char *name, size_t name_len);
 /* The first value with that name (case does not matter), or NULL. */
 static inline const char *fields_get(const struct fields *f, const char *name)
 {
-    return fields_get_(f, name, strlen(name)); /* which the compiler mostly knows */
+    return fields_may_have(f, name) ? fields_get_(f, name, strlen(name)) : NULL;
 }
 unsigned fields_count(const struct fields *f, const char *name);
 

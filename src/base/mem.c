@@ -49,6 +49,11 @@ char *mem_strndup(const char *s, size_t len)
     return copy;
 }
 
+void mem_clear(void *p, size_t len)
+{
+    memset(p, 0, len);
+}
+
 void mem_wipe(void *p, size_t len)
 {
     explicit_bzero(p, len);

@@ -183,6 +183,8 @@ static int check_page(const struct door *door, const struct fields *request, con
 {
     bool other_site = false;
 
+    if (!fields_may_have(request, "sec-fetch-site") && !fields_may_have(request, "origin"))
+        return 0;
     fields_each(h, request) {
         if (str_same_nocase(h.name, h.name_len, "sec-fetch-site", 14)) {
             other_site |= is_other_site(h.value);

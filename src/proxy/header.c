@@ -61,6 +61,8 @@ bool header_accepts_gzip(const struct fields *request)
 {
     int gzip = -1, any = -1;
 
+    if (!fields_may_have(request, "accept-encoding"))
+        return false;
     fields_each(h, request) {
         const char *item = h.value;
 
@@ -87,6 +89,8 @@ bool header_wants_websocket(const struct fields *request)
 {
     bool websocket = false, upgrade = false;
 
+    if (!fields_may_have(request, "upgrade"))
+        return false;
     fields_each(h, request) {
         websocket |= str_same_nocase(h.name, h.name_len, "upgrade", 7) &&
                      field_has_token(h.value, "websocket", 9);

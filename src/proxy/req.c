@@ -84,22 +84,26 @@ static void clear_text(struct str *s)
 static void recycle(struct req *req)
 {
     struct worker *worker = req->worker;
-    struct req clean = {
-        .target = req->target,
-        .whole = req->whole,
-        .fields = req->fields,
-        .reply = {.own = req->reply.own, .text = req->reply.text, .origin = req->reply.origin}};
+    struct str target = req->target, whole = req->whole;
+    struct str text = req->reply.text, origin = req->reply.origin;
+    struct fields fields = req->fields, own = req->reply.own;
 
-    mem_wipe(clean.fields.bytes.text, clean.fields.bytes.cap);
-    clear_text(&clean.target);
-    clear_text(&clean.whole);
-    clear_text(&clean.reply.text);
-    clear_text(&clean.reply.origin);
-    clear_text(&clean.fields.bytes);
-    clean.fields.count = 0;
-    fields_clear(&clean.reply.own);
+    mem_wipe(fields.bytes.text, fields.bytes.cap);
+    clear_text(&target);
+    clear_text(&whole);
+    clear_text(&text);
+    clear_text(&origin);
+    clear_text(&fields.bytes);
+    fields_clear(&fields);
+    fields_clear(&own);
     free(req->err);
-    *req = clean;
+    mem_clear(req, sizeof(*req));
+    req->target = target;
+    req->whole = whole;
+    req->fields = fields;
+    req->reply.text = text;
+    req->reply.origin = origin;
+    req->reply.own = own;
     list_init(&req->node);
     if (worker->spare_req_count >= SPARES_MAX) {
         req_free(req);
