@@ -206,8 +206,8 @@ limit() {
 }
 
 @test "the limits in the man page are those of the code" {
-    limit src/proxy/down.h DOWN_HEAD_MAX '((size_t)18 * 1024)' 'at most 18 KiB'
-    limit src/proxy/down.h DOWN_FIELDS_MAX 100U 'at most 100 fields'
+    limit src/base/framing.h FRAMING_HEAD_MAX 18432U 'at most 18 KiB'
+    limit src/base/framing.h FRAMING_FIELDS_MAX 100U 'at most 100 fields'
     limit src/proxy/down.h DOWN_POOL_BYTES '((size_t)24 * 1024)' '24 KiB of memory'
     limit src/proxy/down_past.c FIELD_RECORD_BYTES 80 'some 80 bytes'
     limit src/proxy/up_answer.c HEAD_MAX 65536 '64 KiB are taken'

@@ -17,21 +17,27 @@ chunked() {
     printf "\r\n$2"
 }
 
-# is_refused [RAW-OPTIONS]: the file bytes gets one 400 in OpenAI's shape, and then the end of the connection. (It ends
-# with a request, which must not be taken for one.)
-is_refused() {
-    local code=0 text
+# is_refused_as STATUS CODE [RAW-OPTIONS]: the file bytes gets one answer of that status and error code, in OpenAI's
+# shape and with X-Proxy, and then the end of the connection. (It ends with a request, which must not be taken for one.)
+is_refused_as() {
+    local status=$1 error=$2 code=0 text
+    shift 2
     raw "127.0.0.1:$PROXY_PORT" --report "$@" <bytes >got 2>report || code=$?
     text=$(<got)
-    [[ ($code -eq 0 || $code -eq 4) && $text == 'HTTP/1.1 400 '* && $text != *HTTP/1.1*HTTP/1.1* &&
-        ${text,,} == *$'\nconnection: close\r'* &&
-        $text == *$'\r\n\r\n{"error":{"message":"'*'","type":"invalid_request_error","param":null,"code":"bad_request"}}' ]] || {
-        echo "expected one 400 and the end (raw $*) for"
+    [[ ($code -eq 0 || $code -eq 4) && $text == "HTTP/1.1 $status "* && $text != *$'\n'HTTP/1.* &&
+        ${text,,} == *$'\nconnection: close\r'* && $text == *$'\nX-Proxy: goproxyai/'* &&
+        $text == *$'\r\n\r\n{"error":{"message":"'*'","type":"invalid_request_error","param":null,"code":"'"$error"'"}}' ]] || {
+        echo "expected one $status ($error) and the end (raw $*) for"
         od -A d -c bytes | head -n 40
         echo "got (status $code):"
         cat got report
         return 1
     }
+}
+
+# is_refused [RAW-OPTIONS]: with a 400
+is_refused() {
+    is_refused_as 400 bad_request "$@"
 }
 
 smuggled='GET /v1/smuggled HTTP/1.1\r\nHost: localhost\r\n\r\n'
@@ -127,17 +133,11 @@ nothing_arrived() {
 # The grammar has blanks before an extension (RFC 9112 section 7.1.1). libmicrohttpd 0.9.75 refuses them, in its own words.
 @test "a blank behind a chunk size ends the connection, with nothing upstream" {
     proxy
-    local body drip
+    local body
     for body in '5 \r\nhello\r\n0\r\n\r\n' '5\t\r\nhello\r\n0\r\n\r\n' '5 ;a=b\r\nhelloX\r\n0\r\n\r\n'; do
-        for drip in '' 1,1; do
-            chunked /v1/chat/completions "$body$smuggled" >bytes
-            # shellcheck disable=SC2086
-            raw "127.0.0.1:$PROXY_PORT" ${drip:+--drip $drip} <bytes >got || [[ $? -eq 4 ]]
-            head -n 1 got | grep -q '^HTTP/1.1 400 '
-            not grep -a -q 'HTTP/1.1 2' got
-        done
+        body_refused "$body"
     done
-    expect_stat requests = 0
+    nothing_arrived
 }
 
 @test "a trailer section with a fault in it is 400" {
@@ -177,6 +177,69 @@ nothing_arrived() {
         refused "POST $path HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\t\r\n\r\n5\r\nhello\r\n0\r\n\r\n"
     done
     expect_stat requests = 0
+}
+
+@test "a Content-Length that is no number below 2^63 is one 400, with nothing upstream" {
+    proxy
+    local path length
+    for path in /v1/chat/completions /v1/files /health; do
+        for length in -1 +2 2x 0x2 '2, 2' '2 2' '' 9223372036854775808 99999999999999999999999; do
+            refused "POST $path HTTP/1.1\r\nHost: localhost\r\nContent-Length: $length\r\n\r\n{}"
+        done
+    done
+    expect_stat requests = 0
+}
+
+@test "a request line that is none is one 400, and another version of HTTP one 505" {
+    proxy
+    local line
+    for line in 'GET /v1/models' 'GET' 'GET HTTP/1.1' 'GET  /v1/models HTTP/1.1' ' GET /v1/models HTTP/1.1' \
+        'GET\t/v1/models\tHTTP/1.1' 'GET /v1/a b HTTP/1.1' 'GET /v1/models HTTP/1.1 ' 'GET /v1/models HTTP/1.10' \
+        'GET /v1/models http/1.1' 'G\001T /v1/models HTTP/1.1' '{"model":"gpt-4o"}'; do
+        refused "$line\r\nHost: localhost\r\n\r\n"
+    done
+    for line in 'GET /v1/models HTTP/2.0' 'PRI * HTTP/2.0' 'GET /v1/models HTTP/0.9' 'GET /v1/models HTTP/3.0'; do
+        # shellcheck disable=SC2059
+        printf "$line\r\nHost: localhost\r\n\r\n$smuggled" >bytes
+        is_refused_as 505 http_version_not_supported
+        is_refused_as 505 http_version_not_supported --drip 1,1
+    done
+    expect_stat requests = 0
+}
+
+# many COUNT TEXT, with printf's escapes
+many() {
+    # shellcheck disable=SC2046,SC2059
+    printf "$2%.0s" $(seq "$1")
+}
+
+@test "a target beyond 18 KiB is one 414, and fields beyond 18 KiB or 100 one 431, cookies included" {
+    proxy
+    local size fields
+    for size in 18500 25000 60000; do
+        printf 'GET /v1/%s HTTP/1.1\r\nHost: localhost\r\n\r\n' "$(many $size a)" >bytes
+        is_refused_as 414 request_target_too_long
+        printf 'GET /v1/a?%s HTTP/1.1\r\nHost: localhost\r\n\r\n' "$(many $size '&')" >bytes
+        is_refused_as 414 request_target_too_long
+        printf 'GET /v1/a HTTP/1.1\r\nHost: localhost\r\nX: %s\r\n\r\n' "$(many $size a)" >bytes
+        is_refused_as 431 request_headers_too_large
+    done
+    for fields in "$(many 100 'A: b\r\n')" "$(many 4000 'A:\r\n')" "Cookie: $(many 100 'a=b;')"$'\r' \
+        "Cookie: $(many 9300 'a')"$'\r'; do
+        printf 'GET /v1/a HTTP/1.1\r\nHost: localhost\r\n%s\n\r\n' "$fields" >bytes
+        is_refused_as 431 request_headers_too_large
+    done
+    expect_stat requests = 0
+}
+
+@test "a query of thousands of arguments, and a cookie of 9 KB, arrive as they were sent" {
+    proxy
+    local query
+    query=$(many 3000 'a&')
+    client -o got "$PROXY/v1/models?$query"
+    [[ $(upstream_get last/line) == "GET /v1/models?$query HTTP/1.1" ]]
+    client -o got -H "Cookie: $(many 9000 c)" "$PROXY/v1/models?2"
+    [[ $(upstream_get last/headers | tr -d '\r' | sed -n 's/^[Cc]ookie: //p' | wc -c) -eq 9001 ]]
 }
 
 # ---- on the way, and beside others ----

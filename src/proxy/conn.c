@@ -209,6 +209,18 @@ const char *conn_framing_fault(const struct conn *conn)
     return conn->served < conn->framing.requests ? NULL : conn->framing.fault;
 }
 
+enum err_code conn_framing_error(const struct conn *conn)
+{
+    static const enum err_code codes[] = {
+        [FRAMING_MALFORMED] = ERR_BAD_REQUEST,
+        [FRAMING_TARGET_TOO_LONG] = ERR_TARGET_TOO_LONG,
+        [FRAMING_HEAD_TOO_LARGE] = ERR_HEAD_TOO_LARGE,
+        [FRAMING_VERSION] = ERR_HTTP_VERSION,
+    };
+
+    return codes[conn->framing.reason];
+}
+
 /* --- deadlines ------------------------------------------------------------------------ */
 
 bool conn_is_idle(const struct conn *conn, uint64_t ms)

@@ -78,6 +78,7 @@ void conn_close(struct conn *conn);
 /* What is wrong with the framing of its current request, or of its next one where none is current;
  * NULL: nothing, or a later one is at fault. */
 const char *conn_framing_fault(const struct conn *conn);
+enum err_code conn_framing_error(const struct conn *conn); /* as what it is answered */
 
 /* Has it waited for its next request for so long, or longer? */
 bool conn_is_idle(const struct conn *conn, uint64_t ms);

@@ -218,10 +218,6 @@ static enum MHD_Result answer(struct conn *conn)
     struct req *req = conn->req;
     enum MHD_Result result;
 
-    if (req->head_size > DOWN_HEAD_MAX) {
-        down_past_answer(conn);
-        return MHD_NO;
-    }
     conn->linger = !req->received;
     result = queue(conn);
     req->replied = result == MHD_YES;
@@ -239,10 +235,6 @@ static enum MHD_Result add_field(void *arg, enum MHD_ValueKind kind, const char 
 
     (void)kind;
     req->head_size += name_len + value_len + 4;
-    if (req->head_size > DOWN_HEAD_MAX || req->fields.count >= DOWN_FIELDS_MAX) {
-        req->head_size = DOWN_POOL_BYTES; /* says "too large" to step_route() */
-        return MHD_NO;
-    }
     /* What is no field by RFC 9110 must not be dropped: another reader of this request might take
      * it for one, "Content-Length : 5" among them. */
     if (!fields_add(&req->fields, name, name_len, value ? value : "", value_len))
@@ -322,6 +314,17 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *mhd, const c
     return act(conn, req_run(req));
 }
 
+/* libmicrohttpd makes a record of each argument of a query, in the connection's pool, and hangs
+ * where the pool has no room for them: it is given an empty query. The text is its own buffer, and
+ * nothing here reads it again. */
+static void empty_query(char *target)
+{
+    char *mark = strchr(target, '?');
+
+    if (mark)
+        mark[1] = '\0';
+}
+
 /* Called with the request line as it came, before libmicrohttpd decodes and cuts it. */
 static void *on_target(void *arg, const char *target, struct MHD_Connection *mhd)
 {
@@ -330,10 +333,8 @@ static void *on_target(void *arg, const char *target, struct MHD_Connection *mhd
     (void)arg;
     conn->req = req_new(conn->lane->worker, conn, target ? target : "");
     conn_expect_head_end(conn);
-    /* The rest of a head whose first line nearly fills the pool is never read by libmicrohttpd
-     * 0.9.75: it waits for bytes with no room to put them. */
-    if (conn->req->target.len > DOWN_HEAD_MAX)
-        down_past_refuse_target(conn);
+    if (target)
+        empty_query((char *)(uintptr_t)target);
     return conn->req;
 }
 

@@ -20,12 +20,9 @@
 #include "proxy/conn.h"
 
 /* Memory of a connection for its request's and its answer's head. libmicrohttpd zeroes it at
- * every kept-alive request, so size is time (about 1 µs per 16 KiB) and memory. */
+ * every kept-alive request, so size is time (about 1 µs per 16 KiB) and memory. A request's head of
+ * FRAMING_HEAD_MAX bytes fits, with a record for each of FRAMING_FIELDS_MAX fields. */
 #define DOWN_POOL_BYTES ((size_t)24 * 1024)
-/* The most that a request's head may have: its request line and fields, and the number of the
- * latter (each costs a record in the pool). Above: 431. */
-#define DOWN_HEAD_MAX ((size_t)18 * 1024)
-#define DOWN_FIELDS_MAX 100U
 
 struct down {
     void *mhd; /* struct MHD_Daemon * */

@@ -57,16 +57,6 @@ void down_past_answer(struct conn *conn)
     conn->linger = true;
 }
 
-void down_past_refuse_target(struct conn *conn)
-{
-    conn->begun = true;
-    conn->req->head_size = conn->req->target.len;
-    req_begin(conn->req);
-    if (req_run(conn->req) == REQ_REPLY)
-        down_past_answer(conn);
-    conn_throw_out(conn);
-}
-
 void down_framing_fault(struct conn *conn)
 {
     if (list_empty(&conn->faulty))
@@ -106,7 +96,7 @@ void down_past_answer_early(struct down *down)
 }
 
 /* libmicrohttpd has not read so far: the request may not even have a target. */
-static void refuse(struct conn *conn, const char *fault)
+static void refuse(struct conn *conn)
 {
     bool is_ours = !conn->req;
     struct req *req = conn->req;
@@ -116,7 +106,7 @@ static void refuse(struct conn *conn, const char *fault)
     if (!conn->begun)
         req_begin(req);
     conn->begun = true;
-    if (req_abort(req, fault) == REQ_REPLY)
+    if (req_abort(req) == REQ_REPLY)
         down_past_answer(conn);
     if (is_ours) {
         conn->req = NULL;
@@ -141,7 +131,7 @@ void down_past_refuse_faulty(struct down *down)
         if (conn->framing.tls)
             worker_warn_tls(conn->lane->worker);
         else if (!req || !req->replied)
-            refuse(conn, conn->framing.fault);
+            refuse(conn);
         conn_throw_out(conn);
     }
 }

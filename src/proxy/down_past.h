@@ -17,11 +17,9 @@ bool down_past_fits(const struct req *req, size_t head_size); /* of the answer, 
  * no room for one beside a head that fills the pool. Nothing was sent for this request yet; the
  * connection ends after it. */
 void down_past_answer(struct conn *conn);
-/* A request line that is larger than a head may be: 431, and the end. */
-void down_past_refuse_target(struct conn *conn);
 /* A request is over, and the next one may be the one at fault. */
 void down_past_served(struct conn *conn);
-/* Answers what down_framing_fault() announced with 400, and ends it: once the whole requests that
+/* Answers what down_framing_fault() announced, and ends it: once the whole requests that
  * came before the fault are over. */
 void down_past_refuse_faulty(struct down *down);
 /* The answers that down_answer_early() announced. */

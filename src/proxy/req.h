@@ -138,9 +138,9 @@ bool req_ends_connection(const struct req *req);
 void req_leave_flight(struct req *req);
 
 /* req_steps.c */
-/* What comes is no valid request: ends what was begun upstream, and refuses it. REQ_REPLY, or
- * REQ_CLOSE where it had its answer. */
-enum req_next req_abort(struct req *req, const char *fault);
+/* What comes is no valid request, which framing.fault tells: ends what was begun upstream, and
+ * refuses it. REQ_REPLY, or REQ_CLOSE where it had its answer. */
+enum req_next req_abort(struct req *req);
 enum req_next req_step(struct req *req);
 void req_pass_body_on(struct req *req); /* it is too long to be held */
 

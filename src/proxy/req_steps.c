@@ -89,18 +89,13 @@ static const char *framing_fault(struct req *req)
 
 static enum req_next step_route(struct req *req)
 {
-    const char *fault = NULL;
+    const char *fault = conn_framing_fault(req->conn);
 
-    if (req->head_size > DOWN_HEAD_MAX)
-        return req_refuse(
-            req, ERR_HEAD_TOO_LARGE, true,
-            "The request's header fields are too large: at most 18 KiB and 100 fields "
-            "are taken.");
+    if (fault)
+        return req_refuse(req, conn_framing_error(req->conn), true, fault);
     if (!req->method_fits || !field_is_token(req->method, strlen(req->method)) ||
         strcmp(req->method, "CONNECT") == 0)
         fault = "The request's method is not one that can be served here.";
-    if (!fault)
-        fault = conn_framing_fault(req->conn);
     if (!fault && req->bad_field)
         fault = "The request has a header field with a blank or another wrong character in its "
                 "name or value.";
@@ -380,13 +375,13 @@ const char *req_step_name(enum step step)
     return steps[step].name;
 }
 
-enum req_next req_abort(struct req *req, const char *fault)
+enum req_next req_abort(struct req *req)
 {
     struct err err;
 
     if (req->step == STEP_DONE)
         return REQ_CLOSE;
-    err_set(&err, ERR_BAD_REQUEST, "%s", fault);
+    err_set(&err, conn_framing_error(req->conn), "%s", req->conn->framing.fault);
     if (req->upload && body_state(&req->upload->body) == BODY_OPEN)
         flight_break(req->upload, &err);
     req_leave_flight(req);

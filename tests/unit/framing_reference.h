@@ -25,8 +25,8 @@ struct ref {
     const char *text;
     size_t len, at;
     bool trailers;
+    size_t room, fields; /* of the head */
     unsigned encodings, lengths;
-    bool length_bad;
     uint64_t length;
     size_t extensions;
 };
@@ -64,51 +64,120 @@ static inline bool ref_blank(char c)
     return c == ' ' || c == '\t';
 }
 
-static inline void ref_length(struct ref *r, const char *value, size_t len)
+/* Has what ended at r->at, from `from` on, more bytes than the head may still have, each counted
+ * `times` times? */
+static inline enum ref_result ref_spend(struct ref *r, size_t from, size_t times,
+                                        enum ref_result result)
 {
+    const size_t to = result == REF_ENDS ? r->len : result == REF_FAULT ? r->at + 1 : r->at;
+
+    if (r->trailers)
+        return result;
+    if ((to - from) * times > r->room)
+        return ref_fault(r, from + r->room / times);
+    r->room -= (to - from) * times;
+    return result;
+}
+
+/* From `from` to before `stop`: blanks, digits, blanks, and then the line's end. */
+static inline enum ref_result ref_length(struct ref *r, size_t from, size_t stop)
+{
+    size_t i = from;
+
     r->lengths++;
     r->length = 0;
-    r->length_bad = len == 0;
-    for (size_t i = 0; i < len; i++) {
-        const __uint128_t sum = (__uint128_t)r->length * 10 + (unsigned)(value[i] - '0');
+    while (i < stop && ref_blank(r->text[i]))
+        i++;
+    for (from = i; i < stop && r->text[i] >= '0' && r->text[i] <= '9'; i++) {
+        const __uint128_t sum = (__uint128_t)r->length * 10 + (unsigned)(r->text[i] - '0');
 
-        if (value[i] < '0' || value[i] > '9' || sum > INT64_MAX)
-            r->length_bad = true;
+        if (sum > INT64_MAX)
+            return ref_fault(r, i);
         r->length = (uint64_t)sum;
     }
+    if (i == from && i < r->len)
+        return ref_fault(r, i);
+    while (i < stop && ref_blank(r->text[i]))
+        i++;
+    return i < stop ? ref_fault(r, i) : REF_DONE;
+}
+
+/* Cookies are fields, and their bytes count twice. */
+static inline enum ref_result ref_cookie(struct ref *r, size_t from, size_t stop)
+{
+    enum ref_result result = REF_DONE;
+
+    for (r->at = from; r->at < stop; r->at++)
+        if ((r->text[r->at] == ';' || r->text[r->at] == ',') && ++r->fields > FRAMING_FIELDS_MAX) {
+            result = REF_FAULT;
+            break;
+        }
+    return ref_spend(r, from, 2, result);
+}
+
+/* The coding ends where blanks may follow, which may not end the line. */
+static inline enum ref_result ref_encoding(struct ref *r, size_t from, size_t stop)
+{
+    size_t to = stop;
+
+    r->encodings++;
+    while (from < stop && ref_blank(r->text[from]))
+        from++;
+    while (to > from && ref_blank(r->text[to - 1]))
+        to--;
+    if (stop < r->len && r->text[stop] != '\0' && to > from && to < stop)
+        return ref_fault(r, stop);
+    return REF_DONE;
+}
+
+static inline bool ref_is_name(const struct ref *r, size_t from, size_t to, const char *name)
+{
+    return !r->trailers && to - from == strlen(name) &&
+           strncasecmp(r->text + from, name, to - from) == 0;
+}
+
+/* What stands between a colon and the end of the line at `stop`. */
+static inline enum ref_result ref_value(struct ref *r, size_t begin, size_t colon, size_t stop)
+{
+    enum ref_result result = REF_DONE;
+
+    r->at = stop;
+    if (ref_is_name(r, begin, colon, "Cookie"))
+        return ref_cookie(r, colon + 1, stop);
+    if (ref_is_name(r, begin, colon, "Transfer-Encoding"))
+        result = ref_encoding(r, colon + 1, stop);
+    else if (ref_is_name(r, begin, colon, "Content-Length"))
+        result = ref_length(r, colon + 1, stop);
+    return ref_spend(r, colon + 1, 1, result);
 }
 
 /* A field line at r->at that is not empty. */
 static inline enum ref_result ref_field(struct ref *r)
 {
     const size_t begin = r->at;
-    size_t colon = begin, from, to, stop;
+    size_t colon = begin, stop;
+    enum ref_result result;
 
     while (colon < r->len && (unsigned char)(r->text[colon] - 0x21) < 0x5f && r->text[colon] != ':')
         colon++;
-    if (colon == r->len)
-        return REF_ENDS;
-    if (colon == begin || r->text[colon] != ':')
-        return ref_fault(r, colon);
+    if (colon < r->len && (colon == begin || r->text[colon] != ':'))
+        result = ref_fault(r, colon);
+    else
+        result = colon == r->len ? REF_ENDS : REF_DONE;
+    if ((colon > begin) && ++r->fields > FRAMING_FIELDS_MAX)
+        result = ref_fault(r, begin);
+    if (result == REF_DONE)
+        r->at = colon + 1;
+    result = ref_spend(r, begin, 1, result);
+    if (result != REF_DONE)
+        return result;
     stop = ref_line_stop(r, colon + 1);
-    if (stop == r->len)
-        return REF_ENDS;
+    result = ref_value(r, begin, colon, stop);
+    if (result != REF_DONE || stop == r->len)
+        return result == REF_DONE ? REF_ENDS : result;
     if (r->text[stop] == '\0')
-        return ref_fault(r, stop);
-    for (from = colon + 1; from < stop && ref_blank(r->text[from]);)
-        from++;
-    for (to = stop; to > from && ref_blank(r->text[to - 1]);)
-        to--;
-    if (!r->trailers && colon - begin == 17 &&
-        strncasecmp(r->text + begin, "Transfer-Encoding", 17) == 0) {
-        r->encodings++;
-        if (to > from && to < stop)
-            return ref_fault(r, stop);
-    }
-    if (!r->trailers && colon - begin == 14 &&
-        strncasecmp(r->text + begin, "Content-Length", 14) == 0)
-        ref_length(r, r->text + from, to - from);
-    return ref_line_end(r, stop, !r->trailers);
+        return ref_spend(r, stop, 1, ref_fault(r, stop));
+    return ref_spend(r, stop, 1, ref_line_end(r, stop, !r->trailers));
 }
 
 /* Field lines up to the empty line. */
@@ -117,8 +186,10 @@ static inline enum ref_result ref_fields(struct ref *r)
     enum ref_result result;
 
     while (r->at < r->len) {
-        if (r->text[r->at] == '\r' || r->text[r->at] == '\n')
-            return ref_line_end(r, r->at, !r->trailers);
+        const size_t begin = r->at;
+
+        if (r->text[begin] == '\r' || r->text[begin] == '\n')
+            return ref_spend(r, begin, 1, ref_line_end(r, begin, !r->trailers));
         result = ref_field(r);
         if (result != REF_DONE)
             return result;
@@ -126,11 +197,36 @@ static inline enum ref_result ref_fields(struct ref *r)
     return REF_ENDS;
 }
 
+static inline enum ref_result ref_request_words(struct ref *r)
+{
+    static const char tokens[] = "!#$%&'*+-.^_`|~0123456789"
+                                 "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+    size_t i = r->at, target;
+
+    while (i < r->len && r->text[i] && strchr(tokens, r->text[i]))
+        i++;
+    if (i < r->len && (i == r->at || r->text[i] != ' '))
+        return ref_fault(r, i);
+    for (target = ++i; i < r->len && (unsigned char)r->text[i] > ' ';)
+        i++;
+    if (i < r->len && (i == target || r->text[i] != ' '))
+        return ref_fault(r, i);
+    for (size_t n = 0; n < 8; n++) {
+        if (++i >= r->len)
+            return REF_ENDS;
+        if (n < 7 ? r->text[i] != "HTTP/1."[n] : r->text[i] < '0' || r->text[i] > '9')
+            return ref_fault(r, i);
+    }
+    if (++i == r->len)
+        return REF_ENDS;
+    return ref_line_end(r, i, true);
+}
+
 static inline enum ref_result ref_request_line(struct ref *r)
 {
-    const size_t stop = ref_line_stop(r, r->at);
+    const size_t begin = r->at;
 
-    return stop == r->len ? REF_ENDS : ref_line_end(r, stop, true);
+    return ref_spend(r, begin, 1, ref_request_words(r));
 }
 
 /* Reads a part that may have `most` bytes. */
@@ -160,7 +256,7 @@ static inline int ref_hex(char c)
 /* A chunk-size line; r->length is the size. */
 static inline enum ref_result ref_size_line(struct ref *r)
 {
-    size_t i = r->at, digits = 0, behind;
+    size_t i = r->at, digits = 0;
 
     for (r->length = 0; i < r->len && ref_hex(r->text[i]) >= 0; i++, digits++) {
         if (r->length >= (uint64_t)1 << 59)
@@ -171,14 +267,6 @@ static inline enum ref_result ref_size_line(struct ref *r)
         return REF_ENDS;
     if (digits == 0)
         return ref_fault(r, i);
-    behind = i;
-    while (i < r->len && ref_blank(r->text[i])) {
-        if (++r->extensions > FRAMING_EXTENSIONS_MAX)
-            return ref_fault(r, i);
-        i++;
-    }
-    if (i == r->len)
-        return REF_ENDS;
     if (r->text[i] == ';') {
         for (; i < r->len; i++) {
             const unsigned char c = (unsigned char)r->text[i];
@@ -188,8 +276,6 @@ static inline enum ref_result ref_size_line(struct ref *r)
             if (++r->extensions > FRAMING_EXTENSIONS_MAX)
                 return ref_fault(r, i);
         }
-    } else if (i != behind) {
-        return ref_fault(r, i);
     }
     return i == r->len ? REF_ENDS : ref_line_end(r, i, false);
 }
@@ -226,17 +312,20 @@ static inline enum ref_result ref_chunked(struct ref *r)
 /* A request from its first byte on. */
 static inline enum ref_result ref_request(struct ref *r, bool *in_body)
 {
-    enum ref_result result = ref_request_line(r);
+    enum ref_result result;
 
     r->encodings = r->lengths = 0;
-    r->length_bad = r->trailers = false;
+    r->trailers = false;
+    r->room = FRAMING_HEAD_MAX;
+    r->fields = 0;
     *in_body = false;
+    result = ref_request_line(r);
     if (result == REF_DONE)
         result = ref_fields(r);
     if (result != REF_DONE || r->encodings + r->lengths == 0)
         return result;
     *in_body = true;
-    if (r->encodings + r->lengths > 1 || r->length_bad)
+    if (r->encodings + r->lengths > 1)
         return REF_ENDS;
     return r->encodings ? ref_chunked(r) : ref_data(r);
 }
