@@ -1,5 +1,7 @@
 #include "base/framing.h"
 
+#include <string.h>
+
 #include "base/framing_states.h"
 #include "base/framing_stops.h"
 
@@ -122,11 +124,34 @@ static const char *skip_data(struct framing *f, const char *at, const char *end)
 }
 
 /* The rest of it, or what has come of it: its end and faults are a step. */
-static const char *skip_target(const char *at, const char *end)
+static inline const char *skip_target(const char *at, const char *end)
 {
     while (at < end && (unsigned char)*at > ' ')
         at++;
     return at;
+}
+
+/* A whole request line as most are. All others are left to step(). */
+static const char *skip_request_line(struct framing *f, const char *at, const char *end)
+{
+    static const char version[] = " HTTP/1.1\r\n";
+    const size_t version_len = sizeof(version) - 1;
+    const char *target = at, *stop;
+
+    while (target < end && *target >= 'A' && *target <= 'Z')
+        target++;
+    if (target == at || target == end || *target++ != ' ')
+        return at;
+    stop = skip_target(target, end);
+    if (stop == target || (size_t)(end - stop) < version_len ||
+        (size_t)(stop - at) + version_len > FRAMING_HEAD_MAX ||
+        memcmp(stop, version, version_len) != 0)
+        return at;
+    framing_begin_request(f);
+    stop += version_len;
+    f->room_ = (uint16_t)(f->room_ - (stop - at));
+    framing_go(f, STATE_FIELD);
+    return stop;
 }
 
 /* Where looking at a block costs more than a step for each byte. */
@@ -154,6 +179,13 @@ static const char *skip(struct framing *f, const char *at, const char *end)
 {
     if (f->state_ == STATE_BODY || f->state_ == STATE_CHUNK)
         return skip_data(f, at, end);
+    if (f->state_ <= STATE_START) {
+        const char *const line_end = skip_request_line(f, at, end);
+
+        if (line_end == at || line_end == end)
+            return line_end;
+        at = line_end;
+    }
     if (f->state_ == STATE_UNKNOWN)
         return end;
     return f->state_ <= STATE_END_CR && !f->in_trailers_ ? skip_head(f, at, end) : at;

@@ -87,12 +87,18 @@ static const char *bad_request_line(char c)
            "between them.";
 }
 
-static const char *take_first(struct framing *f, char c)
+void framing_begin_request(struct framing *f)
 {
     f->chunked_ = f->has_length_ = f->unknown_ = false;
     f->left_ = 0;
     f->fields_ = 0;
-    f->room_ = FRAMING_HEAD_MAX - 1;
+    f->room_ = FRAMING_HEAD_MAX;
+}
+
+static const char *take_first(struct framing *f, char c)
+{
+    framing_begin_request(f);
+    f->room_--;
     return field_is_token(&c, 1) ? framing_go(f, STATE_METHOD) : bad_request_line(c);
 }
 
@@ -212,7 +218,7 @@ static const char *take_field(struct framing *f, char c)
     return take_name(f, c);
 }
 
-bool framing_take_name(struct framing *f, const char *name, size_t len)
+bool framing_take_known_name(struct framing *f, const char *name, size_t len)
 {
     for (unsigned i = 0; i < NAME_COUNT; i++) {
         size_t at = 0;

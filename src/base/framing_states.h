@@ -53,13 +53,20 @@ static inline bool framing_is_blank(char c)
 
 /* ---- framing_head.c ---- */
 
+/* In front of a request's first byte. */
+void framing_begin_request(struct framing *f);
 /* STATE_FIRST to STATE_START_CR */
 const char *framing_take_between(struct framing *f, char c);
 /* STATE_METHOD to STATE_END_CR, of a head or trailers */
 const char *framing_take_head(struct framing *f, char c);
 /* Is it one of the fields that are looked into? `name` has `len` bytes and ends at its colon. Then
  * the state is that in front of the colon. */
-bool framing_take_name(struct framing *f, const char *name, size_t len);
+bool framing_take_known_name(struct framing *f, const char *name, size_t len);
+static inline bool framing_take_name(struct framing *f, const char *name, size_t len)
+{
+    /* Transfer-Encoding, Content-Length, Cookie */
+    return (len == 17 || len == 14 || len == 6) && framing_take_known_name(f, name, len);
+}
 /* The request is whole. */
 const char *framing_end_request(struct framing *f);
 
