@@ -201,6 +201,17 @@ strangers_stay_out() {
     eventually grep -q ' 403 ' "$PROXY_LOG"
 }
 
+@test "a client that has closed before the kernel is asked is refused, and the log says so" {
+    proxy
+    answers 200 /v1/models
+    kill -STOP "$PROXY_PID"
+    printf '%s\n' 'line DELETE /cache HTTP/1.1' 'line Host: localhost' 'line' 'close' |
+        raw "127.0.0.1:$PROXY_PORT" --script
+    kill -CONT "$PROXY_PID"
+    eventually grep -q 'DELETE /cache 403 .*closed its connection before' "$PROXY_LOG"
+    client "$PROXY/stats" | jq -e '.cache.item_count == 1'
+}
+
 @test "--allow-users lets in those that it names, by name or number, or all" {
     need_users
     id daemon >/dev/null || skip "there is no user daemon"

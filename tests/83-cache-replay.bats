@@ -47,6 +47,32 @@ adds_up() {
     [[ $(field hit x-proxy) == "$(field miss x-proxy)" && -n $(field hit x-proxy) ]]
 }
 
+# tells_of SIZE STORY: what is told of a miss of that many bytes
+tells_of() {
+    gets MISS got -H "X-Script: size:$1" "/v1/noise/$((++asked))"
+    tells got "$2"
+}
+
+@test "stored is said only of what a tier has room for" {
+    local asked=0
+    tells_of 5000000 'fwd=miss; stored' # on disk
+    proxy_stop
+    proxy --max-cache-size 0
+    tells_of 1000000 'fwd=miss; stored'
+    tells_of 5000000 fwd=miss # half of an eighth of 64M at most
+    proxy_stop
+    proxy --max-cache-size 8M --memory-cache 0
+    tells_of 1000000 'fwd=miss; stored'
+    tells_of 3000000 fwd=miss # a quarter at most
+    proxy_stop
+    proxy --memory 16M
+    tells_of 10000000 'fwd=miss; stored'
+    tells_of 20000000 fwd=miss
+    proxy_stop
+    proxy --max-cache-size 0 --memory-cache 0
+    tells_of 1000 fwd=miss
+}
+
 @test "Cache-Status tells the story" {
     gets MISS got "${body[@]}" /v1/chat/completions
     tells got 'fwd=miss; stored'

@@ -219,6 +219,22 @@ static void name_items(struct payload *p)
     p->in_output_ = look_in(p->item_, countof(p->item_), on_item, p);
 }
 
+/* Numbers, or their bytes in base64. */
+static void on_vector(void *arg)
+{
+    struct payload *p = arg;
+
+    p->bad_ |= !scan_is_filled(&p->vector_[0].value);
+}
+
+static void name_vectors(struct payload *p)
+{
+    p->vector_[0].name = "embedding";
+    p->in_vectors_ = look_in(p->vector_, countof(p->vector_), on_vector, p);
+    p->top_[TOP_PAYLOAD].name = "data";
+    p->top_[TOP_PAYLOAD].inside = &p->in_vectors_;
+}
+
 /* A document's members are those that a stream's events have in `response`. */
 static void name_response(struct payload *p)
 {
@@ -248,7 +264,7 @@ void payload_init(struct payload *p, enum policy_api api, bool stream)
     if (api == POLICY_CHAT || api == POLICY_COMPLETIONS)
         name_choices(p);
     else if (api == POLICY_EMBEDDINGS)
-        p->top_[TOP_PAYLOAD].name = "data";
+        name_vectors(p);
     else if (api == POLICY_RESPONSES)
         name_response(p);
     else

@@ -46,13 +46,14 @@ struct payload {
     enum policy_api api_;
     bool stream_;
     /* the tables of what is looked for, from the outside inwards */
-    struct scan_member top_[5], response_[4], reason_[1], choice_[3], said_[5], item_[2], part_[4];
+    struct scan_member top_[5], response_[4], reason_[1], choice_[3], said_[5], item_[2], part_[4],
+        vector_[1];
     struct scan_inside in_response_, in_reason_, in_choices_, in_said_, in_output_, in_item_,
-        in_parts_;
+        in_parts_, in_vectors_;
     size_t top_count_;
     /* what was read so far */
     struct payload_bits begun_, spoke_, ended_; /* choices of a stream, by index */
-    bool bad_;          /* a choice ended badly, has no place, or was damaged */
+    bool bad_;          /* a choice ended badly, has no place, or was damaged; no vector */
     bool in_choice_;    /* what is being read has a choice */
     bool part_spoke_;   /* a part of the item that is being read */
     bool output_spoke_; /* an item of the output that was read last */

@@ -170,6 +170,17 @@ void index_keep(struct index *index, struct object *object, uint64_t epoch)
     touch(index, object, clock_unix_ms(), 1);
 }
 
+bool index_takes(struct index *index, int64_t length)
+{
+    const uint64_t bytes = length > 0 ? (uint64_t)length : 1;
+    struct store *store = atomic_load(&index->store);
+    struct budget *budget = index->rules.budget;
+
+    if (budget && !budget_has_room(budget, bytes))
+        return false;
+    return bytes <= index->shards[0].budget / 2 || (store && store_takes(store, bytes));
+}
+
 void index_charge(struct index *index, struct object *object, size_t bytes)
 {
     struct shard *shard = index_shard(index, &object->key);

@@ -75,6 +75,10 @@ enum index_verdict index_lookup(struct index *index, const struct index_query *q
 struct flight *index_pass(size_t high, size_t low, struct body_reader *reader,
                           void (*notify)(struct body_reader *));
 
+/* Is there a tier, and memory on the way to it, for a body of `length` bytes (-1: unknown)? Others
+ * may take the memory in the meantime. */
+bool index_takes(struct index *index, int64_t length);
+
 /* How long an answer of that status is good for, in ms, or INDEX_FOREVER. An error has a minute at
  * most: a key that was just activated must not look broken. */
 int64_t index_ttl_ms(const struct index *index, unsigned status);

@@ -126,12 +126,14 @@ bool store_tell_others(const char *folder)
     return peers_tell(folder, TELL_WAIT_MS);
 }
 
+bool store_takes(const struct store *s, uint64_t body_len)
+{
+    return body_len <= ENTRY_MAX && body_len <= (uint64_t)s->rules.max_bytes / 4;
+}
+
 void store_put(struct store *s, struct object *object)
 {
-    bool fits = object->body_len <= ENTRY_MAX &&
-                object->body_len <= (uint64_t)s->rules.max_bytes / 4;
-
-    if (!fits) {
+    if (!store_takes(s, object->body_len)) {
         atomic_fetch_add_explicit(&s->too_large, 1, memory_order_relaxed);
         return;
     }

@@ -64,8 +64,11 @@ int store_clear_folder(const char *folder, int64_t *count, struct err *err);
  * process on the folder has heard of it, a few seconds at most. False: not all have. */
 bool store_tell_others(const char *folder);
 
+/* Is it small enough: a quarter of max_bytes, and 64 MiB, at most? Any thread. */
+bool store_takes(const struct store *store, uint64_t body_len);
+
 /* Any thread. put takes a reference of its own, with the lock held that guards object->in_tier; an
- * object of more than a quarter of max_bytes, or 64 MiB, is not stored (and counted as too large).
+ * object that the store does not take is counted as too large.
  * From the moment that drop returns no get finds what was put before, wherever that stands: in the
  * queue, on disk, or on a disk that cannot be written to. A get that runs at that moment may still
  * return it. */

@@ -23,7 +23,7 @@ static enum peer_verdict judge_user(const struct conn *conn, struct sock_diag *d
         case SOCK_DIAG_FOUND:
             return users_has(users, peer.uid) ? PEER_ADMITTED : PEER_STRANGER;
         case SOCK_DIAG_GONE: /* nobody waits for an answer, but the request could do harm */
-            return PEER_STRANGER;
+            return PEER_LEFT;
         case SOCK_DIAG_UNKNOWN:
             break;
         }
@@ -50,6 +50,10 @@ int peer_check(struct conn *conn, struct sock_diag *diag, const struct users *us
     case PEER_UNASKED:
     case PEER_ADMITTED:
         return 0;
+    case PEER_LEFT:
+        return err_set(err, ERR_USER,
+                       "The client closed its connection before the kernel was asked which user it "
+                       "belongs to: wait for the answer.");
     case PEER_STRANGER:
         return err_set(
             err, ERR_USER,

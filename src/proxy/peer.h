@@ -11,6 +11,7 @@ struct users;
 enum peer_verdict {
     PEER_UNASKED,
     PEER_ADMITTED,
+    PEER_LEFT,     /* it closed its socket before the kernel was asked */
     PEER_STRANGER, /* a user of this machine who is not among those allowed */
     PEER_SELF      /* this process: the upstream leads back to the proxy */
 };

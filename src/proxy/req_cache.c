@@ -120,6 +120,12 @@ enum req_next req_step_lookup(struct req *req)
 /* --- what is told --------------------------------------------------------------------- */
 
 /* RFC 9211 section 2, after our name. */
+static bool will_be_stored(const struct req *req)
+{
+    return req->flight && flight_is_kept(req->flight) &&
+           index_takes(req->worker->server->caching.index, req->flight->head.length);
+}
+
 static const char *cache_status_of(const struct req *req)
 {
     static const char *const misses[][2] = {[FWD_MISS] = {"fwd=miss", "fwd=miss; stored"},
@@ -131,7 +137,7 @@ static const char *cache_status_of(const struct req *req)
     case STATS_BYPASS:
         break;
     case STATS_MISS:
-        return misses[req->fwd][req->flight && flight_is_kept(req->flight)];
+        return misses[req->fwd][will_be_stored(req)];
     case STATS_HIT:
         return "hit";
     case STATS_JOIN:

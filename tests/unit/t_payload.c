@@ -261,12 +261,22 @@ TEST("of a completion each choice has a text")
     check_documents(POLICY_COMPLETIONS, rows, countof(rows));
 }
 
-TEST("embeddings are an object with data in it")
+TEST("embeddings are an object with data in it, each with a vector")
 {
     static const struct row rows[] = {
         {"{\"object\":\"list\",\"data\":[{\"index\":0,\"embedding\":[0.1,-2]}],\"model\":\"m\"}",
          true},
         {"{\"data\":[{\"embedding\":\"AACAPw==\"}]}", true},
+        {"{\"data\":[{\"embedding\":[[1],[2]]},{\"embedding\":[3]}]}", true},
+        {"{\"data\":[{\"embedding\":[]}]}", false},
+        {"{\"data\":[{\"embedding\":\"\"}]}", false},
+        {"{\"data\":[{\"embedding\":null}]}", false},
+        {"{\"data\":[{\"embedding\":[1]},{\"embedding\":[]}]}", false},
+        {"{\"data\":[{\"embedding\":[]},{\"embedding\":[1]}]}", false},
+        {"{\"data\":[{\"index\":0}]}", false},
+        {"{\"data\":[{}]}", false},
+        {"{\"data\":[null]}", false},
+        {"{\"data\":[1]}", false},
         {"{\"data\":[]}", false},
         {"{\"data\":{}}", false},
         {"{\"data\":null}", false},

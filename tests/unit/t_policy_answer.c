@@ -329,7 +329,9 @@ TEST("a GET whose status is not final is not stored; of a response only the good
                      rows[i].word);
         len = (size_t)n;
         CHECK_INT(is_whole(POLICY_GET, 200, JSON, body, len, true), rows[i].of_get);
-        CHECK(is_whole(POLICY_EMBEDDINGS, 200, JSON, body, len, true));
+        n = snprintf(body, sizeof(body), "{\"data\":[{\"embedding\":[1],\"status\":\"%s\"}]}",
+                     rows[i].word);
+        CHECK(is_whole(POLICY_EMBEDDINGS, 200, JSON, body, (size_t)n, true));
     }
     unit_row(NULL);
 }
@@ -364,7 +366,8 @@ TEST("only a status that is a string, and where it belongs, is looked at")
 
 TEST("an error in the 200 of a POST is not stored, in a 400 it is, and a GET's may have one")
 {
-    static const char good[] = "\"choices\":[" CHOICE "],\"data\":[1],\"status\":\"completed\","
+    static const char good[] = "\"choices\":[" CHOICE
+                               "],\"data\":[{\"embedding\":[1]}],\"status\":\"completed\","
                                "\"output\":[{\"type\":\"x_call\"}]}";
     static const struct {
         const char *error;
