@@ -5,7 +5,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/fsx.h"
 #include "base/json.h"
 #include "base/mem.h"
 #include "cmd.h"
@@ -45,28 +44,6 @@ static bool is_missing(const char *path)
     return stat(path, &info) < 0 && (errno == ENOENT || errno == ENOTDIR);
 }
 
-/* Refuses what opening a file there would refuse. */
-static int check_empty(const char *folder, struct err *err)
-{
-    static const char *const names[] = {"cache.db-wal", "cache.db-shm"};
-
-    if (fsx_private_folder(folder, err) < 0)
-        return -1;
-    for (size_t i = 0; i < countof(names); i++) {
-        struct str path = STR_INIT;
-        bool there;
-        uint64_t id;
-        int result;
-
-        str_addf(&path, "%s/%s", folder, names[i]);
-        result = fsx_private_file(path.text, &there, &id, err);
-        str_release(&path);
-        if (result < 0)
-            return -1;
-    }
-    return 0;
-}
-
 static int take_folder(struct cache_place *place, const struct conf *conf, struct err *err)
 {
     struct str file = STR_INIT;
@@ -87,7 +64,7 @@ static int take_folder(struct cache_place *place, const struct conf *conf, struc
     place->is_in_use = store_is_in_use(place->folder);
     str_release(&file);
     /* What is there is looked at when it is opened. */
-    return place->is_missing || place->has_file ? 0 : check_empty(place->folder, err);
+    return place->is_missing || place->has_file ? 0 : store_check_folder(place->folder, err);
 }
 
 /* ---- either ---- */
@@ -95,19 +72,10 @@ static int take_folder(struct cache_place *place, const struct conf *conf, struc
 int cache_place_find(struct cache_place *place, const struct conf *conf, const char *url,
                      struct err *err)
 {
-    mem_auto char *folder = conf_cache_folder(conf);
-    const struct running_query query = {.conf = conf,
-                                        .url = url,
-                                        .target = "/stats",
-                                        .folder = folder,
-                                        .folder_is_asked = conf_is_flag(conf, OPT_CACHE_DIR),
-                                        .any_of_folder = true};
     int result;
 
     *place = (struct cache_place){.proxy.answer = ASK_ANSWER_INIT};
-    result = running_find(&place->proxy, &query, err);
-    if (result == 1 && place->proxy.answer.status != 200)
-        result = ask_refused(&place->proxy.answer, err);
+    result = running_find_figures(&place->proxy, conf, url, true, err);
     if (result == 0 && place->proxy.is_asked)
         result = -1;
     if (result == 1)

@@ -133,16 +133,8 @@ static int print(const struct source *source, struct err *err)
 static int read_figures(struct source *source, const struct conf *conf, const char *url,
                         struct err *err)
 {
-    mem_auto char *folder = conf_cache_folder(conf);
-    const struct running_query query = {.conf = conf,
-                                        .url = url,
-                                        .target = "/stats",
-                                        .folder = folder,
-                                        .folder_is_asked = conf_is_flag(conf, OPT_CACHE_DIR)};
-    int result = running_find(&source->running, &query, err);
+    int result = running_find_figures(&source->running, conf, url, false, err);
 
-    if (result == 1 && source->running.answer.status != 200)
-        return ask_refused(&source->running.answer, err);
     if (result == 1) {
         str_add(&source->text, source->running.answer.body.text, source->running.answer.body.len);
         return 0;

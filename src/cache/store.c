@@ -116,6 +116,17 @@ int store_clear_folder(const char *folder, int64_t *count, struct err *err)
     return result;
 }
 
+int store_check_folder(const char *folder, struct err *err)
+{
+    struct store_file file;
+    int result;
+
+    store_file_init(&file, folder);
+    result = store_file_check(&file, err);
+    store_file_release(&file);
+    return result;
+}
+
 bool store_is_in_use(const char *folder)
 {
     return peers_use(folder);

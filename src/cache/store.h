@@ -135,6 +135,10 @@ int store_verify(struct store *store, uint64_t *good, uint64_t *damaged,
                  bool (*each)(void *arg, const struct key *key, bool sound), void *arg,
                  struct err *err);
 
+/* For commands, with no store of theirs open: would opening one refuse the folder, or a file of the
+ * cache that is in it, because others may write to it (or for what it is)? Makes nothing. */
+int store_check_folder(const char *folder, struct err *err);
+
 /* For commands, with no store of theirs open: does any process use that folder now? False where
  * there is none. Makes nothing. */
 bool store_is_in_use(const char *folder);

@@ -64,6 +64,15 @@ static int look_at_files(const struct store_file *file, struct store_link *link,
     return 0;
 }
 
+int store_file_check(const struct store_file *file, struct err *err)
+{
+    struct store_link link = {.id = 0};
+
+    if (fsx_private_folder(file->folder, err) < 0)
+        return -1;
+    return look_at_files(file, &link, err);
+}
+
 static int make_file(const struct store_file *file, struct store_link *link, struct err *err)
 {
     /* Companions of a file that is gone would be taken for the new one's. */

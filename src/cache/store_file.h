@@ -47,6 +47,9 @@ void store_file_close(struct store_link *link);
 /* Where it is to look only: says what else can be done. Returns -1. */
 int store_file_leave(const struct store_file *file, const char *why, struct err *err);
 
+/* As of store_check_folder(). */
+int store_file_check(const struct store_file *file, struct err *err);
+
 /* Removes the file, as of store_clear_folder(). */
 int store_file_clear(const struct store_file *file, int64_t *count, struct err *err);
 

@@ -28,15 +28,26 @@ void door_allow(struct door *door, const char *name)
     add_lower(&door->names, name, strlen(name));
 }
 
+/* A scheme, "://" and an authority (RFC 6454 section 6.2), of one site. */
+static bool is_origin(const char *text, size_t len)
+{
+    static const char no_authority[] = "/?#@\\ \t*";
+    const char *authority = strstr(text, "://");
+
+    if (!authority || authority == text || memchr(text, '*', (size_t)(authority - text)))
+        return false;
+    authority += 3;
+    return authority < text + len &&
+           strcspn(authority, no_authority) >= (size_t)(text + len - authority);
+}
+
 int door_allow_origin(struct door *door, const char *origin, struct err *err)
 {
-    const char *host = strstr(origin, "://");
     size_t len = strlen(origin);
 
     if (len > 0 && origin[len - 1] == '/') /* as people copy it from the address bar */
         len--;
-    if (!host || host == origin || host + 3 >= origin + len ||
-        strcspn(host + 3, "/?#@\\ \t") < (size_t)(origin + len - (host + 3)) || strchr(origin, '*'))
+    if (!is_origin(origin, len))
         return err_set(err, ERR_USAGE,
                        "--allow-origin is '%.200s': it must be one site as browsers name it, such "
                        "as http://localhost:3000 (neither * nor null: any page can have that)",

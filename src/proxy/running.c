@@ -283,3 +283,20 @@ int running_find(struct running *running, const struct running_query *query, str
                         conf_is_flag(query->conf, OPT_LISTEN);
     return result;
 }
+
+int running_find_figures(struct running *running, const struct conf *conf, const char *url,
+                         bool any_of_folder, struct err *err)
+{
+    mem_auto char *folder = conf_cache_folder(conf);
+    const struct running_query query = {.conf = conf,
+                                        .url = url,
+                                        .target = "/stats",
+                                        .folder = folder,
+                                        .folder_is_asked = conf_is_flag(conf, OPT_CACHE_DIR),
+                                        .any_of_folder = any_of_folder};
+    int result = running_find(running, &query, err);
+
+    if (result == 1 && running->answer.status != 200)
+        return ask_refused(&running->answer, err);
+    return result;
+}

@@ -36,6 +36,10 @@ struct running {
 /* 1: found; the caller releases. 0: none, *err says why (ERR_NO_SERVER or ERR_UNHEALTHY). -1:
  * wrong usage, or several. */
 int running_find(struct running *running, const struct running_query *query, struct err *err);
+/* The same for /stats, of which any other status than 200 is -1. url: as the user named it, or
+ * NULL; any_of_folder: see running_query. */
+int running_find_figures(struct running *running, const struct conf *conf, const char *url,
+                         bool any_of_folder, struct err *err);
 void running_release(struct running *running);
 
 /* Asks it for something else. As ask(). */
