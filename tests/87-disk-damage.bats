@@ -340,6 +340,7 @@ log_spoilt() {
         expect_figure item_count = 20
         log_spoilt "$how"
         serves_right
+        [[ $how != *-gone ]] || eventually grep -q 'its log (-wal, -shm) was removed' "$PROXY_LOG"
         curl -q -s --noproxy '*' --no-progress-meter -Z -H 'Cache-Control: no-cache' "$PROXY/v1/x?script=seed:[1-20];size:3000" -o /dev/null
         serves_right
         proxy_stop

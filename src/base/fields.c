@@ -62,13 +62,14 @@ static inline uint64_t load_eight(const char *s)
     return eight;
 }
 
-/* ASCII letters and hyphens, which most names consist of. */
+/* ASCII letters and hyphens, which most names consist of. A byte above 127 is none, whatever it
+ * does to the bytes above it. */
 static inline bool are_letters(const char *s)
 {
     const uint64_t eight = load_eight(s);
 
-    return !(eight & EACH_TOP) && (is_between(eight | EACH_BYTE * 0x20U, 'a', 'z') |
-                                   is_between(eight, '-', '-')) == EACH_TOP;
+    return (is_between(eight | EACH_BYTE * 0x20U, 'a', 'z') | is_between(eight, '-', '-')) ==
+           EACH_TOP;
 }
 
 static bool are_tchars(const char *s, size_t len)

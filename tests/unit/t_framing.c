@@ -554,6 +554,11 @@ TEST("a request line has 18 KiB at most, and another major version its own reaso
         CHECK_HAS(f.fault, "target is too long");
         CHECK_INT(f.reason, FRAMING_TARGET_TOO_LONG);
     }
+    memcpy(target + FRAMING_HEAD_MAX - 10, " HTTP/1.1\r\n", 11);
+    for (size_t step = 1; step <= sizeof(target); step = step * 3 + 1) {
+        CHECK_INT(feed_in_pieces(&f, target, FRAMING_HEAD_MAX + 1, step, step), FRAMING_HEAD_MAX);
+        CHECK_INT(f.reason, FRAMING_HEAD_TOO_LARGE);
+    }
     feed_in_pieces(&f, "GET / HTTP/2.0\r\n", 16, 16, 1);
     CHECK_INT(f.reason, FRAMING_VERSION);
     feed_in_pieces(&f, "GET / HTTP/x.0\r\n", 16, 16, 1);

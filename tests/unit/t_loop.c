@@ -114,6 +114,24 @@ TEST("a watch that another one's callback unwatched in this turn is not called")
     close_both(two);
 }
 
+TEST("a descriptor that is registered in a way that cannot be changed is taken out")
+{
+    struct epoll_event exclusive = {.events = EPOLLIN | EPOLLEXCLUSIVE};
+    struct end end = {.calls = 0};
+    struct err err = {.code = ERR_NONE};
+    struct loop l;
+    int fds[2];
+
+    REQUIRE(pipe(fds) == 0 && loop_init(&l, &err) == 0);
+    REQUIRE(epoll_ctl(l.epoll, EPOLL_CTL_ADD, fds[0], &exclusive) == 0);
+    CHECK(loop_watch(&l, &end.watch, fds[0], EPOLLIN, on_ready, &err) < 0);
+    CHECK_INT(err.code, ERR_SYSTEM);
+    CHECK(epoll_ctl(l.epoll, EPOLL_CTL_DEL, fds[0], NULL) < 0); /* it would wake every turn */
+    CHECK_INT(loop_watch(&l, &end.watch, fds[0], EPOLLIN, on_ready, &err), 0);
+    loop_release(&l);
+    close_both(fds);
+}
+
 TEST("a descriptor that cannot be watched is an error, and the watch is not set")
 {
     struct end end = {.calls = 0};
