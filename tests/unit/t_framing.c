@@ -559,6 +559,8 @@ TEST("a request line has 18 KiB at most, and another major version its own reaso
         CHECK_INT(feed_in_pieces(&f, target, FRAMING_HEAD_MAX + 1, step, step), FRAMING_HEAD_MAX);
         CHECK_INT(f.reason, FRAMING_HEAD_TOO_LARGE);
     }
+    CHECK_INT(feed_in_pieces(&f, target, FRAMING_HEAD_MAX + 1, sizeof(target), 1),
+              FRAMING_HEAD_MAX);
     feed_in_pieces(&f, "GET / HTTP/2.0\r\n", 16, 16, 1);
     CHECK_INT(f.reason, FRAMING_VERSION);
     feed_in_pieces(&f, "GET / HTTP/x.0\r\n", 16, 16, 1);
