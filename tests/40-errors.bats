@@ -188,6 +188,34 @@ ours() {
     expect_stat in_flight = 0
 }
 
+# has_room SIZE: a GET whose answer has a field of that size is a miss, and then a hit
+has_room() {
+    local value
+    ((++asked))
+    value=$(head -c "$1" /dev/zero | tr '\0' v)
+    for kind in MISS HIT; do
+        [[ $(client -D head -o got -w '%{http_code}' -H "X-Script: header:X-Large=$value" "$PROXY/v1/models?$asked") == 200 ]] || return
+        grep -qi "^x-cache: $kind" head
+    done
+}
+
+@test "an answer whose head has no room beside the request's is a 502, first and last; what passes once is a hit" {
+    proxy
+    local asked=0 fits=4000 fails=17000 middle kind
+    while ((fails - fits > 1)); do
+        middle=$(((fits + fails) / 2))
+        if has_room $middle; then fits=$middle; else fails=$middle; fi
+        [[ $(field head x-cache) != HIT || $(<got) != *upstream_bad_answer* ]]
+    done
+    for middle in $((fits - 40)) $((fits - 80)) $((fits - 120)); do
+        has_room $middle
+    done
+    for kind in 1 2; do
+        ours 502 upstream_bad_answer 'header fields' -H "X-Script: header:X-Large=$(head -c $((fails + 200)) /dev/zero | tr '\0' v)" "$PROXY/v1/models?last"
+        grep -qi '^cache-status: goproxyai; fwd=bypass' head
+    done
+}
+
 @test "odd but valid heads are no garbage" {
     proxy
     local script

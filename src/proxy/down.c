@@ -17,10 +17,9 @@
 
 #define LOOKS_MAX 16
 #define LOOK_MS 1
-/* A ready-made answer: what libmicrohttpd allocates for it, and what we add to its head. */
+/* A ready-made answer: what libmicrohttpd allocates for it. */
 #define READY_BYTES 1000U
 #define READY_FIELD_BYTES 160U
-#define READY_OWN_BYTES 512U
 #define BLOCK_BYTES ((size_t)16 * 1024) /* of a body with a known length that still grows */
 
 static struct conn *conn_of(struct MHD_Connection *mhd)
@@ -189,7 +188,7 @@ static bool is_ready_made(const struct conn *conn)
     const struct reply *reply = &conn->req->reply;
 
     return reply_is_ready_made(reply) && !req_ends_connection(conn->req) &&
-           down_past_fits(conn->req, reply->object->fields.bytes.len + READY_OWN_BYTES);
+           down_past_fits(conn->req, reply->object->fields.bytes.len + REPLY_OWN_BYTES);
 }
 
 static enum MHD_Result queue(struct conn *conn)

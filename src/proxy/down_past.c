@@ -20,7 +20,7 @@ bool down_past_fits(const struct req *req, size_t head_size)
 
 void down_past_fit(struct req *req)
 {
-    const struct reply_cache cache = req->reply.cache;
+    struct reply_cache cache;
     struct err err;
 
     if (!req->reply.upstream || down_past_fits(req, reply_head_size(&req->reply)))
@@ -30,6 +30,8 @@ void down_past_fit(struct req *req)
             reply_head_size(&req->reply));
     fields_clear(&req->reply.own);
     req->reply.object = NULL;
+    req->cache = STATS_BYPASS; /* the client gets nothing of what is, or may be, kept */
+    req_tell_cache(req, &cache);
     reply_from_err(&req->reply, &err, &cache, req->id);
 }
 

@@ -221,7 +221,9 @@ static size_t size_of(const struct fields *fields)
 
 size_t reply_head_size(const struct reply *reply)
 {
-    return 512 + size_of(reply->upstream) + size_of(&reply->own);
+    const size_t own = size_of(&reply->own);
+
+    return 512 + size_of(reply->upstream) + (own > REPLY_OWN_BYTES ? own : REPLY_OWN_BYTES);
 }
 
 static void write_fields(struct str *text, const struct reply *reply, const struct fields *fields)

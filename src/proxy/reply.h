@@ -82,6 +82,9 @@ bool reply_passes(const struct reply *reply, const struct field *h);
 /* Appends the head as HTTP/1.1 text that ends the connection, for what cannot be said through
  * libmicrohttpd. */
 void reply_write_head(const struct reply *reply, const char *reason, struct str *text);
+/* What is set aside for fields of our own: a hit has more of them than the miss before it, and must
+ * not be the one that does not fit. */
+#define REPLY_OWN_BYTES ((size_t)512)
 /* Bytes that the head takes on the wire, roughly from above. */
 size_t reply_head_size(const struct reply *reply);
 
