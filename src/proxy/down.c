@@ -188,7 +188,7 @@ static bool is_ready_made(const struct conn *conn)
     const struct reply *reply = &conn->req->reply;
 
     return reply_is_ready_made(reply) && !req_ends_connection(conn->req) &&
-           down_past_fits(conn->req, reply->object->fields.bytes.len + REPLY_OWN_BYTES);
+           down_past_fits(conn->req, reply_head_size_with(&reply->object->fields));
 }
 
 static enum MHD_Result queue(struct conn *conn)

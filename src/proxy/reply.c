@@ -214,16 +214,18 @@ void reply_from_err(struct reply *reply, const struct err *err, const struct rep
         add_cache_story(reply, cache);
 }
 
-static size_t size_of(const struct fields *fields)
+size_t reply_head_size_with(const struct fields *upstream)
 {
-    return fields ? fields->bytes.len : 0; /* lengths and NULs outweigh ": " and CRLF */
+    /* A field's lengths and NULs outweigh its ": " and CRLF. */
+    return 512 + (upstream ? upstream->bytes.len : 0) + REPLY_OWN_BYTES;
 }
 
 size_t reply_head_size(const struct reply *reply)
 {
-    const size_t own = size_of(&reply->own);
+    const size_t own = reply->own.bytes.len;
 
-    return 512 + size_of(reply->upstream) + (own > REPLY_OWN_BYTES ? own : REPLY_OWN_BYTES);
+    return reply_head_size_with(reply->upstream) +
+           (own > REPLY_OWN_BYTES ? own - REPLY_OWN_BYTES : 0);
 }
 
 static void write_fields(struct str *text, const struct reply *reply, const struct fields *fields)

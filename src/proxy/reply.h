@@ -85,7 +85,9 @@ void reply_write_head(const struct reply *reply, const char *reason, struct str 
 /* What is set aside for fields of our own: a hit has more of them than the miss before it, and must
  * not be the one that does not fit. */
 #define REPLY_OWN_BYTES ((size_t)512)
-/* Bytes that the head takes on the wire, roughly from above. */
+/* Bytes that the head takes on the wire, roughly from above: of this answer, and of any with these
+ * fields of the upstream's. */
 size_t reply_head_size(const struct reply *reply);
+size_t reply_head_size_with(const struct fields *upstream);
 
 #endif
