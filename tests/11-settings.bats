@@ -254,6 +254,23 @@ ignores() {
     refused "$config_file:1: " serve
 }
 
+@test "an item of a list that is none is refused with the place where the list stands" {
+    local row name value variable
+    for row in listen=foo listen=localhost,192.0.2.300 allow-host=http://x allow-host=* allow-host=a,b:x \
+        allow-host='[::1' allow-users=nosuchuser allow-users=all,nosuchuser allow-origin=foo allow-origin=null \
+        key-ignore-header=a:b key-ignore-header=authorization; do
+        name=${row%%=*} value=${row#*=}
+        variable=GOPROXYAI_${name//-/_}
+        config ''
+        refused "^goproxyai: --$name: " serve --port 0 "--$name" "$value"
+        refused "^goproxyai: ${variable^^}: " "${variable^^}=$value" serve --port 0
+        config "port = 0"$'\n'"$name = $value"$'\n'
+        refused "^goproxyai: $config_file:2: $name: " serve
+    done
+    config $'listen = 0.0.0.0\n'
+    refused "^goproxyai: $config_file:1: listen: 0.0.0.0 is not loopback" serve
+}
+
 @test "what is no config file is refused and named, not read as one" {
     printf 'port = 0\n\0\n' >"$config_file"
     refused "$config_file" serve

@@ -28,34 +28,6 @@ void door_allow(struct door *door, const char *name)
     add_lower(&door->names, name, strlen(name));
 }
 
-/* A scheme, "://" and an authority (RFC 6454 section 6.2), of one site. */
-static bool is_origin(const char *text, size_t len)
-{
-    static const char no_authority[] = "/?#@\\ \t*";
-    const char *authority = strstr(text, "://");
-
-    if (!authority || authority == text || memchr(text, '*', (size_t)(authority - text)))
-        return false;
-    authority += 3;
-    return authority < text + len &&
-           strcspn(authority, no_authority) >= (size_t)(text + len - authority);
-}
-
-int door_allow_origin(struct door *door, const char *origin, struct err *err)
-{
-    size_t len = strlen(origin);
-
-    if (len > 0 && origin[len - 1] == '/') /* as people copy it from the address bar */
-        len--;
-    if (!is_origin(origin, len))
-        return err_set(err, ERR_USAGE,
-                       "--allow-origin is '%.200s': it must be one site as browsers name it, such "
-                       "as http://localhost:3000 (neither * nor null: any page can have that)",
-                       origin);
-    add_lower(&door->origins, origin, len);
-    return 0;
-}
-
 /* 127.0.0.0/8, in dotted form only: other spellings are no client's. */
 static bool is_loopback_v4(const char *host, size_t len)
 {
@@ -105,6 +77,60 @@ static bool split(const char *authority, unsigned implied, size_t *host_len, uns
         return false;
     *port = (unsigned)number;
     return *host_len > 0;
+}
+
+/* A name, an address, or an IPv6 address in brackets. */
+static bool is_host(const char *text, size_t len)
+{
+    static const char letters[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._";
+    const bool bracketed = len > 2 && text[0] == '[' && text[len - 1] == ']';
+
+    if (bracketed)
+        return strspn(text + 1, "0123456789abcdefABCDEF:.") == len - 2;
+    return len > 0 && strspn(text, letters) >= len;
+}
+
+int door_allow_host(struct door *door, const char *name, struct err *err)
+{
+    size_t len;
+    unsigned port;
+
+    if (!split(name, 0, &len, &port) || !is_host(name, len))
+        return err_set(err, ERR_USAGE,
+                       "'%.200s' is no host: write a name or an address, with or without a port, "
+                       "such as box.lan or box.lan:8080",
+                       name);
+    door_allow(door, name);
+    return 0;
+}
+
+/* A scheme, "://" and an authority (RFC 6454 section 6.2), of one site. */
+static bool is_origin(const char *text, size_t len)
+{
+    static const char no_authority[] = "/?#@\\ \t*";
+    const char *authority = strstr(text, "://");
+
+    if (!authority || authority == text || memchr(text, '*', (size_t)(authority - text)))
+        return false;
+    authority += 3;
+    return authority < text + len &&
+           strcspn(authority, no_authority) >= (size_t)(text + len - authority);
+}
+
+int door_allow_origin(struct door *door, const char *origin, struct err *err)
+{
+    size_t len = strlen(origin);
+
+    if (len > 0 && origin[len - 1] == '/') /* as people copy it from the address bar */
+        len--;
+    if (!is_origin(origin, len))
+        return err_set(err, ERR_USAGE,
+                       "'%.200s' is no origin: write one site as browsers name it, such as "
+                       "http://localhost:3000 (neither * nor null: any page can have that)",
+                       origin);
+    add_lower(&door->origins, origin, len);
+    return 0;
 }
 
 enum name { NAME_FOREIGN, NAME_OURS, NAME_OURS_WITH_PORT };

@@ -30,6 +30,9 @@ void door_init(struct door *door);
 void door_release(struct door *door);
 /* A name or address that is let in: with any port, or with the one that is written. */
 void door_allow(struct door *door, const char *name);
+/* The same of a name that a user wrote: -1 with ERR_USAGE for what is no host, with or without a
+ * port. */
+int door_allow_host(struct door *door, const char *name, struct err *err);
 /* A site whose pages may use the proxy, by its serialised origin (RFC 6454 section 6.2). -1 with
  * ERR_USAGE for what is none, and for "*" and "null". */
 int door_allow_origin(struct door *door, const char *origin, struct err *err);

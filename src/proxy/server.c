@@ -35,7 +35,7 @@ static int add_listener(struct server *server, const char *address, struct err *
     int fd;
 
     if (server->listen_count == LISTENERS_MAX)
-        return err_set(err, ERR_USAGE, "--listen has more than %d addresses", LISTENERS_MAX);
+        return err_set(err, ERR_USAGE, "these are more than %d addresses", LISTENERS_MAX);
     fd = net_listen(address, &server->port, err);
     if (fd < 0)
         return fd;
@@ -90,8 +90,8 @@ static void listen_on(void *arg, const char *address)
             close(fd);
         if (fd >= 0 || probe.code != ERR_USAGE)
             err_set(l->err, ERR_USAGE,
-                    "--listen %s is not loopback, so others could use this proxy: add "
-                    "--allow-remote if that is meant",
+                    "%s is not loopback, so others could use this proxy: add --allow-remote if "
+                    "that is meant",
                     address);
         else
             *l->err = probe;
@@ -113,7 +113,10 @@ static void listen_on(void *arg, const char *address)
 
 static void allow_host(void *arg, const char *name)
 {
-    door_allow(arg, name);
+    struct listening *l = arg;
+
+    if (l->result == 0)
+        l->result = door_allow_host(&l->server->door, name, l->err);
 }
 
 static void allow_origin(void *arg, const char *origin)
@@ -132,15 +135,27 @@ static void allow_user(void *arg, const char *name)
         l->result = users_allow(&l->server->users, name, l->err);
 }
 
+/* Hands each item of a list to `take`, up to the first that is refused; then the message names the
+ * place where the list was written. */
+static void take_items(struct listening *l, enum conf_option option,
+                       void (*take)(void *arg, const char *item))
+{
+    if (l->result < 0)
+        return;
+    conf_each_item(l->conf, option, take, l);
+    if (l->result < 0 && l->err->code == ERR_USAGE)
+        err_wrap(l->err, "%s", l->conf->value[option].place);
+}
+
 static void set_guard(struct listening *l)
 {
     struct sock_diag *probe;
     struct err why;
 
-    conf_each_item(l->conf, OPT_ALLOW_HOST, allow_host, &l->server->door);
-    conf_each_item(l->conf, OPT_ALLOW_ORIGIN, allow_origin, l);
     users_init(&l->server->users);
-    conf_each_item(l->conf, OPT_ALLOW_USERS, allow_user, l);
+    take_items(l, OPT_ALLOW_HOST, allow_host);
+    take_items(l, OPT_ALLOW_ORIGIN, allow_origin);
+    take_items(l, OPT_ALLOW_USERS, allow_user);
     l->server->door.port = l->server->port;
     probe = sock_diag_new(&why);
     l->server->has_sock_diag = probe != NULL;
@@ -154,7 +169,8 @@ static void set_guard(struct listening *l)
 
 /* Seen by name and port. What leads here by another name is noticed at the first request
  * (own_sockets.h). */
-static int refuse_own_upstream(const struct server *server, struct err *err)
+static int refuse_own_upstream(const struct server *server, const struct conf *conf,
+                               struct err *err)
 {
     const struct endpoint *e = &server->endpoint;
 
@@ -162,8 +178,8 @@ static int refuse_own_upstream(const struct server *server, struct err *err)
         !door_names(&server->door, e->base.host, e->base.bracketed))
         return 0;
     return err_set(err, ERR_USAGE,
-                   "--upstream %s is this proxy itself: name the API, or listen on another --port",
-                   e->label);
+                   "%s: %s is this proxy itself: name the API, or listen on another --port",
+                   conf->value[OPT_UPSTREAM].place, e->label);
 }
 
 static int open_listeners(struct server *server, const struct conf *conf, struct err *err)
@@ -171,7 +187,7 @@ static int open_listeners(struct server *server, const struct conf *conf, struct
     struct listening l = {.server = server, .conf = conf, .err = err};
 
     server->port = (unsigned)conf_number(conf, OPT_PORT);
-    conf_each_item(conf, OPT_LISTEN, listen_on, &l);
+    take_items(&l, OPT_LISTEN, listen_on);
     if (l.result < 0)
         return -1;
     if (server->listen_count == 0)
@@ -179,7 +195,7 @@ static int open_listeners(struct server *server, const struct conf *conf, struct
     set_guard(&l);
     if (l.result < 0)
         return -1;
-    return refuse_own_upstream(server, err);
+    return refuse_own_upstream(server, conf, err);
 }
 
 /* --- opening and closing -------------------------------------------------------------- */

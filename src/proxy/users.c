@@ -49,12 +49,9 @@ int users_allow(struct users *users, const char *item, struct err *err)
         return 0;
     if (!find_user(item, &uid))
         return err_set(err, ERR_USAGE,
-                       "--allow-users names '%.100s', and there is no such user: give names as in "
-                       "/etc/passwd, or all",
-                       item);
+                       "'%.100s' is no such user: give names as in /etc/passwd, or all", item);
     if (users->count == USERS_MAX && !users_has(users, uid))
-        return err_set(err, ERR_USAGE, "--allow-users names more than %d users: use all",
-                       USERS_MAX - 2);
+        return err_set(err, ERR_USAGE, "these are more than %d users: use all", USERS_MAX - 2);
     add(users, uid);
     return 0;
 }

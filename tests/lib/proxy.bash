@@ -85,13 +85,14 @@ proxy_stop() {
 
 # goproxyai ARGS…: another command of it, with the folders of the latest proxy, which it finds by its note. The
 # developer's own proxy is out of its reach: without another port, cache and stats ask one that nobody listens on.
+# At most two minutes: a command that is not to run on must not hold a test.
 goproxyai() {
     local home=${PROXY_HOME:-$(work_dir)/proxy.none}
     local -a settings=()
     mkdir -p "$home"/{cache,state,config}
     [[ -d $home/run ]] || mkdir -m 700 "$home/run"
     [[ ${1:-} != cache && ${1:-} != stats ]] || settings=(GOPROXYAI_PORT="${GOPROXYAI_PORT:-1}")
-    env -u GOPROXYAI_TEST_BIN -u GOPROXYAI_SANITIZED HOME="$home" XDG_CACHE_HOME="$home/cache" XDG_STATE_HOME="$home/state" \
+    timeout 120 env -u GOPROXYAI_TEST_BIN -u GOPROXYAI_SANITIZED HOME="$home" XDG_CACHE_HOME="$home/cache" XDG_STATE_HOME="$home/state" \
         XDG_CONFIG_HOME="$home/config" XDG_RUNTIME_DIR="$home/run" "${settings[@]}" \
         "$goproxyai_bin" "$@" 3>&- 4>&-
 }

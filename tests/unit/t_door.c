@@ -345,6 +345,34 @@ TEST("the refusal says what to do, and a Host of any length fits")
     door_release(&door);
 }
 
+TEST("a name that is let in is a host, with or without a port")
+{
+    static const char *const good[] = {"box.lan", "Box_1.lan:8080", "10.0.0.1", "[2001:db8::5]",
+                                       "[::ffff:1.2.3.4]:80"};
+    static const char *const bad[] = {"",         "*",   "*.lan",   "a b",      "http://box.lan",
+                                      "box.lan/", "a:b", "a:65536", ":80",      "[::1",
+                                      "[]",       "::1", "a@box",   "b\xc3\xbc"};
+    struct door door;
+    struct err err;
+
+    door_init(&door);
+    for (size_t i = 0; i < countof(good); i++) {
+        unit_row(good[i]);
+        CHECK_INT(door_allow_host(&door, good[i], &err), 0);
+    }
+    for (size_t i = 0; i < countof(bad); i++) {
+        size_t before = door.names.len;
+
+        unit_row(bad[i]);
+        CHECK_INT(door_allow_host(&door, bad[i], &err), -1);
+        CHECK_INT(err.code, ERR_USAGE);
+        CHECK_HAS(err.text, "is no host");
+        CHECK_INT(door.names.len, before);
+    }
+    unit_row(NULL);
+    door_release(&door);
+}
+
 TEST("a page is ours where its origin is the Host, whatever port a tunnel shows")
 {
     static const struct {
