@@ -310,6 +310,21 @@ deleted_files() {
     done
 }
 
+@test "a GET in flight through one server while the other one writes is not stored" {
+    two
+    at b
+    spawn got err curl -g -q -sS --noproxy '*' --max-time 60 "$PROXY/v1/files?script=barrier:old;body:{}"
+    barrier wait old
+    at a
+    client -g -o /dev/null -X DELETE "$PROXY/v1/files/x?script=body:{}"
+    barrier release old # sooner than the one hears of the other's write
+    pid_ends "$spawned" 100
+    for name in a b; do
+        at "$name"
+        within_a_second is_gone '/v1/files?script=barrier:old;body:{}'
+    done
+}
+
 @test "two servers store, refresh and drop at once: nobody is locked out, nothing is damaged" {
     two --memory-cache 0
     local i name pids=()

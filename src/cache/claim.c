@@ -99,6 +99,8 @@ static struct object *object_of(const struct claim *claim, struct flight *flight
         return NULL;
     }
     object->stored_ms = clock_unix_ms();
+    if (object->stored_ms > claim->begun_ms)
+        object->took_ms = (uint32_t)(object->stored_ms - claim->begun_ms);
     object->status = flight->head.status;
     object->collection = claim->collection;
     memcpy(object->model, claim->model, sizeof(object->model));
@@ -226,6 +228,7 @@ struct claim *claim_new(struct index *index, struct slot *slot, struct flight *f
     claim->flight = flight;
     claim->slot = slot;
     claim->key = *query->key;
+    claim->begun_ms = query->now_ms;
     claim->ticket = atomic_fetch_add(&index->tickets, 1) + 1;
     claim->api = query->api;
     claim->collection = query->api == POLICY_GET ? policy_collection_of(query->target) : 0;

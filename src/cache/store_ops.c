@@ -7,11 +7,14 @@
 #include "base/mem.h"
 #include "cache/store_own.h"
 
-/* Was it taken away by another process while it was in our queue? */
+/* Was it taken away by another process while it was in our queue, or while it was fetched? The
+ * upstream may have answered before that process wrote. */
 static bool is_stale(const struct store *s, const struct object *o, uint64_t place)
 {
+    const int64_t asked_ms = o->stored_ms - o->took_ms;
+
     for (size_t i = 0; i < s->heard_count; i++)
-        if (place < s->heard[i].until && o->stored_ms <= s->heard[i].at_ms &&
+        if (place < s->heard[i].until && asked_ms <= s->heard[i].at_ms &&
             store_gone_covers(&s->heard[i].gone, &o->key, o->collection, o->stored_ms, o->model))
             return true;
     return false;
