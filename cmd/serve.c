@@ -10,15 +10,16 @@
 #include "proxy/runtime_note.h"
 #include "proxy/server.h"
 
-static void announce(const struct server *server, struct log *log)
+static void announce(const struct server *server, const struct conf *conf, struct log *log)
 {
     const struct endpoint *e = &server->endpoint;
+    mem_auto char *address = running_address(conf);
+    mem_auto char *url = running_url(address, server->port);
 
-    log_line(log, "goproxyai listens on http://localhost:%u and forwards /v1 to %s%s%s%s%s%s",
-             server->port, e->label, e->proxy_label ? " through " : "",
+    log_line(log, "goproxyai listens on %s and forwards /v1 to %s%s%s%s%s%s", url, e->label, e->proxy_label ? " through " : "",
              e->proxy_label ? e->proxy_label : "", e->proxy_variable ? " (from " : "",
              e->proxy_variable ? e->proxy_variable : "", e->proxy_variable ? ")" : "");
-    log_line(log, "  export OPENAI_BASE_URL=http://localhost:%u/v1", server->port);
+    log_line(log, "  export OPENAI_BASE_URL=%s/v1", url);
 }
 
 /* For commands, which find the proxy by it. Without it they need --port or --url. */
@@ -50,7 +51,7 @@ static int serve(const struct conf *conf, struct log *log, struct err *err)
         return -1;
     }
     note = leave_note(&server, conf, log); /* who reads where it listens may ask at once */
-    announce(&server, log);
+    announce(&server, conf, log);
     server_wait(&server);
     runtime_note_remove(note);
     server_close(&server);

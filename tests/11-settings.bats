@@ -64,7 +64,7 @@ listening() {
     tracked_logs+=("$PWD/$PROXY_LOG")
     tracked_proxies+=("$spawned:$PWD/$PROXY_LOG")
     eventually says_where
-    PROXY_PORT=$(sed -n 's#.*OPENAI_BASE_URL=http://localhost:\([0-9]*\)/v1.*#\1#p' "$PROXY_LOG")
+    PROXY_PORT=$(sed -n 's#.*OPENAI_BASE_URL=http://.*:\([0-9]*\)/v1.*#\1#p' "$PROXY_LOG")
     PROXY=http://127.0.0.1:$PROXY_PORT
 }
 
@@ -410,6 +410,22 @@ warns() {
         client -o /dev/null --fail "http://127.0.0.$last:$PROXY_PORT/v1/models"
     done
     not client -o /dev/null "http://127.0.0.1:$PROXY_PORT/v1/models" 2>err
+}
+
+@test "the address that serve says is one that is listened on, the first of several" {
+    server
+    local listen said
+    while read -r listen said; do
+        listening --port 0 --upstream "$UPSTREAM" --allow-remote --listen "$listen"
+        grep -q "listens on http://$said:$PROXY_PORT and" "$PROXY_LOG"
+        grep -q "export OPENAI_BASE_URL=http://$said:$PROXY_PORT/v1" "$PROXY_LOG"
+        client -o /dev/null --fail "http://$said:$PROXY_PORT/v1/models"
+    done <<'END'
+localhost localhost
+127.0.0.1 127.0.0.1
+127.0.0.2,localhost 127.0.0.2
+0.0.0.0 localhost
+END
 }
 
 # ---- the proxy's password ----

@@ -266,6 +266,19 @@ has_room() {
     fails_with '18|56' 'close;body:abc;stall' --max-time 20
 }
 
+@test "an upstream that takes a long request slowly is not silent, and one that stops taking it is" {
+    proxy --request-timeout 1s
+    head -c 1500000 /dev/zero | tr '\0' x >big
+    local path
+    # at 0.4 MB/s: several times the timeout
+    for path in chat/completions moderations; do
+        [[ $(client -o got -w '%{http_code}' -H 'X-Script: slowread:40000,10;body:{}' --data-binary @big "$PROXY/v1/$path") == 200 ]]
+    done
+    for path in chat/completions moderations; do
+        ours 504 upstream_timeout 'request-timeout' -H 'X-Script: noread;stall' --data-binary @big "$PROXY/v1/$path"
+    done
+}
+
 @test "bytes that keep coming keep the answer alive beyond --request-timeout" {
     proxy --request-timeout 2s # much more than there is between two bytes, also on a busy machine
     fails_with 0 'sse:12,250'

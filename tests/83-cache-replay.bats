@@ -65,8 +65,9 @@ tells_of() {
     tells_of 1000000 'fwd=miss; stored'
     tells_of 3000000 fwd=miss # a quarter at most
     proxy_stop
-    proxy --memory 16M
+    proxy --memory 32M
     tells_of 10000000 'fwd=miss; stored'
+    gets HIT got "/v1/noise/$asked"
     tells_of 20000000 fwd=miss
     proxy_stop
     proxy --max-cache-size 0 --memory-cache 0

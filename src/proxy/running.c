@@ -45,6 +45,15 @@ char *running_address(const struct conf *conf)
     return take(address);
 }
 
+char *running_url(const char *address, unsigned port)
+{
+    const bool v6 = strchr(address, ':') != NULL;
+    struct str url = STR_INIT;
+
+    str_addf(&url, "http://%s%s%s:%u", v6 ? "[" : "", address, v6 ? "]" : "", port);
+    return str_detach(&url);
+}
+
 bool running_is_same_folder(const char *a, const char *b)
 {
     struct stat of_a, of_b;
@@ -74,8 +83,6 @@ static int try_one(struct running *running, const struct running_query *query, c
                    unsigned port, struct err *err)
 {
     const struct ask_request request = {"GET", query->target, ASK_TIMEOUT_MS};
-    const bool v6 = strchr(host, ':') != NULL;
-    struct str url = STR_INIT;
 
     running_release(running);
     running->host = mem_strdup(host);
@@ -84,8 +91,7 @@ static int try_one(struct running *running, const struct running_query *query, c
         running_release(running);
         return 0;
     }
-    str_addf(&url, "http://%s%s%s:%u", v6 ? "[" : "", host, v6 ? "]" : "", port);
-    running->url = str_detach(&url);
+    running->url = running_url(host, port);
     return 1;
 }
 

@@ -49,6 +49,8 @@ int running_ask(const struct running *running, const struct ask_request *request
 /* The first address of --listen, as it is asked: one that stands for all addresses is asked on
  * loopback. The caller frees. */
 char *running_address(const struct conf *conf);
+/* "http://localhost:8080", with an IPv6 address in brackets. The caller frees. */
+char *running_url(const char *address, unsigned port);
 
 /* Are these two folders one and the same? Both have to be there. NULL is none. */
 bool running_is_same_folder(const char *a, const char *b);

@@ -86,6 +86,21 @@ static size_t on_bytes(char *bytes, size_t one, size_t len, void *arg)
     return len;
 }
 
+int64_t up_sent(struct up *up)
+{
+    curl_off_t sent = 0;
+
+    curl_easy_getinfo(up->easy, CURLINFO_SIZE_UPLOAD_T, &sent);
+    return sent;
+}
+
+void up_waits_to_send(void *private, int fd)
+{
+    struct up *up = private;
+
+    up->socket = fd;
+}
+
 /* --- the request's body --------------------------------------------------------------- */
 
 static size_t on_want_bytes(char *buf, size_t one, size_t size, void *arg)
@@ -312,6 +327,8 @@ void up_start(struct up_home *home, struct up_pool *pool, const struct up_order 
                                         .heard_ms = home->loop->now_ms,
                                         .silence_ms = order->head_silence_ms,
                                         .total_ms = home->endpoint->total_ms};
+    up->delivered = 0;
+    up->socket = -1;
     up->body_silence_ms = order->body_silence_ms;
     up->finish = order->finish;
     up->whole_anyway = false;

@@ -31,6 +31,8 @@ struct up {
     struct body_reader upload;
     bool send_paused, recv_paused, send_again, dropping;
     struct up_deadline deadline;
+    int64_t delivered; /* bytes of the request that had reached the upstream when last looked */
+    int socket;        /* on which it waited last until it could send more; -1: none so far */
     int64_t body_silence_ms; /* once the head is there */
     bool idempotent, finish;
     struct str writes; /* "": it changes nothing; else the target, until that was said */
@@ -57,6 +59,8 @@ void up_resume(struct up *up); /* as far as it is not paused (any more) */
 /* Removes the transfer from everything that could call it, then ends the flight. err: the reason
  * for which we end it, which is copied; NULL: curl_code says how it ended. */
 void up_finish(struct up *up, const struct err *err, int curl_code);
+
+int64_t up_sent(struct up *up); /* bytes of the body that libcurl has handed on */
 
 /* up_life.c */
 void up_life_init(struct up *up);

@@ -1,6 +1,8 @@
 #include "proxy/up_internal.h"
 
+#include <linux/sockios.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 
 #include "base/mem.h"
 
@@ -153,10 +155,38 @@ void up_todo(struct list *node)
 
 /* --- deadlines ------------------------------------------------------------------------ */
 
+/* A body that is longer takes time to go out, and the kernel's buffer as well. */
+#define WATCHED_MIN ((size_t)64 * 1024)
+#define LOOKS_PER_SILENCE 8
+
+static bool is_watched(const struct up *up)
+{
+    return !up->answer.done && (up->growing || up->whole.len > WATCHED_MIN);
+}
+
+/* The upstream is not silent while it takes the request. libcurl does not tell when a held body
+ * moves on, nor the kernel when its buffer does: both are looked at now and then. */
+static void note_delivered(struct up *up)
+{
+    int buffered = 0;
+    int64_t delivered;
+
+    if (up->socket >= 0 && ioctl(up->socket, SIOCOUTQ, &buffered) < 0)
+        buffered = 0;
+    delivered = up_sent(up) - buffered;
+    if (delivered > up->delivered)
+        up_heard(up);
+    up->delivered = delivered; /* less than before: a further try, or another connection */
+}
+
 void up_timer_start(struct up *up)
 {
-    uint64_t at = up_deadline_next(&up->deadline);
+    uint64_t at = up_deadline_next(&up->deadline), look;
 
+    if (is_watched(up) && up->deadline.silence_ms > 0) {
+        look = up->home->loop->now_ms + (uint64_t)up->deadline.silence_ms / LOOKS_PER_SILENCE + 1;
+        at = look < at ? look : at;
+    }
     if (at != UINT64_MAX)
         timer_set(&up->home->loop->timers, &up->timer, at);
 }
@@ -168,6 +198,8 @@ static void on_deadline(struct timer *timer)
 
     if (up->send_paused || up->recv_paused)
         up_heard(up); /* it is our side that waits */
+    if (is_watched(up))
+        note_delivered(up);
     if (!up_deadline_is_over(&up->deadline, up->home->loop->now_ms, &err)) {
         up_timer_start(up);
         return;

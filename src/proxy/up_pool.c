@@ -106,6 +106,15 @@ static void on_socket_ready(struct watch *w, uint32_t events)
     act(sock->pool, w->fd, what);
 }
 
+static void tell_waits(CURL *easy, int fd)
+{
+    void *private = NULL;
+
+    curl_easy_getinfo(easy, CURLINFO_PRIVATE, (char **)&private);
+    if (private)
+        up_waits_to_send(private, fd);
+}
+
 static int on_curl_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *unused)
 {
     struct up_pool *pool = arg;
@@ -113,8 +122,9 @@ static int on_curl_socket(CURL *easy, curl_socket_t fd, int what, void *arg, voi
     uint32_t events = 0;
     struct err err;
 
-    (void)easy;
     (void)unused;
+    if (what & CURL_POLL_OUT)
+        tell_waits(easy, fd);
     if (what == CURL_POLL_REMOVE) {
         /* One that waits to be writable is mostly one that never got connected, and those libcurl
          * 7.88 closes without telling. */
