@@ -16,9 +16,10 @@ static void announce(const struct server *server, const struct conf *conf, struc
     mem_auto char *address = running_address(conf);
     mem_auto char *url = running_url(address, server->port);
 
-    log_line(log, "goproxyai listens on %s and forwards /v1 to %s%s%s%s%s%s", url, e->label, e->proxy_label ? " through " : "",
-             e->proxy_label ? e->proxy_label : "", e->proxy_variable ? " (from " : "",
-             e->proxy_variable ? e->proxy_variable : "", e->proxy_variable ? ")" : "");
+    log_line(log, "goproxyai listens on %s and forwards /v1 to %s%s%s%s%s%s", url, e->label,
+             e->proxy_label ? " through " : "", e->proxy_label ? e->proxy_label : "",
+             e->proxy_variable ? " (from " : "", e->proxy_variable ? e->proxy_variable : "",
+             e->proxy_variable ? ")" : "");
     log_line(log, "  export OPENAI_BASE_URL=%s/v1", url);
 }
 

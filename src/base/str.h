@@ -55,8 +55,7 @@ static inline bool str_same_nocase(const char *a, size_t a_len, const char *b, s
 {
     /* Most lengths differ; of names of one length, most last characters (not most first ones:
      * "x-stainless-..."). Bit 5 is what a letter's case may change. */
-    return a_len == b_len &&
-           (a_len == 0 || ((a[a_len - 1] ^ b[a_len - 1]) & ~0x20) == 0) &&
+    return a_len == b_len && (a_len == 0 || ((a[a_len - 1] ^ b[a_len - 1]) & ~0x20) == 0) &&
            str_same_nocase_(a, b, a_len);
 }
 bool str_is_nocase(const char *a, const char *b);

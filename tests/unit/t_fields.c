@@ -34,13 +34,14 @@ TEST("fields come out in the order in which they came, repeats kept")
 static const size_t lengths[] = {1, 3, 7, 8, 9, 15, 16, 17, 24};
 #define LENGTH_MAX 24
 #define each_place(len, at)                                                                        \
-    for (const size_t *l_ = lengths; l_ < lengths + sizeof(lengths) / sizeof(*lengths); l_++)                     \
+    for (const size_t *l_ = lengths; l_ < lengths + sizeof(lengths) / sizeof(*lengths); l_++)      \
         for (size_t len = *l_, at = 0; at < len; at++)
 
 /* The byte at each place of values of several lengths. */
 static void check_byte_in_value(unsigned char byte)
 {
-    each_place(len, at) {
+    each_place(len, at)
+    {
         char value[LENGTH_MAX + 1] = "aaaaaaaaaaaaaaaaaaaaaaaa";
         bool refused = byte == '\0' || byte == '\r' || byte == '\n', added;
         struct fields f;
@@ -72,7 +73,8 @@ TEST("a name is a token: letters, digits and !#$%&'*+-.^_`|~, and never empty")
                         (byte >= '0' && byte <= '9') ||
                         (byte && strchr("!#$%&'*+-.^_`|~", (int)byte));
 
-        each_place(len, at) {
+        each_place(len, at)
+        {
             struct fields f;
 
             memset(name, at % 2 ? '-' : 'n', len);
