@@ -9,11 +9,11 @@ setup() {
     server
 }
 
-# secure [LISTEN-WORDS [REQUESTS]]: nginx with TLS, and HTTP/2 unless LISTEN-WORDS say less; its log conn.log has the number of the
-# connection, the protocol and the request. A connection ends after REQUESTS.
+# secure [LISTEN-WORDS [REQUESTS [SECONDS]]]: nginx with TLS, and HTTP/2 unless LISTEN-WORDS say less; its log conn.log has the number of the
+# connection, the protocol and the request. A connection ends after REQUESTS, and when it was idle for SECONDS.
 secure() {
     start_nginx 'log_format conn "$connection $server_protocol $request_method $status";
-    keepalive_requests '"${2:-100000}"';
+    keepalive_requests '"${2:-100000}"'; keepalive_timeout '"${3:-75s}"';
     server {
         listen 127.0.0.1:@PORT@ '"${1-ssl http2}"'; ssl_certificate @CERT@; ssl_certificate_key @KEY@;
         access_log @DIR@/conn.log conn;
@@ -181,6 +181,20 @@ C
     grep 'certs\|/pki/\|cert.pem\|ca-bundle' opened | sort | uniq -c >files
     [[ -s files ]] || skip "the system has no file of certificates"
     [[ -z $(awk '$1 > 1' files) ]]
+}
+
+@test "a POST after nginx has closed the idle connection goes out on a new one" {
+    make_ca
+    secure ssl 100000 1s
+    proxy --upstream "https://localhost:$NGINX_PORT" --ca-file "$CA_FILE" --workers 1
+    local i
+    for i in 1 2 3; do
+        [[ $(client -o got -w '%{http_code}' -d '{}' "$PROXY/v1/moderations") == 200 ]]
+        [[ $(client -o got -w '%{http_code}' -d '{}' "$PROXY/v1/moderations") == 200 ]]
+        [[ $(nginx_connections) -eq $i ]]
+        sleep 1.5 # TLS says goodbye (close_notify) before TCP does
+    done
+    expect_stat requests = 6
 }
 
 # ---- HTTP/2 ----

@@ -147,3 +147,47 @@ C
     grep -q DONE stream
     expect_stat requests = 10
 }
+
+# ---- what comes on an idle connection ----
+
+# late TEXT: a script whose answer is {}, behind which TEXT comes on the connection a while later
+late() {
+    printf 'length:2;body:{};delay:300;body64:%s' "$(printf '%b' "$1" | base64 -w 0)"
+}
+
+# What HAProxy says when it ends an idle connection, and an answer that nobody asked for.
+@test "bytes on an idle connection are no answer to the next request" {
+    server
+    proxy --workers 1
+    local text i
+    for text in 'HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\nConnection: close\r\n\r\n' \
+        'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{"bad":1}'; do
+        client --fail -o got -H "X-Script: $(late "$text")" "$PROXY/v1/models?first"
+        [[ $(<got) == '{}' ]]
+        sleep 0.6
+        for i in 1 2 3; do
+            client --fail -o got -d '{}' "$PROXY/v1/moderations"
+            not grep -q bad got
+        done
+        client --fail -o got "$PROXY/v1/models?second"
+        grep -q gpt-4o got
+        client --fail -X DELETE -o got "$PROXY/cache"
+    done
+    expect_stat requests = 10
+}
+
+# A transfer that waits for its client's reading is not idle, though libcurl does not want its socket watched.
+@test "an answer whose client reads slowly is not taken for an idle connection" {
+    server
+    proxy --workers 1
+    raw "127.0.0.1:$PROXY_PORT" --script >slow <<'END'
+line GET /v1/files/file-size-30000000/content HTTP/1.1
+line Host: localhost
+line Connection: close
+line
+deaf
+pause 1500
+hear
+END
+    [[ $(stat -c %s slow) -gt 30000000 ]]
+}

@@ -94,11 +94,26 @@ int64_t up_sent(struct up *up)
     return sent;
 }
 
-void up_waits_to_send(void *private, int fd)
+void up_waits(void *private, int fd)
 {
     struct up *up = private;
 
     up->socket = fd;
+}
+
+bool up_was_http1(const void *private)
+{
+    const struct up *up = private;
+
+    return up->answer.http1;
+}
+
+bool up_uses(const struct up_pool *pool, int fd)
+{
+    list_each(node, &pool->active)
+        if (container_of(node, struct up, node)->socket == fd)
+            return true;
+    return false;
 }
 
 /* --- the request's body --------------------------------------------------------------- */

@@ -92,8 +92,11 @@ static void on_socket_ready(struct watch *w, uint32_t events)
     int what = 0;
 
     if (!sock->wanted) {
-        /* An idle connection that says something: its end, most likely. curl finds out when it
-         * next wants to use it. */
+        /* An idle connection that says something: its end, most likely. What came would be taken
+         * for the next request's answer, and libcurl 7.88 writes that request although TLS has
+         * said goodbye. Of HTTP/2 libcurl reads it when it next wants to use the connection. */
+        if (sock->http1 && !up_uses(sock->pool, w->fd))
+            up_socket_end(w->fd);
         loop_unwatch(sock->pool->sockets->loop, w);
         return;
     }
@@ -106,26 +109,19 @@ static void on_socket_ready(struct watch *w, uint32_t events)
     act(sock->pool, w->fd, what);
 }
 
-static void tell_waits(CURL *easy, int fd)
-{
-    void *private = NULL;
-
-    curl_easy_getinfo(easy, CURLINFO_PRIVATE, (char **)&private);
-    if (private)
-        up_waits_to_send(private, fd);
-}
-
 static int on_curl_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *unused)
 {
     struct up_pool *pool = arg;
     struct up_socket *sock = up_socket_at(pool->sockets, fd);
     uint32_t events = 0;
+    void *private = NULL;
     struct err err;
 
     (void)unused;
-    if (what & CURL_POLL_OUT)
-        tell_waits(easy, fd);
+    curl_easy_getinfo(easy, CURLINFO_PRIVATE, (char **)&private);
     if (what == CURL_POLL_REMOVE) {
+        if (sock)
+            sock->http1 = private && up_was_http1(private);
         /* One that waits to be writable is mostly one that never got connected, and those libcurl
          * 7.88 closes without telling. */
         if (sock && sock->ours && !(sock->watch.events & EPOLLOUT))
@@ -134,6 +130,8 @@ static int on_curl_socket(CURL *easy, curl_socket_t fd, int what, void *arg, voi
             up_socket_forget(pool->sockets, fd);
         return 0;
     }
+    if (private)
+        up_waits(private, fd);
     if (!sock)
         sock = up_socket_add(pool->sockets, fd);
     if (what != CURL_POLL_OUT)

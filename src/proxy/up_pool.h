@@ -75,8 +75,12 @@ enum up_trouble up_pool_trouble(int curl_code, bool connected);
 /* up.c */
 void up_todo(struct list *node);
 void up_done(void *private_of_easy, int curl_code);
-/* The transfer waits until the connection takes more of its request, or is made. */
-void up_waits_to_send(void *private, int fd);
+/* The transfer waits for this socket. */
+void up_waits(void *private_of_easy, int fd);
+/* Was the transfer answered in HTTP/1? */
+bool up_was_http1(const void *private_of_easy);
+/* Does a transfer of the pool wait, or pause, on this socket? (Of HTTP/2 it may not be known.) */
+bool up_uses(const struct up_pool *pool, int fd);
 /* The transfer makes a connection: the name is looked up. NULL: it may not. *patient: see
  * up_socket_opened(). */
 struct up_sockets *up_opening(struct up *up, bool *patient);

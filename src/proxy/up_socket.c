@@ -96,11 +96,14 @@ static bool is_idle(const struct up_socket *sock)
     return sock && sock->ours && !sock->wanted && sock->watch.fd >= 0;
 }
 
-/* Only its connection: the descriptor is libcurl's, which finds it closed before it would use it.
- */
-static void end(int fd)
+void up_socket_end(int fd)
 {
-    (void)shutdown(fd, SHUT_RDWR);
+    const struct sockaddr nowhere = {.sa_family = AF_UNSPEC};
+
+    /* After shutdown() alone libcurl would find what has come, and believe it alive: connect(2),
+     * "connectionless". */
+    if (connect(fd, &nowhere, sizeof(nowhere)) < 0)
+        (void)shutdown(fd, SHUT_RDWR);
 }
 
 void up_sockets_check_sleep(struct up_sockets *s)
@@ -111,5 +114,5 @@ void up_sockets_check_sleep(struct up_sockets *s)
     s->suspended_ms = suspended_ms;
     for (size_t i = 0; slept && i < s->cap; i++)
         if (is_idle(s->by_fd[i]))
-            end((int)i);
+            up_socket_end((int)i);
 }

@@ -19,7 +19,8 @@ struct up_socket {
     struct watch watch;
     struct up_pool *pool;
     bool ours;   /* opened by us */
-    bool wanted; /* libcurl wants it watched; else it is idle, or being connected */
+    bool wanted; /* libcurl wants it watched; else it is idle, paused, or being connected */
+    bool http1;  /* the last transfer on it was answered in HTTP/1: while idle nothing may come */
 };
 
 /* What the pools of one worker share. */
@@ -44,6 +45,9 @@ void up_socket_forget(struct up_sockets *s, int fd);
  * take for a dead one. fd -1: notes whether descriptors are the cause. */
 void up_socket_opened(struct up_sockets *s, int fd, bool patient);
 
+/* Ends an idle connection, with what has come of it: the descriptor is libcurl's, which finds it
+ * closed before it would use it. */
+void up_socket_end(int fd);
 /* Ends the idle connections if the machine has slept since the last call: the network may have
  * forgotten them (libcurl finds them closed, and makes new ones). */
 void up_sockets_check_sleep(struct up_sockets *s);
