@@ -290,7 +290,7 @@ static bool name_damaged(void *arg, const struct key *key, bool sound)
 static int check(struct cache_command *c, uint64_t *good, uint64_t *damaged, struct err *err)
 {
     *good = *damaged = 0;
-    if (!cache_place_is_file(&c->place))
+    if (c->place.proxy.url) /* which counts what it finds */
         return cache_ask_verify(&c->place, good, damaged, err);
     if (!c->place.has_file)
         return 0;

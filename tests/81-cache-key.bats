@@ -218,6 +218,29 @@ apart() {
     apart -d '{"a":1}' -- -d '{"a":2}'
 }
 
+@test "with --share-cache the 401 of one key is no answer to another one, stored or in flight" {
+    proxy --share-cache
+    local bad='Authorization: Bearer sk-invalid' good='Authorization: Bearer sk-good'
+    gets MISS first -H "$bad" -d '{"model":"m"}' /v1/chat/completions
+    [[ $(head -n 1 first.head) == *401* ]]
+    gets MISS second -H "$good" -d '{"model":"m"}' /v1/chat/completions
+    [[ $(head -n 1 second.head) == *200* ]]
+    spawn one err curl -q -sS --noproxy '*' --max-time 60 -H "$bad" -H 'X-Script: barrier:x;status:401;body:{}' -d '{"q":1}' \
+        "$PROXY/v1/chat/completions"
+    local first=$spawned
+    barrier wait x
+    spawn two err2 curl -q -sS --noproxy '*' --max-time 60 -w '\n%{http_code}' -H "$good" -d '{"q":1}' "$PROXY/v1/chat/completions"
+    eventually joined
+    barrier release x
+    pid_ends "$first" 60
+    pid_ends "$spawned" 60
+    [[ $(tail -n 1 two) == 200 ]]
+}
+
+joined() {
+    client "$PROXY/health" | jq -e '.in_flight >= 3'
+}
+
 @test "--key-ignore leaves named members out, at the top level only, and upstream they go as they were" {
     proxy --key-ignore user,metadata
     shared -d '{"model":"m","user":"a"}' -- -d '{"model":"m","user":"b"}'

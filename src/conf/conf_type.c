@@ -1,6 +1,7 @@
 #include "conf/conf_type.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "base/mem.h"
@@ -10,12 +11,14 @@
 #define WORKERS_MAX 64
 #define SIZE_MAX_BYTES (INT64_C(1) << 50)
 
-static int64_t unit_ms(const char **text)
+/* Go's units, and days. */
+static double unit_ms(const char **text)
 {
     static const struct {
         const char *name;
-        int64_t ms;
-    } units[] = {{"ms", 1}, {"s", 1000}, {"m", 60000}, {"h", 3600000}, {"d", 86400000}};
+        double ms;
+    } units[] = {{"ns", 1e-6}, {"us", 1e-3}, {"\xc2\xb5s", 1e-3}, {"\xce\xbcs", 1e-3}, {"ms", 1},
+                 {"s", 1000},  {"m", 60000}, {"h", 3600000},      {"d", 86400000}};
 
     for (size_t i = 0; i < countof(units); i++) {
         if (str_starts(*text, units[i].name)) {
@@ -24,6 +27,24 @@ static int64_t unit_ms(const char **text)
         }
     }
     return -1;
+}
+
+/* "1", "1.5", "1.", ".5": as Go's time.ParseDuration. NULL: no digit. */
+static const char *take_number(const char *text, double *value)
+{
+    size_t len = strspn(text, "0123456789"), digits = len;
+    char number[64];
+
+    if (text[len] == '.') {
+        digits += strspn(text + len + 1, "0123456789");
+        len = digits + 1;
+    }
+    if (digits == 0 || len >= sizeof(number))
+        return NULL;
+    memcpy(number, text, len);
+    number[len] = '\0';
+    *value = strtod(number, NULL);
+    return text + len;
 }
 
 int64_t conf_duration_ms(const char *text)
@@ -35,19 +56,20 @@ int64_t conf_duration_ms(const char *text)
         return 0;
     if (str_to_u64(text, strlen(text), &number))
         return number > DURATION_MAX_MS / 1000 ? -1 : (int64_t)number * 1000;
+    if (*text == '+')
+        text++;
     if (!*text)
         return -1;
     while (*text) {
-        double value;
-        int64_t unit;
+        double value, unit;
 
-        text = str_to_decimal(text, &value);
+        text = take_number(text, &value);
         if (!text)
             return -1;
         unit = unit_ms(&text);
         if (unit < 0)
             return -1;
-        total += value * (double)unit;
+        total += value * unit;
         if (total > (double)DURATION_MAX_MS)
             return -1;
     }

@@ -51,7 +51,7 @@ static size_t on_header(char *line, size_t one, size_t len, void *arg)
             len = 0;
         } else {
             up_heard(up);
-            up_note_written(up, head.status);
+            up_note_written(up);
             flight_set_head(up->flight, &head);
             up->deadline.silence_ms = up->body_silence_ms;
             /* An error ends the sending, but curl does not see the end while that is paused. */
@@ -493,7 +493,7 @@ void up_finish(struct up *up, const struct err *why, int code)
         flight_leave(up->growing, &up->upload);
     flight_unref(take(up->growing));
     up->flight = NULL;
-    up_note_written(up, 0);
+    up_note_written(up);
     if (!err || up->whole_anyway)
         flight_complete(flight);
     else if (up->answer.done)

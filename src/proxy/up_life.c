@@ -11,10 +11,10 @@ void up_heard(struct up *up)
     up->deadline.heard_ms = up->home->loop->now_ms;
 }
 
-void up_note_written(struct up *up, unsigned status)
+void up_note_written(struct up *up)
 {
     if (up->writes.len)
-        up->home->on_written(up->home->arg, up->writes.text, status);
+        up->home->on_written(up->home->arg, up->writes.text);
     str_clear(&up->writes);
 }
 

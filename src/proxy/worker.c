@@ -297,13 +297,12 @@ static void *run(void *arg)
     return NULL;
 }
 
-/* A clear no (4xx) changed nothing; silence may have. */
-static void on_written(void *arg, const char *target, unsigned status)
+/* Whatever became of it: what a failure says of the object (404) is news as well. */
+static void on_written(void *arg, const char *target)
 {
     struct server *server = arg;
 
-    if (status / 100 != 4)
-        caching_wrote(&server->caching, target);
+    caching_wrote(&server->caching, target);
 }
 
 int worker_init(struct worker *worker, struct server *server, struct err *err)
