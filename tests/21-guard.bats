@@ -272,6 +272,24 @@ strangers_stay_out() {
     grep -q 'is this proxy itself' err
 }
 
+@test "a --proxy that is the proxy itself exits 2 at the start, and is a 508 where the start cannot tell" {
+    local port
+    port=$(free_port)
+    gives 2 serve --port "$port" --upstream http://api.test --proxy "http://localhost:$port"
+    grep -q -- '--proxy: .*is this proxy itself' err
+    gives 2 serve --port "$port" --upstream https://api.test --proxy "http://user:secret@127.0.0.1:$port"
+    grep -q 'is this proxy itself' err
+    not grep -q secret err
+    export http_proxy=http://localhost:$port
+    gives 2 serve --port "$port" --upstream http://api.test
+    grep -q '^goproxyai: http_proxy: ' err
+    unset http_proxy
+    proxy --upstream http://api.test --port "$port" --proxy "http://me.localhost:$port"
+    [[ $(client -o got -w '%{http_code}' -d '{}' "$PROXY/v1/chat/completions") == 508 ]]
+    jq -e '.error.code == "loop_detected"' got
+    not client --fail -o got -H 'Cache-Control: only-if-cached' -d '{}' "$PROXY/v1/chat/completions"
+}
+
 # Names that the start does not know for the proxy's own.
 @test "a request that comes round to the proxy is 508 at once" {
     local port host

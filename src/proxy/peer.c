@@ -5,7 +5,7 @@
 #include "proxy/own_sockets.h"
 #include "proxy/users.h"
 
-static bool is_self(const struct conn *conn)
+bool peer_is_self(const struct conn *conn)
 {
     struct own_ends ends;
 
@@ -34,7 +34,7 @@ static enum peer_verdict judge_user(const struct conn *conn, struct sock_diag *d
 static enum peer_verdict judge(const struct conn *conn, struct sock_diag *diag,
                                const struct users *users)
 {
-    if (is_self(conn))
+    if (peer_is_self(conn))
         return PEER_SELF;
     if (!conn->on_loopback || !diag || users->all)
         return PEER_ADMITTED;
@@ -63,6 +63,5 @@ int peer_check(struct conn *conn, struct sock_diag *diag, const struct users *us
     case PEER_SELF:
         break;
     }
-    return err_set(err, ERR_LOOP,
-                   "The upstream leads back to this proxy: name the API itself with --upstream.");
+    return err_set(err, ERR_LOOP, PEER_LOOP_TEXT);
 }

@@ -2,6 +2,8 @@
 #ifndef PROXY_PEER_H
 #define PROXY_PEER_H
 
+#include <stdbool.h>
+
 #include "base/err.h"
 
 struct conn;
@@ -20,5 +22,11 @@ enum peer_verdict {
  * gets in. 0, or -1 with ERR_USER or ERR_LOOP. The worker's thread. */
 int peer_check(struct conn *conn, struct sock_diag *diag, const struct users *users,
                struct err *err);
+
+#define PEER_LOOP_TEXT                                                                             \
+    "The upstream leads back to this proxy: name the API itself with --upstream (and another "     \
+    "proxy with --proxy)."
+/* Is it this process? A request that is refused for another reason may be a loop's, too. */
+bool peer_is_self(const struct conn *conn);
 
 #endif

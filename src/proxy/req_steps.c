@@ -108,6 +108,9 @@ static enum req_next step_route(struct req *req)
     if (!fault && strcmp(req->method, "HEAD") == 0 && req->length != UP_LENGTH_NONE &&
         req->length != 0)
         fault = "A HEAD request with a body cannot be passed on.";
+    /* As an HTTP proxy it is asked in a form that it does not serve. */
+    if (fault && peer_is_self(req->conn))
+        return req_refuse(req, ERR_LOOP, true, PEER_LOOP_TEXT);
     if (fault)
         return req_refuse(req, ERR_BAD_REQUEST, true, fault);
     return req_goto(req, STEP_ADMIT);

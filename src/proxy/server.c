@@ -167,15 +167,38 @@ static void set_guard(struct listening *l)
                   why.text);
 }
 
+static bool is_own(const struct server *server, const struct url *url)
+{
+    return url->port == server->port && door_names(&server->door, url->host, url->bracketed);
+}
+
 /* Seen by name and port. What leads here by another name is noticed at the first request
  * (own_sockets.h). */
+static int refuse_own_proxy(const struct server *server, const struct conf *conf, struct err *err)
+{
+    const struct endpoint *e = &server->endpoint;
+    struct url url;
+    bool own;
+
+    if (url_parse(&url, e->proxy))
+        return 0; /* libcurl's to judge */
+    own = is_own(server, &url);
+    url_release(&url);
+    if (!own)
+        return 0;
+    return err_set(err, ERR_USAGE, "%s: %s is this proxy itself: name another one, or none",
+                   e->proxy_variable ? e->proxy_variable : conf->value[OPT_PROXY].place,
+                   e->proxy_label);
+}
+
 static int refuse_own_upstream(const struct server *server, const struct conf *conf,
                                struct err *err)
 {
     const struct endpoint *e = &server->endpoint;
 
-    if (e->proxy_from == PROXY_GIVEN || e->base.port != server->port ||
-        !door_names(&server->door, e->base.host, e->base.bracketed))
+    if (e->proxy_from == PROXY_GIVEN)
+        return refuse_own_proxy(server, conf, err);
+    if (!is_own(server, &e->base))
         return 0;
     return err_set(err, ERR_USAGE,
                    "%s: %s is this proxy itself: name the API, or listen on another --port",
