@@ -403,6 +403,24 @@ disk_bytes_below() {
     expect_figure item_count = 0
 }
 
+@test "at rest the file is no larger than --max-cache-size, though it grew before the oldest went" {
+    local end
+    for end in rest stop; do
+        proxy --memory-cache 0 --max-cache-size 2
+        curl -q -s --noproxy '*' --no-progress-meter -Z "$PROXY/v1/x?script=seed:[1-19];size:100000" -o /dev/null
+        expect_figure item_count = 19
+        gets MISS "$(n 20 480000)"
+        expect_figure evictions '>' 3
+        [[ $end == stop ]] || eventually fits
+        proxy_stop
+        fits
+    done
+}
+
+fits() {
+    [[ $(stat -c %s "$(db)") -le 2097152 && $(stat -c %s "$(db)-wal") -eq 0 ]]
+}
+
 @test "a smaller --max-cache-size after a restart holds as well" {
     proxy --memory-cache 0
     local mb=$((1024 * 1024))

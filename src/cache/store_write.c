@@ -392,6 +392,13 @@ static void write_batch(struct store *s, struct store_batch *batch)
 
 /* ---- the thread ---- */
 
+/* Unused pages are used again while answers come; at rest they are no reason to be larger than
+ * the bound. */
+static bool is_file_over(const struct store *s)
+{
+    return s->free_bytes && atomic_load(&s->bytes) + s->free_bytes > (uint64_t)s->rules.max_bytes;
+}
+
 static void tidy(struct store *s)
 {
     uint64_t now = clock_mono_ms(), used = atomic_load(&s->bytes);
@@ -403,6 +410,8 @@ static void tidy(struct store *s)
     if (s->tidying) {
         s->tidying = db_shrink(s->link.db) == SQL_OK && take_sizes(s) && s->free_bytes;
         s->written_ms = now;
+    } else if (s->written_ms && now - s->written_ms >= QUIET_MS && is_file_over(s)) {
+        s->tidying = true;
     } else if (s->written_ms && now - s->written_ms >= QUIET_MS) {
         s->written_ms = 0;
         db_checkpoint(s->link.db, true);
@@ -433,7 +442,9 @@ void *store_write(void *arg)
         if (s->link.db && !s->unheard)
             peers_know(&s->peers);
     }
-    if (s->link.db)
+    if (s->link.db && is_file_over(s))
+        shrink_now(s);
+    else if (s->link.db)
         db_checkpoint(s->link.db, true);
     forget_heard(s, UINT64_MAX);
     free(batch.ops);

@@ -110,9 +110,12 @@ bool up_was_http1(const void *private)
 
 bool up_uses(const struct up_pool *pool, int fd)
 {
-    list_each(node, &pool->active)
-        if (container_of(node, struct up, node)->socket == fd)
+    list_each(node, &pool->active) {
+        const struct up *up = container_of(node, struct up, node);
+
+        if (up->socket == fd || up->socket < 0)
             return true;
+    }
     return false;
 }
 
@@ -181,6 +184,7 @@ static int on_before_request(void *arg, char *ip, char *own_ip, int port, int ow
 
     up->tries++;
     up->refused = false;
+    up->socket = -1; /* those of attempts to connect, or of another try */
     if (wants_connection(up) &&
         own_ends_parse(&ends, own_ip, (unsigned)own_port, ip, (unsigned)port))
         note_connection(up, &ends);

@@ -32,7 +32,7 @@ struct up {
     bool send_paused, recv_paused, send_again, dropping;
     struct up_deadline deadline;
     int64_t delivered; /* bytes of the request that had reached the upstream when last looked */
-    int socket;        /* which it waited for last; -1: none so far */
+    int socket;        /* which it has waited for since it was written; -1: none */
     int64_t body_silence_ms; /* once the head is there */
     bool idempotent, finish;
     struct str writes; /* "": it changes nothing; else the target, until that was said */
