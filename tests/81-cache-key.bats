@@ -227,12 +227,12 @@ apart() {
     [[ $(head -n 1 second.head) == *200* ]]
     spawn one err curl -q -sS --noproxy '*' --max-time 60 -H "$bad" -H 'X-Script: barrier:x;status:401;body:{}' -d '{"q":1}' \
         "$PROXY/v1/chat/completions"
-    local first=$spawned
+    local wrong=$spawned
     barrier wait x
     spawn two err2 curl -q -sS --noproxy '*' --max-time 60 -w '\n%{http_code}' -H "$good" -d '{"q":1}' "$PROXY/v1/chat/completions"
     eventually joined
     barrier release x
-    pid_ends "$first" 60
+    pid_ends "$wrong" 60
     pid_ends "$spawned" 60
     [[ $(tail -n 1 two) == 200 ]]
 }

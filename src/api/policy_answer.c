@@ -127,7 +127,8 @@ bool policy_head_may_store(enum policy_api api, const struct key_rules *rules, u
 
     if (api == POLICY_NONE || (!is_success(status) && status != 400 && status != 401))
         return false;
-    if (status == 401 && rules && rules->share) /* it is about credentials, which the key leaves out */
+    /* A 401 is about the credentials, which such a key leaves out. */
+    if (status == 401 && rules && rules->share)
         return false;
     if (is_success(status) ? !fits_success(api, content_of(fields))
                            : retry && str_is_nocase(retry, "true"))

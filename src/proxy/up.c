@@ -94,31 +94,6 @@ int64_t up_sent(struct up *up)
     return sent;
 }
 
-void up_waits(void *private, int fd)
-{
-    struct up *up = private;
-
-    up->socket = fd;
-}
-
-bool up_was_http1(const void *private)
-{
-    const struct up *up = private;
-
-    return up->answer.http1;
-}
-
-bool up_uses(const struct up_pool *pool, int fd)
-{
-    list_each(node, &pool->active) {
-        const struct up *up = container_of(node, struct up, node);
-
-        if (up->socket == fd || up->socket < 0)
-            return true;
-    }
-    return false;
-}
-
 /* --- the request's body --------------------------------------------------------------- */
 
 static size_t on_want_bytes(char *buf, size_t one, size_t size, void *arg)

@@ -64,10 +64,10 @@ int64_t up_sent(struct up *up); /* bytes of the body that libcurl has handed on 
 
 /* up_life.c */
 void up_life_init(struct up *up);
-void up_heard(struct up *up);                         /* the upstream took or gave something */
+void up_heard(struct up *up);        /* the upstream took or gave something */
 void up_note_written(struct up *up); /* see up_home.on_written */
-void up_man(struct up *up);                           /* its flight may tell it things */
-void up_letters_end(struct up *up);                   /* and nothing will be heard any more */
+void up_man(struct up *up);          /* its flight may tell it things */
+void up_letters_end(struct up *up);  /* and nothing will be heard any more */
 void up_timer_start(struct up *up);
 void up_dispatch(struct up *up); /* gives it to its pool */
 /* Only one transfer of a worker looks a name up at a time, because libcurl gives each lookup a

@@ -18,6 +18,33 @@ void up_note_written(struct up *up)
     str_clear(&up->writes);
 }
 
+/* --- on which socket ------------------------------------------------------------------- */
+
+void up_waits(void *private, int fd)
+{
+    struct up *up = private;
+
+    up->socket = fd;
+}
+
+bool up_was_http1(const void *private)
+{
+    const struct up *up = private;
+
+    return up->answer.http1;
+}
+
+bool up_uses(const struct up_pool *pool, int fd)
+{
+    list_each(node, &pool->active) {
+        const struct up *up = container_of(node, struct up, node);
+
+        if (up->socket == fd || up->socket < 0)
+            return true;
+    }
+    return false;
+}
+
 /* --- one lookup at a time ------------------------------------------------------------- */
 
 void up_dispatch(struct up *up)
