@@ -376,7 +376,7 @@ static void body_echo(struct exchange *x, const struct step *s)
     /* so that it is an answer of chat, completions or embeddings that may be stored */
     buf_puts(&json,
              ",\"choices\":[{\"index\":0,\"text\":\"echo\",\"message\":{\"content\":\"echo\"},"
-             "\"finish_reason\":\"stop\"}],\"data\":[\"echo\"]}");
+             "\"finish_reason\":\"stop\"}],\"data\":[{\"embedding\":[1]}]}");
     api_json(x, &json);
 }
 
