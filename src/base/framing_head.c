@@ -137,20 +137,25 @@ static bool is_digit(char c)
 }
 
 /* "HTTP/1." and a digit: a later minor version is to be read as the highest that is known (RFC
- * 9110 section 6.2). */
+ * 9110 section 6.2). Where it is something else, the blank before it was one within the target,
+ * which others refuse, as they know whose it is. */
 static const char *take_version(struct framing *f, char c)
 {
     static const char version[] = "HTTP/1.";
-    const size_t at = f->name_len_++;
+    const size_t at = f->name_len_;
 
-    if (at == sizeof(version))
-        return c == '\r' || c == '\n' ? take_line(f, c) : bad_request_line(c);
-    if (at == sizeof(version) - 1 ? is_digit(c) : c == version[at])
+    if (at == sizeof(version) && (c == '\r' || c == '\n'))
+        return take_line(f, c);
+    if (at < sizeof(version) && (at == sizeof(version) - 1 ? is_digit(c) : c == version[at])) {
+        f->name_len_++;
         return NULL;
-    if (at != sizeof("HTTP/") - 1 || !is_digit(c))
-        return bad_request_line(c);
-    f->reason = FRAMING_VERSION;
-    return "This port speaks HTTP/1.1 and HTTP/1.0 only.";
+    }
+    if (at == sizeof("HTTP/") - 1 && is_digit(c)) {
+        f->reason = FRAMING_VERSION;
+        return "This port speaks HTTP/1.1 and HTTP/1.0 only.";
+    }
+    framing_go(f, STATE_TARGET);
+    return take_target(f, c);
 }
 
 /* ---- field lines ---- */

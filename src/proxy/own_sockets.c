@@ -15,6 +15,7 @@ struct entry {
     struct entry *next;
     struct own_ends ends;
     unsigned requests;
+    uint32_t last_stream; /* which the server may act on */
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -99,7 +100,7 @@ static struct entry **find(const struct own_ends *ends)
     return at;
 }
 
-unsigned own_sockets_count(const struct own_ends *ends)
+unsigned own_sockets_count(const struct own_ends *ends, uint32_t *last_stream)
 {
     struct entry **at;
     unsigned n;
@@ -109,10 +110,24 @@ unsigned own_sockets_count(const struct own_ends *ends)
     if (!*at) {
         *at = mem_zero(sizeof(**at));
         (*at)->ends = *ends;
+        (*at)->last_stream = UINT32_MAX;
     }
     n = ++(*at)->requests;
+    if (last_stream)
+        *last_stream = (*at)->last_stream;
     pthread_mutex_unlock(&lock);
     return n;
+}
+
+void own_sockets_note_goaway(const struct own_ends *ends, uint32_t last_stream)
+{
+    struct entry *entry;
+
+    pthread_mutex_lock(&lock);
+    entry = *find(ends);
+    if (entry && entry->last_stream > last_stream)
+        entry->last_stream = last_stream;
+    pthread_mutex_unlock(&lock);
 }
 
 /* Of a connection that was reset the kernel has forgotten the peer: then all with that local end

@@ -23,8 +23,11 @@ bool own_ends_parse(struct own_ends *ends, const char *local_ip, unsigned local_
 bool own_ends_of_client(struct own_ends *ends, int fd);
 
 /* A request goes out on that connection. Returns how many have by now: 1 for the first, which puts
- * it into the set. */
-unsigned own_sockets_count(const struct own_ends *ends);
+ * it into the set. last_stream (or NULL): the highest stream that its server may act on, UINT32_MAX
+ * before a GOAWAY. */
+unsigned own_sockets_count(const struct own_ends *ends, uint32_t *last_stream);
+/* HTTP/2's GOAWAY came on that connection. */
+void own_sockets_note_goaway(const struct own_ends *ends, uint32_t last_stream);
 /* Before the socket is closed: it need not be in the set. */
 void own_sockets_remove(int fd);
 bool own_sockets_has(const struct own_ends *ends);

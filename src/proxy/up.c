@@ -12,7 +12,6 @@
 #include "proxy/up_explain.h"
 #include "proxy/up_goaway.h"
 
-#define TRIES_MAX 4U
 #define EXHAUSTED_MS 1000 /* so long a failed socket() explains a failed connection */
 
 /* --- the answer ----------------------------------------------------------------------- */
@@ -126,8 +125,11 @@ static void on_upload_more(struct body_reader *reader)
 /* Which connection it goes out on. */
 static void note_connection(struct up *up, const struct own_ends *ends)
 {
+    uint32_t last;
+
     up->ends = *ends;
-    up->stream = up_goaway_stream(own_sockets_count(ends));
+    up->stream = up_goaway_stream(own_sockets_count(ends, &last));
+    up->refused = up->stream > last; /* libcurl begins streams behind a GOAWAY, too */
 }
 
 /* Only a connection's first request is of interest, and where streams are counted each. */
@@ -147,7 +149,7 @@ static bool may_write(const struct up *up)
 
     curl_easy_getinfo(up->easy, CURLINFO_REQUEST_SIZE, &written);
     return up->tries == 0 || written == 0 || (up->idempotent && up->tries == 1) ||
-           (up->refused && up->tries < TRIES_MAX);
+           (up->refused && up->tries < UP_TRIES_MAX);
 }
 
 /* Called each time before the request is written. */
@@ -180,6 +182,7 @@ static int on_debug(CURL *easy, curl_infotype type, char *text, size_t len, void
     (void)easy;
     if (type != CURLINFO_TEXT || !up_goaway_parse(text, len, &last))
         return 0;
+    own_sockets_note_goaway(&told->ends, last);
     list_each(node, &told->pool->active) {
         struct up *up = container_of(node, struct up, node);
 
@@ -363,7 +366,7 @@ void up_done(void *private_of_easy, int curl_code)
 
     if (up->queued)
         up_lookup_wait(up);
-    else
+    else if (curl_code == CURLE_OK || !up_go_again(up))
         up_finish(up, NULL, curl_code);
 }
 

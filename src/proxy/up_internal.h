@@ -63,6 +63,10 @@ void up_finish(struct up *up, const struct err *err, int curl_code);
 int64_t up_sent(struct up *up); /* bytes of the body that libcurl has handed on */
 
 /* up_life.c */
+#define UP_TRIES_MAX 4U
+/* The transfer has failed. True: it was refused by the server, which has not acted on it, and goes
+ * out anew. */
+bool up_go_again(struct up *up);
 void up_life_init(struct up *up);
 void up_heard(struct up *up);        /* the upstream took or gave something */
 void up_note_written(struct up *up); /* see up_home.on_written */

@@ -57,6 +57,19 @@ void up_dispatch(struct up *up)
     up_finish(up, &err, 0);
 }
 
+/* libcurl itself sends a refused stream again, but not in each way in which that ends. */
+bool up_go_again(struct up *up)
+{
+    if (!up->refused || !up->stream || up->answer.done || up->err || up->growing ||
+        up->tries >= UP_TRIES_MAX)
+        return false;
+    up_pool_remove(up->pool, up->easy);
+    up_answer_clear(&up->answer);
+    up->curl_says[0] = '\0';
+    up_dispatch(up);
+    return true;
+}
+
 bool up_lookup_begins(struct up *up)
 {
     struct up_home *home = up->home;

@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "proxy/own_sockets.h"
 
 #define DEAD_MS 20000 /* without an acknowledgement */
 #define PROBES 3      /* of keepalive without an answer */
@@ -100,6 +101,7 @@ void up_socket_end(int fd)
 {
     const struct sockaddr nowhere = {.sa_family = AF_UNSPEC};
 
+    own_sockets_remove(fd); /* it has no ends behind this */
     /* After shutdown() alone libcurl would find what has come, and believe it alive: connect(2),
      * "connectionless". */
     if (connect(fd, &nowhere, sizeof(nowhere)) < 0)

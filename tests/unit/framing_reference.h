@@ -207,19 +207,21 @@ static inline enum ref_result ref_request_words(struct ref *r)
         i++;
     if (i < r->len && (i == r->at || r->text[i] != ' '))
         return ref_fault(r, i);
-    for (target = ++i; i < r->len && (unsigned char)r->text[i] > ' ';)
-        i++;
-    if (i < r->len && (i == target || r->text[i] != ' '))
-        return ref_fault(r, i);
-    for (size_t n = 0; n < 8; n++) {
-        if (++i >= r->len)
-            return REF_ENDS;
-        if (n < 7 ? r->text[i] != "HTTP/1."[n] : r->text[i] < '0' || r->text[i] > '9')
+    for (target = ++i; i < r->len; i++) {
+        const char *const text = r->text + i;
+        const size_t len = i - target;
+
+        if (len > 6 && memcmp(text - 6, " HTTP/", 6) == 0 && *text >= '0' && *text <= '9' &&
+            *text != '1')
             return ref_fault(r, i);
+        if ((unsigned char)*text > ' ' || (*text == ' ' && len > 0))
+            continue;
+        if ((*text == '\r' || *text == '\n') && len > 9 && memcmp(text - 9, " HTTP/1.", 8) == 0 &&
+            text[-1] >= '0' && text[-1] <= '9')
+            return ref_line_end(r, i, true);
+        return ref_fault(r, i);
     }
-    if (++i == r->len)
-        return REF_ENDS;
-    return ref_line_end(r, i, true);
+    return REF_ENDS;
 }
 
 static inline enum ref_result ref_request_line(struct ref *r)

@@ -98,18 +98,18 @@ static void go_round(struct pair *p, const char *ip)
     REQUIRE(own_ends_of_client(&met, p->server));
     CHECK(is_same(&told, &met));
     CHECK(!own_sockets_has(&met));
-    CHECK_INT(own_sockets_count(&told), 1);
+    CHECK_INT(own_sockets_count(&told, NULL), 1);
     CHECK(own_sockets_has(&met));
-    CHECK_INT(own_sockets_count(&told), 2);
-    CHECK_INT(own_sockets_count(&told), 3);
+    CHECK_INT(own_sockets_count(&told, NULL), 2);
+    CHECK_INT(own_sockets_count(&told, NULL), 3);
     REQUIRE(own_ends_of_client(&other_way, p->client)); /* the server's end is not ours */
     CHECK(!own_sockets_has(&other_way));
     own_sockets_remove(p->server); /* nor in the set */
     CHECK(own_sockets_has(&met));
     own_sockets_remove(p->client);
     CHECK(!own_sockets_has(&met));
-    own_sockets_remove(p->client);          /* again: nothing */
-    CHECK_INT(own_sockets_count(&told), 1); /* another connection, from the same port */
+    own_sockets_remove(p->client);                /* again: nothing */
+    CHECK_INT(own_sockets_count(&told, NULL), 1); /* another connection, from the same port */
     own_sockets_remove(p->client);
     CHECK(!own_sockets_has(&told));
 }
@@ -218,9 +218,9 @@ TEST("connections are told apart by address and port, wherever they stand in the
             REQUIRE(others_address(i, step, &pair, &address));
             CHECK(!own_sockets_has(&address));
             for (unsigned n = 1; n <= i + step + 1; n++)
-                CHECK_INT(own_sockets_count(&address), n);
+                CHECK_INT(own_sockets_count(&address, NULL), n);
             if (i == 1 && step == 1) /* in the midst of them */
-                CHECK_INT(own_sockets_count(&own), 1);
+                CHECK_INT(own_sockets_count(&own, NULL), 1);
         }
     CHECK(own_sockets_has(&own));
     own_sockets_remove(pair.client);
@@ -241,7 +241,7 @@ TEST("a client that has the local port of a connection of ours, to another peer,
 
     REQUIRE(pair_open(&pair, AF_INET, AF_INET));
     REQUIRE(own_ends_parse(&ours, "127.0.0.1", pair.client_port, "127.0.0.1", 9));
-    CHECK_INT(own_sockets_count(&ours), 1);
+    CHECK_INT(own_sockets_count(&ours, NULL), 1);
     REQUIRE(own_ends_of_client(&client, pair.server));
     CHECK(!own_sockets_has(&client));
     own_sockets_remove(pair.client); /* of which nothing is there */
@@ -259,7 +259,7 @@ TEST("what was reset, so that the kernel knows its peer no more, goes by its loc
     REQUIRE(pair_open(&pair, AF_INET, AF_INET));
     REQUIRE(
         own_ends_parse(&told, "127.0.0.1", pair.client_port, "127.0.0.1", port_of(pair.listening)));
-    CHECK_INT(own_sockets_count(&told), 1);
+    CHECK_INT(own_sockets_count(&told, NULL), 1);
     setsockopt(pair.server, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
     close(pair.server);
     pair.server = -1;
@@ -289,7 +289,7 @@ static void *come_and_go(void *arg)
             ++*wrong;
         } else {
             *wrong += own_sockets_has(&met);
-            *wrong += own_sockets_count(&told) != 1;
+            *wrong += own_sockets_count(&told, NULL) != 1;
             *wrong += !own_sockets_has(&met);
             own_sockets_remove(pair.client);
             *wrong += own_sockets_has(&met);
