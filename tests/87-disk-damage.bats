@@ -136,6 +136,14 @@ mended() {
     [[ $(grep -c ' is damaged$' out) -eq $all ]]
     # it has said that they were removed
     gives 0 cache verify
+    # a running proxy looks itself, and counts them
+    cp kept.db "$(db)"
+    proxy --home "$PROXY_HOME" --memory-cache 0
+    gives 1 cache verify
+    grep -q "^0 answers good, $all damaged, removed, in the proxy on" out
+    eventually figure_is damaged = "$all"
+    figure_is item_count = 0
+    proxy_stop
     cp kept.db "$(db)"
     proxy --home "$PROXY_HOME" --memory-cache 0
     for ((i = 0; i < all; i++)); do
