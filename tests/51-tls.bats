@@ -192,7 +192,7 @@ C
         [[ $(client -o got -w '%{http_code}' -d '{}' "$PROXY/v1/moderations") == 200 ]]
         [[ $(client -o got -w '%{http_code}' -d '{}' "$PROXY/v1/moderations") == 200 ]]
         [[ $(nginx_connections) -eq $i ]]
-        sleep 1.5 # TLS says goodbye (close_notify) before TCP does
+        sleep 1.5 # nginx sends close_notify, then FIN
     done
     expect_stat requests = 6
 }

@@ -12,8 +12,7 @@ void fields_init(struct fields *f)
 void fields_release(struct fields *f)
 {
     str_release(&f->bytes);
-    f->count = 0;
-    f->name_marks_ = 0;
+    fields_init(f);
 }
 
 void fields_clear(struct fields *f)
@@ -47,8 +46,8 @@ static inline uint64_t is_value(uint64_t eight, unsigned char value)
     return (x - EACH_BYTE) & ~x & EACH_TOP;
 }
 
-/* The top bit of a byte of the result is set where the byte, which is below 128, is in the range.
- */
+/* The top bit of a byte of the result is set where the byte is in the range. A byte above 127 never
+ * has it set, but may change the results of the bytes above it. */
 static inline uint64_t is_between(uint64_t eight, unsigned char first, unsigned char last)
 {
     return (eight + EACH_BYTE * (0x80U - first)) & ~(eight + EACH_BYTE * (0x7fU - last)) & EACH_TOP;
@@ -62,8 +61,7 @@ static inline uint64_t load_eight(const char *s)
     return eight;
 }
 
-/* ASCII letters and hyphens, which most names consist of. A byte above 127 is none, whatever it
- * does to the bytes above it. */
+/* ASCII letters and hyphens only: most field names. */
 static inline bool are_letters(const char *s)
 {
     const uint64_t eight = load_eight(s);

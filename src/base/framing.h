@@ -7,22 +7,34 @@
  * library might read in another way is a fault.
  *
  * In a request's head CRLF and a bare LF end a line, and empty lines before the request line are
- * skipped (section 2.2). Faults in a head:
- *      a request line that is not a method (a token), a target, which may have blanks in it, and
- *      HTTP/1.x with one blank between them (another major version: FRAMING_VERSION); a line of it
- * that makes the head larger than FRAMING_HEAD_MAX (FRAMING_TARGET_TOO_LONG), or fields that do, or
- * that are more than FRAMING_FIELDS_MAX, trailers included (FRAMING_HEAD_TOO_LARGE), where a cookie
- * counts as a field and the bytes of a Cookie's value twice, because the library behind copies
- * them; a Content-Length that is no number below 2^63. Faults in a head, and in the trailer section
- * of a chunked body: a NUL; a CR that is not followed by LF; a field line that begins with a blank
- * (a folded field), has no name or no colon; a byte up to 0x20 or above 0x7f in a field name; a
- * Transfer-Encoding value with a blank behind it (the library takes "chunked " for another coding
- * than chunked). Faults in a chunked body, besides: a line that ends in a bare LF; a chunk size
- * that is no hexadecimal number, is 2^63 or more, or has a blank behind it; a control character
- * other than HTAB in an extension; a chunk-size line of more than FRAMING_CHUNK_LINE_MAX bytes, or
- * more than FRAMING_EXTENSIONS_MAX bytes of extensions in one body; chunk data without CRLF behind
- * it; a trailer section of more than FRAMING_TRAILERS_MAX bytes. Line ends count. On a connection's
- * first byte: a TLS handshake.
+ * skipped (section 2.2).
+ *
+ * Faults in a head:
+ * - a request line that is not a method (a token), a target, which may have blanks in it, and
+ *   HTTP/1.x with one blank between them; another major version is FRAMING_VERSION;
+ * - a request line of more than FRAMING_HEAD_MAX bytes (FRAMING_TARGET_TOO_LONG);
+ * - a head of more than FRAMING_HEAD_MAX bytes, or more than FRAMING_FIELDS_MAX fields, trailers
+ *   included (FRAMING_HEAD_TOO_LARGE). Each cookie counts as a field, and the bytes of a Cookie's
+ *   value count twice, because the library copies them;
+ * - a Content-Length that is no number below 2^63.
+ *
+ * Faults in a head, and in the trailer section of a chunked body:
+ * - a NUL; a CR that is not followed by LF;
+ * - a field line that begins with a blank (a folded field), has no name or no colon;
+ * - a byte up to 0x20 or above 0x7f in a field name;
+ * - a Transfer-Encoding value with a blank behind it (the library takes "chunked " for another
+ *   coding than chunked).
+ *
+ * Faults in a chunked body, besides:
+ * - a line that ends in a bare LF;
+ * - a chunk size that is no hexadecimal number, is 2^63 or more, or has a blank behind it;
+ * - a control character other than HTAB in an extension;
+ * - a chunk-size line of more than FRAMING_CHUNK_LINE_MAX bytes, or more than
+ *   FRAMING_EXTENSIONS_MAX bytes of extensions in one body;
+ * - chunk data without CRLF behind it;
+ * - a trailer section of more than FRAMING_TRAILERS_MAX bytes.
+ *
+ * Line ends count in all limits. On a connection's first byte a TLS handshake is a fault.
  *
  * Left to the caller, who must refuse them and close: the characters of a target, another
  * Transfer-Encoding than "chunked" (its body is followed as a chunked one), and a head with more

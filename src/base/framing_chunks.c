@@ -1,5 +1,6 @@
 /* Chunk-size lines, and line ends behind chunks: RFC 9112 section 7.1. */
 #include "base/framing_states.h"
+#include "base/str.h"
 
 void framing_begin_size_line(struct framing *f)
 {
@@ -7,14 +8,6 @@ void framing_begin_size_line(struct framing *f)
     f->left_ = 0;
     f->digits_ = false;
     framing_go(f, STATE_SIZE);
-}
-
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c = (char)(c | 0x20);
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
 static const char *take_extension(struct framing *f, char c)
@@ -44,7 +37,7 @@ static const char *take_behind_size(struct framing *f, char c)
 
 static const char *take_size(struct framing *f, char c)
 {
-    const int digit = hex_digit(c);
+    const int digit = str_hex_digit(c);
 
     if (digit < 0 && !f->digits_)
         return "The request's body has a chunk without a size.";

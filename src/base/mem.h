@@ -15,8 +15,8 @@ void *mem_grow(void *old, size_t size) __attribute__((returns_nonnull, warn_unus
 char *mem_strdup(const char *s) __attribute__((malloc, returns_nonnull, nonnull));
 char *mem_strndup(const char *s, size_t len) __attribute__((malloc, returns_nonnull, nonnull));
 
-/* Overwrites with zeros. A call of the C library's memset() for a size that the compiler knows
- * becomes `rep stos`, which takes many times as long for some hundred bytes. */
+/* Overwrites with zeros by the C library's memset(). For a size that the compiler knows GCC writes
+ * `rep stos` instead, which is slower for some hundred bytes. */
 void mem_clear(void *p, size_t len);
 
 /* Overwrites with zeros in a way that the compiler may not leave out: for secrets. */

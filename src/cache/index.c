@@ -176,7 +176,7 @@ bool index_takes(struct index *index, int64_t length)
     struct store *store = atomic_load(&index->store);
     struct budget *budget = index->rules.budget;
 
-    /* While it grows, and then its copy besides. */
+    /* The flight's bytes and the object's are held at the same time. */
     if (budget && !budget_has_room(budget, 2 * bytes))
         return false;
     return bytes <= index->shards[0].budget / 2 || (store && store_takes(store, bytes));

@@ -49,7 +49,7 @@ struct object {
     size_t body_len;
     int64_t stored_ms; /* Unix time at which it was complete */
     unsigned status;
-    uint32_t took_ms; /* from the request for it until then; 0 where it was read from disk */
+    uint32_t took_ms; /* the fetch's duration; 0: the object was read from disk */
     char *label;      /* "POST /v1/chat/completions": method and path, without the query */
     char model[OBJECT_MODEL_SIZE];
     _Atomic int64_t touched_ms; /* when the store was last told that it is in use; 0: never */

@@ -28,7 +28,7 @@ struct claim {
     struct slot *slot; /* where it can be joined; NULL: no more */
     struct key key;
     uint64_t ticket;  /* of two answers the one that was asked for later is the newer one */
-    int64_t begun_ms; /* Unix time of the request for it */
+    int64_t begun_ms; /* Unix time at which the fetch began */
     enum policy_api api;
     uint64_t collection;
     char model[OBJECT_MODEL_SIZE];

@@ -7,8 +7,8 @@
 #include "base/mem.h"
 #include "cache/store_own.h"
 
-/* Was it taken away by another process while it was in our queue, or while it was fetched? The
- * upstream may have answered before that process wrote. */
+/* Did another process purge the object while it was fetched, or waited in our queue? The upstream
+ * may have made the answer before the write that caused the purge. */
 static bool is_stale(const struct store *s, const struct object *o, uint64_t place)
 {
     const int64_t asked_ms = o->stored_ms - o->took_ms;

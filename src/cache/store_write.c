@@ -392,8 +392,8 @@ static void write_batch(struct store *s, struct store_batch *batch)
 
 /* ---- the thread ---- */
 
-/* Unused pages are used again while answers come; at rest they are no reason to be larger than
- * the bound. */
+/* Do free pages make the file larger than the bound? New entries fill them; without new entries the
+ * file has to shrink. */
 static bool is_file_over(const struct store *s)
 {
     return s->free_bytes && atomic_load(&s->bytes) + s->free_bytes > (uint64_t)s->rules.max_bytes;

@@ -35,9 +35,7 @@ void down_past_fit(struct req *req)
     reply_from_err(&req->reply, &err, &cache, req->id);
 }
 
-/* libmicrohttpd takes no answer in the middle of a body, and has no room for one beside a head
- * that fills the connection's pool. Nothing was sent for this request yet, so we can write the
- * answer ourselves, and close. */
+/* Nothing was sent for this request yet: the answer goes straight to the socket, which closes. */
 void down_past_answer(struct conn *conn)
 {
     struct req *req = conn->req;

@@ -13,8 +13,8 @@ struct req;
  * error that does: libmicrohttpd would close the connection without a word. */
 void down_past_fit(struct req *req);
 bool down_past_fits(const struct req *req, size_t head_size); /* of the answer, in bytes */
-/* Writes the request's answer past libmicrohttpd, which takes none in the middle of a body, and has
- * no room for one beside a head that fills the pool. Nothing was sent for this request yet; the
+/* Writes the request's answer past libmicrohttpd, which takes none in the middle of a body, nor for
+ * a request that it has not read. Nothing was sent for this request yet; the
  * connection ends after it. */
 void down_past_answer(struct conn *conn);
 /* A request is over, and the next one may be the one at fault. */

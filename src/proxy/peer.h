@@ -26,7 +26,7 @@ int peer_check(struct conn *conn, struct sock_diag *diag, const struct users *us
 #define PEER_LOOP_TEXT                                                                             \
     "The upstream leads back to this proxy: name the API itself with --upstream (and another "     \
     "proxy with --proxy)."
-/* Is it this process? A request that is refused for another reason may be a loop's, too. */
+/* Is the client one of this process's own upstream sockets? */
 bool peer_is_self(const struct conn *conn);
 
 #endif

@@ -35,7 +35,7 @@ static int add_listener(struct server *server, const char *address, struct err *
     int fd;
 
     if (server->listen_count == LISTENERS_MAX)
-        return err_set(err, ERR_USAGE, "these are more than %d addresses", LISTENERS_MAX);
+        return err_set(err, ERR_USAGE, "more than %d addresses", LISTENERS_MAX);
     fd = net_listen(address, &server->port, err);
     if (fd < 0)
         return fd;
@@ -135,8 +135,8 @@ static void allow_user(void *arg, const char *name)
         l->result = users_allow(&l->server->users, name, l->err);
 }
 
-/* Hands each item of a list to `take`, up to the first that is refused; then the message names the
- * place where the list was written. */
+/* Calls take() for each item of a list. take() does nothing once l->result is negative; the error
+ * then names the flag, the variable or the line of the file. */
 static void take_items(struct listening *l, enum conf_option option,
                        void (*take)(void *arg, const char *item))
 {

@@ -46,7 +46,7 @@ struct up_home {
     const struct endpoint *endpoint;
     struct budget *budget; /* of what `held` is a part */
     /* A request that changes things was answered (before any reader sees it), or may have been
-     * acted on although no answer came (RFC 9111 section 4.4, and more: a failure counts too). */
+     * acted on although no answer came (RFC 9111 section 4.4, which leaves failures out). */
     void (*on_written)(void *arg, const char *target);
     void *arg;
     struct up_sockets sockets;

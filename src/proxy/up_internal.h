@@ -31,8 +31,9 @@ struct up {
     struct body_reader upload;
     bool send_paused, recv_paused, send_again, dropping;
     struct up_deadline deadline;
-    int64_t delivered; /* bytes of the request that had reached the upstream when last looked */
-    int socket;        /* which it has waited for since it was written; -1: none */
+    int64_t delivered; /* bytes of the body that the upstream's kernel had acknowledged at the last
+                          look */
+    int socket; /* descriptor on which libcurl waited since the request was written; -1: none */
     int64_t body_silence_ms; /* once the head is there */
     bool idempotent, finish;
     struct str writes; /* "": it changes nothing; else the target, until that was said */
@@ -64,8 +65,8 @@ int64_t up_sent(struct up *up); /* bytes of the body that libcurl has handed on 
 
 /* up_life.c */
 #define UP_TRIES_MAX 4U
-/* The transfer has failed. True: it was refused by the server, which has not acted on it, and goes
- * out anew. */
+/* The transfer has failed. Sends the request again, and returns true, if the server refused its
+ * stream (RFC 9113 section 8.7). */
 bool up_go_again(struct up *up);
 void up_life_init(struct up *up);
 void up_heard(struct up *up);        /* the upstream took or gave something */

@@ -18,7 +18,7 @@ void up_note_written(struct up *up)
     str_clear(&up->writes);
 }
 
-/* --- on which socket ------------------------------------------------------------------- */
+/* --- the transfer's socket ------------------------------------------------------------------- */
 
 void up_waits(void *private, int fd)
 {
@@ -57,7 +57,8 @@ void up_dispatch(struct up *up)
     up_finish(up, &err, 0);
 }
 
-/* libcurl itself sends a refused stream again, but not in each way in which that ends. */
+/* libcurl repeats refused streams itself, but not those that end with CURLE_HTTP2, as one begun
+ * behind a GOAWAY may. */
 bool up_go_again(struct up *up)
 {
     if (!up->refused || !up->stream || up->answer.done || up->err || up->growing ||
@@ -195,7 +196,7 @@ void up_todo(struct list *node)
 
 /* --- deadlines ------------------------------------------------------------------------ */
 
-/* A body that is longer takes time to go out, and the kernel's buffer as well. */
+/* A shorter body fits the kernel's send buffer. */
 #define WATCHED_MIN ((size_t)64 * 1024)
 #define LOOKS_PER_SILENCE 8
 
@@ -204,8 +205,8 @@ static bool is_watched(const struct up *up)
     return !up->answer.done && (up->growing || up->whole.len > WATCHED_MIN);
 }
 
-/* The upstream is not silent while it takes the request. libcurl does not tell when a held body
- * moves on, nor the kernel when its buffer does: both are looked at now and then. */
+/* Progress of the upload ends a silence. Neither libcurl (for a body in memory) nor the kernel (for
+ * its send buffer) reports progress, so both counters are polled. */
 static void note_delivered(struct up *up)
 {
     int buffered = 0;
@@ -216,7 +217,7 @@ static void note_delivered(struct up *up)
     delivered = up_sent(up) - buffered;
     if (delivered > up->delivered)
         up_heard(up);
-    up->delivered = delivered; /* less than before: a further try, or another connection */
+    up->delivered = delivered; /* it falls when the request is sent again */
 }
 
 void up_timer_start(struct up *up)

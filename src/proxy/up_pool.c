@@ -92,9 +92,9 @@ static void on_socket_ready(struct watch *w, uint32_t events)
     int what = 0;
 
     if (!sock->wanted) {
-        /* An idle connection that says something: its end, most likely. What came would be taken
-         * for the next request's answer, and libcurl 7.88 writes that request although TLS has
-         * said goodbye. Of HTTP/2 libcurl reads it when it next wants to use the connection. */
+        /* Bytes or a FIN on an idle connection. libcurl 7.88 would take the bytes for the next
+         * request's answer, and would write that request after a close_notify of TLS. HTTP/2 has
+         * frames for idle connections, which libcurl reads before it uses one again. */
         if (sock->http1 && !up_uses(sock->pool, w->fd))
             up_socket_end(w->fd);
         loop_unwatch(sock->pool->sockets->loop, w);

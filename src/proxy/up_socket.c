@@ -101,9 +101,9 @@ void up_socket_end(int fd)
 {
     const struct sockaddr nowhere = {.sa_family = AF_UNSPEC};
 
-    own_sockets_remove(fd); /* it has no ends behind this */
-    /* After shutdown() alone libcurl would find what has come, and believe it alive: connect(2),
-     * "connectionless". */
+    own_sockets_remove(fd); /* AF_UNSPEC removes the addresses */
+    /* connect(2), "dissolve the association": discards received bytes. After shutdown() alone
+     * libcurl would find them, and take the connection for alive. */
     if (connect(fd, &nowhere, sizeof(nowhere)) < 0)
         (void)shutdown(fd, SHUT_RDWR);
 }

@@ -20,7 +20,7 @@ struct up_socket {
     struct up_pool *pool;
     bool ours;   /* opened by us */
     bool wanted; /* libcurl wants it watched; else it is idle, paused, or being connected */
-    bool http1;  /* the last transfer on it was answered in HTTP/1: while idle nothing may come */
+    bool http1;  /* the last answer was HTTP/1: no byte may come while idle */
 };
 
 /* What the pools of one worker share. */
@@ -45,8 +45,8 @@ void up_socket_forget(struct up_sockets *s, int fd);
  * take for a dead one. fd -1: notes whether descriptors are the cause. */
 void up_socket_opened(struct up_sockets *s, int fd, bool patient);
 
-/* Ends an idle connection, with what has come of it: the descriptor is libcurl's, which finds it
- * closed before it would use it. */
+/* Resets an idle connection and discards its received bytes. The descriptor stays libcurl's, which
+ * finds the connection closed before it would use it. */
 void up_socket_end(int fd);
 /* Ends the idle connections if the machine has slept since the last call: the network may have
  * forgotten them (libcurl finds them closed, and makes new ones). */

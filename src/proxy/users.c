@@ -51,7 +51,7 @@ int users_allow(struct users *users, const char *item, struct err *err)
         return err_set(err, ERR_USAGE,
                        "'%.100s' is no such user: give names as in /etc/passwd, or all", item);
     if (users->count == USERS_MAX && !users_has(users, uid))
-        return err_set(err, ERR_USAGE, "these are more than %d users: use all", USERS_MAX - 2);
+        return err_set(err, ERR_USAGE, "more than %d users: use all", USERS_MAX - 2);
     add(users, uid);
     return 0;
 }

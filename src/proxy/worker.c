@@ -297,7 +297,7 @@ static void *run(void *arg)
     return NULL;
 }
 
-/* Whatever became of it: what a failure says of the object (404) is news as well. */
+/* Purges whatever the answer's status: a 404 is news of the object, too. */
 static void on_written(void *arg, const char *target)
 {
     struct server *server = arg;
