@@ -58,26 +58,30 @@ static const struct known *const by_letter[26] = {
         KNOWN("x-goproxyai-tag", NOISE), KNOWN("x-goproxyai-scope", NOISE)),
 };
 
-/* Compares a name with a text of the table, both `len` bytes long, 8 at a time. Setting 0x20 makes
- * capital letters small, changes neither digits nor '-', and makes none of these from another byte
- * of a token. */
+static inline bool same_eight(const char *name, const char *text)
+{
+    uint64_t a, b;
+
+    memcpy(&a, name, sizeof(a));
+    memcpy(&b, text, sizeof(b));
+    return (a | UINT64_C(0x2020202020202020)) == b;
+}
+
+/* Compares a name with a text of the table, both `len` bytes long, 8 at a time; the last 8 overlap
+ * with those before them. Setting 0x20 makes capital letters small, changes neither digits nor '-',
+ * and makes none of these from another byte of a token. */
 static bool same(const char *name, const char *text, size_t len)
 {
-    const uint64_t small = UINT64_C(0x2020202020202020);
-
-    for (; len >= sizeof(small); len -= sizeof(small)) {
-        uint64_t a, b;
-
-        memcpy(&a, name, sizeof(a));
-        memcpy(&b, text, sizeof(b));
-        if ((a | small) != b)
-            return false;
-        name += sizeof(a), text += sizeof(b);
+    if (len < 8) {
+        for (size_t i = 0; i < len; i++)
+            if ((name[i] | 0x20) != text[i])
+                return false;
+        return true;
     }
-    for (size_t i = 0; i < len; i++)
-        if ((name[i] | 0x20) != text[i])
+    for (size_t at = 0; at + 8 < len; at += 8)
+        if (!same_eight(name + at, text + at))
             return false;
-    return true;
+    return same_eight(name + len - 8, text + len - 8);
 }
 
 static const struct known *find(const char *name, size_t len)

@@ -38,16 +38,43 @@ struct place {
     const char *name; /* the beginning of the name that it is in; NULL: behind it, in the line */
 };
 
+#define LENGTH_DIGITS 15 /* below 2^63, however many of them are 9 */
+
+/* A Content-Length as most are, behind its colon: a blank and up to LENGTH_DIGITS digits, to the end
+ * of the line. Returns the place of that end. NULL leaves it to step(): another field or another
+ * spelling, part of it is still to come, or the head has told its length before. */
+static const char *skip_length(struct framing *f, const char *at, const char *end)
+{
+    const char *const digits = at + 1;
+    uint64_t length = 0;
+
+    if (f->name_len_ != sizeof("Content-Length") - 1 || f->chunked_ || f->has_length_ ||
+        at == end || *at != ' ')
+        return NULL;
+    for (at = digits; at < end && at - digits < LENGTH_DIGITS && *at >= '0' && *at <= '9'; at++)
+        length = length * 10 + (uint64_t)(*at - '0');
+    if (at == digits || at == end || *at != '\r')
+        return NULL;
+    f->has_length_ = true;
+    f->left_ = length;
+    framing_go(f, STATE_LINE);
+    return at;
+}
+
 /* Each passes a stop, or leaves the place at what step() has to look at and returns false. */
 static inline bool pass_name_stop(struct framing *f, struct place *place, const char *stop)
 {
+    const char *cr;
+
     if (*stop != ':' || stop == place->name || f->fields_ == FRAMING_FIELDS_MAX) {
         place->at = place->name;
         return false;
     }
     if (framing_take_name(f, place->name, (size_t)(stop - place->name))) {
-        place->at = stop;
-        return false;
+        cr = skip_length(f, stop + 1, place->end);
+        place->at = cr ? cr : stop;
+        place->name = NULL;
+        return cr != NULL;
     }
     f->fields_++;
     place->name = NULL;

@@ -28,13 +28,11 @@ void str_clear(struct str *s)
         s->text[0] = '\0';
 }
 
-void str_reserve(struct str *s, size_t more)
+void str_grow_(struct str *s, size_t more)
 {
     size_t need = s->len + more + 1;
     size_t cap = s->cap ? s->cap : 64;
 
-    if (need <= s->cap)
-        return;
     while (cap < need)
         cap *= 2;
     s->text = mem_grow(s->cap ? s->text : NULL, cap);

@@ -27,7 +27,14 @@ extern char str_empty_text[];
 void str_init(struct str *s);
 void str_release(struct str *s);
 void str_clear(struct str *s);
-void str_reserve(struct str *s, size_t more); /* room for `more` bytes and the NUL */
+void str_grow_(struct str *s, size_t more);
+/* Room for `more` bytes and the NUL. */
+static inline void str_reserve(struct str *s, size_t more)
+{
+    if (s->len + more >= s->cap)
+        str_grow_(s, more);
+}
+
 void str_add(struct str *s, const void *bytes, size_t len);
 void str_addf(struct str *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void str_vaddf(struct str *s, const char *format, va_list args)
