@@ -75,12 +75,14 @@ static int explain_bind(const char *address, unsigned port, struct err *err)
     }
 }
 
-static unsigned bound_port(int fd)
+unsigned net_local_port(int fd)
 {
     union address a;
     socklen_t len = sizeof(a);
 
-    getsockname(fd, &a.any, &len);
+    if (getsockname(fd, &a.any, &len) < 0 ||
+        (a.any.sa_family != AF_INET && a.any.sa_family != AF_INET6))
+        return 0;
     return ntohs(a.any.sa_family == AF_INET ? a.v4.sin_port : a.v6.sin6_port);
 }
 
@@ -116,6 +118,6 @@ int net_listen(const char *address, unsigned *port, struct err *err)
         close(fd);
         return result;
     }
-    *port = bound_port(fd);
+    *port = net_local_port(fd);
     return fd;
 }

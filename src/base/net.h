@@ -1,4 +1,4 @@
-/* Listening sockets. */
+/* Sockets: listening, and addresses. */
 #ifndef BASE_NET_H
 #define BASE_NET_H
 
@@ -9,6 +9,9 @@
  * -1 with a text that says what to do; NET_NO_FAMILY where the machine has no such addresses. */
 #define NET_NO_FAMILY (-2)
 int net_listen(const char *address, unsigned *port, struct err *err);
+
+/* The local port of a socket; 0 where it has none. */
+unsigned net_local_port(int fd);
 
 /* Is the numeric address one of loopback's? */
 int net_is_loopback(const char *address);

@@ -162,6 +162,7 @@ static int on_before_request(void *arg, char *ip, char *own_ip, int port, int ow
     up->tries++;
     up->refused = false;
     up->socket = -1; /* those of attempts to connect, or of another try */
+    up->own_port = (unsigned)own_port;
     if (wants_connection(up) &&
         own_ends_parse(&ends, own_ip, (unsigned)own_port, ip, (unsigned)port))
         note_connection(up, &ends);
@@ -326,6 +327,7 @@ void up_start(struct up_home *home, struct up_pool *pool, const struct up_order 
                                         .total_ms = home->endpoint->total_ms};
     up->delivered = 0;
     up->socket = -1;
+    up->own_port = 0;
     up->body_silence_ms = order->body_silence_ms;
     up->finish = order->finish;
     up->whole_anyway = false;

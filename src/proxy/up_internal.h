@@ -34,6 +34,7 @@ struct up {
     int64_t delivered; /* bytes of the body that the upstream's kernel had acknowledged at the last
                           look */
     int socket; /* descriptor on which libcurl waited since the request was written; -1: none */
+    unsigned own_port; /* local port of the connection on which it was sent last; 0: not sent */
     int64_t body_silence_ms; /* once the head is there */
     bool idempotent, finish;
     struct str writes; /* "": it changes nothing; else the target, until that was said */

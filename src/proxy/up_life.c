@@ -5,6 +5,7 @@
 #include <sys/ioctl.h>
 
 #include "base/mem.h"
+#include "base/net.h"
 
 void up_heard(struct up *up)
 {
@@ -36,10 +37,16 @@ bool up_was_http1(const void *private)
 
 bool up_uses(const struct up_pool *pool, int fd)
 {
+    unsigned port = net_local_port(fd);
+
     list_each(node, &pool->active) {
         const struct up *up = container_of(node, struct up, node);
 
-        if (up->socket == fd || up->socket < 0)
+        if (up->socket == fd)
+            return true;
+        /* libcurl names no socket to a transfer that paused before it had to wait, nor one of
+         * HTTP/2 to any but the first of its transfers. */
+        if (up->socket < 0 && up->own_port && up->own_port == port)
             return true;
     }
     return false;

@@ -79,8 +79,8 @@ void up_done(void *private_of_easy, int curl_code);
 void up_waits(void *private_of_easy, int fd);
 /* Was the transfer answered in HTTP/1? */
 bool up_was_http1(const void *private_of_easy);
-/* May a transfer of the pool use this socket? The socket of a transfer that paused before libcurl
- * waited for it is not known: then every socket of the pool counts as used. */
+/* Has a transfer of the pool written its request to this socket? Also a paused one, whose socket
+ * libcurl does not want watched. */
 bool up_uses(const struct up_pool *pool, int fd);
 /* The transfer makes a connection: the name is looked up. NULL: it may not. *patient: see
  * up_socket_opened(). */

@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "proxy/own_sockets.h"
+#include "proxy/up_pool.h"
 
 #define DEAD_MS 20000 /* without an acknowledgement */
 #define PROBES 3      /* of keepalive without an answer */
@@ -94,7 +95,8 @@ void up_socket_opened(struct up_sockets *s, int fd, bool patient)
 
 static bool is_idle(const struct up_socket *sock)
 {
-    return sock && sock->ours && !sock->wanted && sock->watch.fd >= 0;
+    return sock && sock->ours && !sock->wanted && sock->watch.fd >= 0 &&
+           !up_uses(sock->pool, sock->watch.fd);
 }
 
 void up_socket_end(int fd)
