@@ -326,11 +326,12 @@ fresh() {
         if [[ $script == *stall ]]; then
             spawn part err curl -q -sSN --max-time 60 -H "X-Script: $script" -d '{}' "$PROXY/v1/files"
             eventually test -s part
+            stale /v1/files # at its head, not only at its end
             kill -KILL "$spawned"
         else
             client -o /dev/null -H "X-Script: $script" -d '{}' "$PROXY/v1/files" 2>/dev/null || true
+            stale /v1/files
         fi
-        stale /v1/files
     done
     expect_stat in_flight = 0
     eventually at_rest # it is a write until it ends
