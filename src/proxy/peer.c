@@ -57,9 +57,8 @@ int peer_check(struct conn *conn, struct sock_diag *diag, const struct users *us
     case PEER_STRANGER:
         return err_set(
             err, ERR_USER,
-            "Another user of this machine runs this proxy, for programs of their own: run "
-            "one yourself, or have it started with --allow-users (all, where a packet "
-            "filter redirects clients to it).");
+            "This proxy is another user's: start one of your own, or have this one started with "
+            "--allow-users and your name (all, where a packet filter redirects clients to it).");
     case PEER_SELF:
         break;
     }

@@ -20,6 +20,7 @@
  * silence, and three probes (up_socket.c): within 20 s. */
 #define KEEPALIVE_S 8L
 #define PROBE_S 4L
+#define SLEPT_MS 2000 /* less is a clock being disciplined */
 
 const char *up_pool_global_init(void)
 {
@@ -362,9 +363,28 @@ void up_pool_set_target(void *easy, const struct endpoint *e, const char *target
     str_release(&text);
 }
 
+static bool is_idle(const struct up_socket *sock)
+{
+    return sock && sock->ours && !sock->wanted && sock->watch.fd >= 0 &&
+           !up_uses(sock->pool, sock->watch.fd);
+}
+
+/* Ends the idle connections if the machine has slept since the last call: the network may have
+ * forgotten them. libcurl finds them closed, and makes new ones. */
+static void check_sleep(struct up_sockets *s)
+{
+    int64_t suspended_ms = clock_suspended_ms();
+    bool slept = suspended_ms - s->suspended_ms >= SLEPT_MS;
+
+    s->suspended_ms = suspended_ms;
+    for (size_t i = 0; slept && i < s->cap; i++)
+        if (is_idle(s->by_fd[i]))
+            up_socket_end((int)i);
+}
+
 int up_pool_add(struct up_pool *pool, void *easy)
 {
-    up_sockets_check_sleep(pool->sockets);
+    check_sleep(pool->sockets);
     return (int)curl_multi_add_handle(pool->multi, easy);
 }
 

@@ -12,11 +12,9 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "proxy/own_sockets.h"
-#include "proxy/up_pool.h"
 
 #define DEAD_MS 20000 /* without an acknowledgement */
 #define PROBES 3      /* of keepalive without an answer */
-#define SLEPT_MS 2000 /* less is a clock being disciplined */
 
 void up_sockets_release_all(struct up_sockets *s)
 {
@@ -93,12 +91,6 @@ void up_socket_opened(struct up_sockets *s, int fd, bool patient)
 
 /* --- idle ones ------------------------------------------------------------------------ */
 
-static bool is_idle(const struct up_socket *sock)
-{
-    return sock && sock->ours && !sock->wanted && sock->watch.fd >= 0 &&
-           !up_uses(sock->pool, sock->watch.fd);
-}
-
 void up_socket_end(int fd)
 {
     const struct sockaddr nowhere = {.sa_family = AF_UNSPEC};
@@ -108,15 +100,4 @@ void up_socket_end(int fd)
      * libcurl would find them, and take the connection for alive. */
     if (connect(fd, &nowhere, sizeof(nowhere)) < 0)
         (void)shutdown(fd, SHUT_RDWR);
-}
-
-void up_sockets_check_sleep(struct up_sockets *s)
-{
-    int64_t suspended_ms = clock_suspended_ms();
-    bool slept = suspended_ms - s->suspended_ms >= SLEPT_MS;
-
-    s->suspended_ms = suspended_ms;
-    for (size_t i = 0; slept && i < s->cap; i++)
-        if (is_idle(s->by_fd[i]))
-            up_socket_end((int)i);
 }

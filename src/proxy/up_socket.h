@@ -48,8 +48,5 @@ void up_socket_opened(struct up_sockets *s, int fd, bool patient);
 /* Resets an idle connection and discards its received bytes. The descriptor stays libcurl's, which
  * finds the connection closed before it would use it. */
 void up_socket_end(int fd);
-/* Ends the idle connections if the machine has slept since the last call: the network may have
- * forgotten them (libcurl finds them closed, and makes new ones). */
-void up_sockets_check_sleep(struct up_sockets *s);
 
 #endif
