@@ -331,6 +331,7 @@ static int one(const struct addrinfo *to, bool script, bool half_close, const ch
 {
     size_t n;
     char *bytes = read_all(&n);
+    const int cork = half_close;
     /* Before the other side can count: what it promises at least is at least that long here. */
     peer.began = now_ms();
     peer.fd = dial(to);
@@ -341,8 +342,11 @@ static int one(const struct addrinfo *to, bool script, bool half_close, const ch
         run_script(bytes);
     else if (drip)
         send_drip(bytes, n, drip);
-    else
+    else {
+        /* The FIN goes with the last bytes: an answer must not overtake it. */
+        setsockopt(peer.fd, IPPROTO_TCP, TCP_CORK, &cork, sizeof cork);
         send_all(bytes, n);
+    }
     if (half_close)
         shutdown(peer.fd, SHUT_WR);
     while (peer.end == OPEN)
