@@ -309,7 +309,8 @@ words() {
 @test "an answer that may not be kept is not shared: each one gets its own" {
     local k=0 how
     for how in status:429 status:500 "header:Set-Cookie=a=b;body:$(said a)" 'header:Cache-Control=no-store;data:1;sse:1,0' \
-        'status:400;header:x-should-retry=true' 'header:Content-Type=text/html;body:<p>Sign in' "header:Vary=User-Agent;body:$(said a)"; do
+        'status:400;header:x-should-retry=true' 'header:Content-Type=text/html;body:<p>Sign in' "header:Vary=User-Agent;body:$(said a)" \
+        'status:500;size:8000000'; do
         upstream_reset
         body=(-d "{\"k\":$((++k))}")
         rm -f got.*

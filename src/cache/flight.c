@@ -203,7 +203,7 @@ enum flight_state flight_look(struct flight *flight, struct body_reader *reader)
         reader->parked = true;
     else if (flight->owner == reader)
         flight->taken = true;
-    else if (flight->owner || flight->taken)
+    else if (flight->owner || flight->taken || reader->lost)
         state = FLIGHT_NOT_YOURS;
     pthread_mutex_unlock(&flight->body.lock);
     return state;

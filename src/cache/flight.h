@@ -101,7 +101,8 @@ bool flight_give_up(struct flight *flight, bool *whole);
 
 /* Reader. flight_join() fails where the flight is closed or its first bytes are gone.
  * flight_look() parks the reader where the answer is FLIGHT_WAITING: it is notified
- * once the head is there or never will be. Then body_read(reader, …). */
+ * once the head is there or never will be. FLIGHT_NOT_YOURS: the answer is another reader's alone,
+ * or its first bytes are gone. Then body_read(reader, …). */
 bool flight_join(struct flight *flight, struct body_reader *reader,
                  void (*notify)(struct body_reader *));
 enum flight_state flight_look(struct flight *flight, struct body_reader *reader);

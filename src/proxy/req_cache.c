@@ -28,7 +28,8 @@ void req_on_news(struct letter *news)
 {
     struct req *req = container_of(news, struct req, news);
 
-    if (req->reader.lost) {
+    /* One that waits for the head has had nothing of the answer: it looks anew. */
+    if (req->reader.lost && req->step != STEP_WAIT) {
         conn_reset(req->conn); /* a FIN could be taken for the answer's end */
         conn_throw_out(req->conn);
     } else if (req->received)

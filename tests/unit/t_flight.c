@@ -100,6 +100,32 @@ TEST("a reader that waits for the head is told once it is there, and sees it")
     flight_unref(flight);
 }
 
+TEST("a reader that falls behind before it has seen the head may ask for the answer anew")
+{
+    struct flight *flight = start(true);
+    struct body_reader fast, late;
+    char bytes[64] = "";
+
+    CHECK(flight_join(flight, &fast, on_notify));
+    CHECK(flight_join(flight, &late, on_notify));
+    CHECK_INT(flight_look(flight, &fast), FLIGHT_WAITING);
+    CHECK_INT(flight_look(flight, &late), FLIGHT_WAITING);
+    set_head(flight, 200);
+    body_stop_keeping(&flight->body, 0);
+    for (int i = 0; i < 1000 && !late.lost; i++) {
+        flight_append(flight, bytes, sizeof(bytes));
+        while (look(&fast) == BODY_READ_BYTES)
+            ;
+    }
+    CHECK(late.lost);
+    CHECK_INT(flight_look(flight, &fast), FLIGHT_GROWING);
+    CHECK_INT(flight_look(flight, &late), FLIGHT_NOT_YOURS);
+    flight_leave(flight, &late);
+    flight_complete(flight);
+    flight_leave(flight, &fast);
+    flight_unref(flight);
+}
+
 TEST("a flight that fails before its head tells its readers so, and why")
 {
     struct flight *flight = start(false);
