@@ -4,7 +4,8 @@
 
 #include <stdio.h>
 
-#include "proxy/versions.h"
+#include "proxy/down.h"
+#include "upstream/pool.h"
 
 int cmd_version(const struct command *self, int argc, char **argv)
 {
@@ -13,6 +14,6 @@ int cmd_version(const struct command *self, int argc, char **argv)
     if (status)
         return status == COMMAND_HELPED ? 0 : status;
     printf("%s %s\n", PROGRAM, PACKAGE_VERSION);
-    printf("libmicrohttpd %s, %s\n", versions_down(), versions_up());
+    printf("libmicrohttpd %s, %s\n", down_version(), pool_version());
     return 0;
 }

@@ -49,7 +49,7 @@ exactly_one() {
 
 @test "there are sources to look at, and no folder that the layers do not know" {
     [[ $(sources | wc -l) -gt 30 ]]
-    find src -mindepth 1 -maxdepth 1 -type d ! -name '.*' | sed 's#^src/##' | grep -vxE 'base|conf|api|cache|proxy' |
+    find src -mindepth 1 -maxdepth 1 -type d ! -name '.*' | sed 's#^src/##' | grep -vxE 'base|conf|api|cache|upstream|proxy' |
         none 'folders in src without a place in the layers'
 }
 
@@ -64,7 +64,8 @@ base base
 conf base|conf
 api base|api
 cache base|api|cache
-proxy base|api|cache|conf|proxy
+upstream base|api|cache|upstream
+proxy base|api|cache|upstream|conf|proxy
 END
 }
 
@@ -149,7 +150,7 @@ END
         stem=${file##*/}
         grep -qE "(^|[^a-z_])${stem%.*}([^a-z_]|$)" src/README.md || echo "$file"
     done | none 'files that src/README.md does not name'
-    # `up.c`, `proxy/up.c`, `src/proxy/up.c`, `cmd/serve.c`
+    # `up.c`, `upstream/attempt.c`, `src/upstream/attempt.c`, `cmd/serve.c`
     for file in $(grep -oE '[A-Za-z_/]*[a-z_]+\.(c|h|def)\b' src/README.md | LC_ALL=C sort -u); do
         sources | grep -qE "(^|/)${file//./\\.}$" || includers "(.*/)?${file//./\\.}" | grep -q . || echo "$file"
     done | none 'files that are named in src/README.md and not there'

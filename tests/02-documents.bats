@@ -155,7 +155,7 @@ man_options() {
         done
         # what the code asks for beyond the table
         grep -hoE '(getenv|xdg_folder)\("[A-Za-z_]+"[,)]' -r src cmd --include='*.c' | grep -oE '[A-Z][A-Za-z_]+'
-        grep -hoE '"[A-Za-z]+_(proxy|PROXY)"' src/proxy/endpoint.c | tr -d '"'
+        grep -hoE '"[A-Za-z]+_(proxy|PROXY)"' src/upstream/endpoint.c | tr -d '"'
         printf '%s\n' NO_PROXY no_proxy # by libcurl
     } >"$scratch/code"
     section ENVIRONMENT | sed -n 's/^\.It Ev //p' >"$scratch/man"
@@ -210,7 +210,7 @@ limit() {
     limit src/base/framing.h FRAMING_FIELDS_MAX 100U 'at most 100 fields'
     limit src/proxy/down.h DOWN_POOL_BYTES '((size_t)24 * 1024)' '24 KiB of memory'
     limit src/proxy/down_past.c FIELD_RECORD_BYTES 80 'some 80 bytes'
-    limit src/proxy/up_answer.c HEAD_MAX 65536 '64 KiB are taken'
+    limit src/upstream/answer.c HEAD_MAX 65536 '64 KiB are taken'
     limit src/proxy/req_steps.c WHOLE_MAX '((int64_t)64 * 1024)' 'up to 64 KiB is read whole'
     limit src/proxy/req.h REQ_AHEAD_HIGH '((size_t)256 * 1024)' 'about 256 KiB ahead'
     limit src/proxy/req_steps.c SWALLOW_MAX '((int64_t)1024 * 1024)' 'read up to 1 MiB'

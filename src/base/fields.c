@@ -175,6 +175,15 @@ void fields_add_field(struct fields *f, const struct field *field)
     f->name_marks_ |= fields_mark_(field->name, field->name_len);
 }
 
+void fields_add_all(struct fields *f, const struct fields *other)
+{
+    if (other->count == 0)
+        return;
+    str_add(&f->bytes, other->bytes.text, other->bytes.len);
+    f->count += other->count;
+    f->name_marks_ |= other->name_marks_;
+}
+
 size_t fields_copy(const struct fields *f, bool (*keeps)(const struct field *), struct fields *copy,
                    char *memory)
 {

@@ -40,6 +40,8 @@ bool fields_add(struct fields *f, const char *name, size_t name_len, const char 
 bool fields_adds(struct fields *f, const char *name, const char *value);
 /* Copies one of another set. */
 void fields_add_field(struct fields *f, const struct field *field);
+/* Copies all of another set. */
+void fields_add_all(struct fields *f, const struct fields *other);
 /* Makes *copy of those that `keeps` (NULL: of all), in memory of the caller's that nothing may be
  * added to, and returns the bytes of it that are used. With NULL it returns what that will be. */
 size_t fields_copy(const struct fields *f, bool (*keeps)(const struct field *), struct fields *copy,

@@ -9,10 +9,9 @@
 #include "base/mem.h"
 #include "proxy/down_past.h"
 #include "proxy/down_recv.h"
-#include "proxy/header.h"
+#include "base/header.h"
 #include "proxy/req.h"
 #include "proxy/server.h"
-#include "proxy/versions.h"
 #include "proxy/worker.h"
 
 #define LOOKS_MAX 16
@@ -494,7 +493,7 @@ const char *down_reason(unsigned status)
     return MHD_get_reason_phrase_for(status);
 }
 
-const char *versions_down(void)
+const char *down_version(void)
 {
     return MHD_get_version();
 }

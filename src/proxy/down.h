@@ -63,4 +63,7 @@ void down_framing_fault(struct conn *conn);
 /* The request has its answer while its body still comes in: writes it, soon, and closes. */
 void down_answer_early(struct conn *conn);
 
+/* libmicrohttpd's, for `goproxyai version`. */
+const char *down_version(void);
+
 #endif

@@ -2,7 +2,7 @@
 
 #include "base/sock_diag.h"
 #include "proxy/conn.h"
-#include "proxy/own_sockets.h"
+#include "upstream/own_sockets.h"
 #include "proxy/users.h"
 
 bool peer_is_self(const struct conn *conn)

@@ -26,7 +26,7 @@
 #include "cache/flight.h"
 #include "cache/index.h"
 #include "proxy/reply.h"
-#include "proxy/up_head.h"
+#include "upstream/request_head.h"
 
 struct admin_job;
 struct conn;
@@ -81,7 +81,7 @@ struct req {
     bool bad_field;   /* one of the fields was none: it is missing above */
     bool no_chunks;   /* HTTP/1.0: only the connection's end can end a body of unknown length */
     size_t head_size; /* bytes of request line and fields */
-    int64_t length;   /* of the body: bytes, UP_LENGTH_NONE, UP_LENGTH_UNKNOWN */
+    int64_t length;   /* of the body: bytes, REQUEST_LENGTH_NONE, REQUEST_LENGTH_UNKNOWN */
 
     bool begun;    /* the head is whole: it counts as in flight */
     bool received; /* the body is whole */

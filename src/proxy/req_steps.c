@@ -23,7 +23,7 @@
 #include "proxy/conn.h"
 #include "proxy/door.h"
 #include "proxy/down.h"
-#include "proxy/header.h"
+#include "base/header.h"
 #include "proxy/server.h"
 #include "proxy/worker.h"
 
@@ -73,13 +73,13 @@ static const char *framing_fault(struct req *req)
             length = h.value;
         }
     }
-    req->length = UP_LENGTH_NONE;
+    req->length = REQUEST_LENGTH_NONE;
     if (encoding && length)
         return "The request has both Content-Length and Transfer-Encoding.";
     if (encoding && !str_is_nocase(encoding, "chunked"))
         return "The request has a Transfer-Encoding other than chunked.";
     if (encoding)
-        req->length = UP_LENGTH_UNKNOWN;
+        req->length = REQUEST_LENGTH_UNKNOWN;
     if (length && (!str_to_u64(length, strlen(length), &bytes) || bytes > INT64_MAX))
         return "The request has a Content-Length that is no number.";
     if (length)
@@ -101,11 +101,11 @@ static enum req_next step_route(struct req *req)
                 "name or value.";
     if (!fault)
         fault = framing_fault(req);
-    if (!fault && req->length == UP_LENGTH_UNKNOWN && !req->conn->framed)
+    if (!fault && req->length == REQUEST_LENGTH_UNKNOWN && !req->conn->framed)
         fault = "The request is chunked, which this build cannot check: send a Content-Length.";
     if (!fault)
         fault = route_target_fault(req->target.text);
-    if (!fault && strcmp(req->method, "HEAD") == 0 && req->length != UP_LENGTH_NONE &&
+    if (!fault && strcmp(req->method, "HEAD") == 0 && req->length != REQUEST_LENGTH_NONE &&
         req->length != 0)
         fault = "A HEAD request with a body cannot be passed on.";
     /* As an HTTP proxy it is asked in a form that it does not serve. */
@@ -211,24 +211,24 @@ static enum req_next step_read(struct req *req)
     req->whole_max = WHOLE_MAX;
     if (req->api != POLICY_NONE)
         req->whole_max = req->worker->server->caching.max_body;
-    if (!is_api && (req->length == UP_LENGTH_UNKNOWN || req->length > WHOLE_MAX))
+    if (!is_api && (req->length == REQUEST_LENGTH_UNKNOWN || req->length > WHOLE_MAX))
         return req_refuse(req, ERR_BAD_REQUEST, true, "This request takes no such body.");
     /* Of a body of unknown length only what may be stored is worth waiting for. */
     if (req->length > req->whole_max || (is_api && !may_hold(req)) ||
-        (req->length == UP_LENGTH_UNKNOWN && req->whole_max == WHOLE_MAX)) {
+        (req->length == REQUEST_LENGTH_UNKNOWN && req->whole_max == WHOLE_MAX)) {
         open_upload(req);
         req->api = POLICY_NONE;
         return req_goto(req, STEP_KEY);
     }
-    if (!req->received && req->length != UP_LENGTH_NONE && req->length != 0)
+    if (!req->received && req->length != REQUEST_LENGTH_NONE && req->length != 0)
         return REQ_MORE;
-    if (req->length == UP_LENGTH_UNKNOWN)
+    if (req->length == REQUEST_LENGTH_UNKNOWN)
         req->length = (int64_t)req->whole.len; /* it is known now */
     return req_goto(req, is_api ? STEP_KEY : STEP_ADMIN);
 }
 
 /* What the user set holds; else what is usual for such a request; else the default. */
-static void set_silence(const struct req *req, struct up_order *order)
+static void set_silence(const struct req *req, struct fetch_request *order)
 {
     const struct endpoint *e = &req->worker->server->endpoint;
     struct sdk_deadline sdk = sdk_deadline_of(req->method, req->target.text, &req->fields);
@@ -242,7 +242,7 @@ static void set_silence(const struct req *req, struct up_order *order)
 
 static enum req_next step_fetch(struct req *req)
 {
-    struct up_order order = {.method = req->method,
+    struct fetch_request order = {.method = req->method,
                              .target = req->target.text,
                              .fields = &req->fields,
                              .length = req->length,
@@ -256,7 +256,7 @@ static enum req_next step_fetch(struct req *req)
     /* One entry serves every client: it is kept in a form that all can be given. */
     if (req->api != POLICY_NONE && fields_get(&req->fields, "accept-encoding"))
         order.encodings = header_accepts_gzip(&req->fields) ? "gzip" : "identity";
-    up_start(&req->worker->up, &req->conn->lane->pool, &order, req->flight);
+    fetch_start(&req->worker->fetcher, &req->conn->lane->pool, &order, req->flight);
     return req_goto(req, STEP_WAIT);
 }
 
@@ -334,9 +334,9 @@ static enum req_next step_admin(struct req *req)
 static enum req_next step_fail(struct req *req)
 {
     struct reply_cache cache;
-    bool body_to_come = !req->received && req->length != UP_LENGTH_NONE && req->length != 0;
+    bool body_to_come = !req->received && req->length != REQUEST_LENGTH_NONE && req->length != 0;
 
-    if (body_to_come && (req->length == UP_LENGTH_UNKNOWN || req->length > SWALLOW_MAX))
+    if (body_to_come && (req->length == REQUEST_LENGTH_UNKNOWN || req->length > SWALLOW_MAX))
         req->close = true;
     if (body_to_come && !req->close)
         return REQ_MORE;

@@ -12,11 +12,13 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/crypto.h"
 #include "base/mem.h"
 #include "base/net.h"
 #include "base/sock_diag.h"
 #include "proxy/admin.h"
 #include "proxy/descriptors.h"
+#include "proxy/settings.h"
 
 #define WORKERS_AUTO_MAX 4
 #define DRAIN_LOOK_MS 20
@@ -196,7 +198,7 @@ static int refuse_own_upstream(const struct server *server, const struct conf *c
 {
     const struct endpoint *e = &server->endpoint;
 
-    if (e->proxy_from == PROXY_GIVEN)
+    if (e->proxy_from == ENDPOINT_PROXY_GIVEN)
         return refuse_own_proxy(server, conf, err);
     if (!is_own(server, &e->base))
         return 0;
@@ -253,6 +255,7 @@ static void forbid_core_files(void)
 
 int server_open(struct server *server, const struct conf *conf, struct log *log, struct err *err)
 {
+    struct endpoint_spec spec;
     struct descriptors plan;
     const char *missing;
 
@@ -265,11 +268,16 @@ int server_open(struct server *server, const struct conf *conf, struct log *log,
     server->in_terminal = isatty(STDIN_FILENO) == 1; /* later it may be closed */
     signal(SIGPIPE, SIG_IGN);
     forbid_core_files();
-    missing = up_pool_global_init();
+    missing = pool_global_init();
     if (missing)
         return err_set(err, ERR_SYSTEM, "%s", missing);
-    if (endpoint_init(&server->endpoint, conf, err) < 0)
+    if (settings_certs(conf, &server->certs, err) < 0)
         return -1;
+    settings_endpoint(conf, server->certs, &spec);
+    if (endpoint_init(&server->endpoint, &spec, err) < 0) {
+        crypto_certs_free(server->certs);
+        return -1;
+    }
     if (open_listeners(server, conf, err) < 0) {
         server_close(server);
         return -1;
@@ -299,7 +307,7 @@ static void on_store_replaced(void *arg)
 
 static void on_read_trust(struct job *job)
 {
-    up_pool_read_trust(&container_of(job, struct server, trust_job)->endpoint);
+    pool_read_trust(&container_of(job, struct server, trust_job)->endpoint);
 }
 
 int server_start(struct server *server, struct err *err)
@@ -337,8 +345,9 @@ void server_close(struct server *server)
     for (unsigned i = 0; i < server->listen_count; i++)
         close(server->listen_fds[i]);
     endpoint_release(&server->endpoint);
+    crypto_certs_free(server->certs);
     door_release(&server->door);
-    up_pool_global_release();
+    pool_global_release();
 }
 
 /* --- counting ------------------------------------------------------------------------- */

@@ -11,7 +11,7 @@
 #include "conf/conf.h"
 #include "proxy/caching.h"
 #include "proxy/door.h"
-#include "proxy/endpoint.h"
+#include "upstream/endpoint.h"
 #include "proxy/users.h"
 #include "proxy/worker.h"
 
@@ -19,6 +19,7 @@ struct admin;
 
 struct server {
     struct log *log; /* the caller's */
+    struct crypto_certs *certs; /* --ca-file, or NULL */
     struct endpoint endpoint;
     struct door door;
     struct users users;

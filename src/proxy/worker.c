@@ -71,7 +71,7 @@ static struct lane *lane_new(struct worker *worker, struct err *err)
         free(lane);
         return NULL;
     }
-    up_pool_init(&lane->pool, &worker->up.sockets, conns_of_lane(worker), on_pool_due, lane);
+    pool_init(&lane->pool, &worker->fetcher.sockets, conns_of_lane(worker), on_pool_due, lane);
     worker->lanes = mem_grow(worker->lanes, (worker->lane_count + 1) * sizeof(struct lane *));
     worker->lanes[worker->lane_count++] = lane;
     return lane;
@@ -99,8 +99,8 @@ static void run_due_lanes(struct worker *worker)
         while ((node = list_pop(&now))) {
             struct lane *lane = container_of(node, struct lane, due);
 
-            if (up_pool_wants_run(&lane->pool))
-                up_pool_run(&lane->pool);
+            if (pool_wants_run(&lane->pool))
+                pool_run(&lane->pool);
             if (down_wants_run(&lane->down))
                 down_run(&lane->down);
         }
@@ -329,10 +329,10 @@ int worker_init(struct worker *worker, struct server *server, struct err *err)
         worker->diag = sock_diag_new(err);
     if (server->has_sock_diag && !worker->diag)
         return -1;
-    up_home_init(&worker->up, &worker->loop, &worker->mailbox, &server->endpoint);
-    worker->up.budget = &server->caching.budget;
-    worker->up.on_written = on_written;
-    worker->up.arg = server;
+    fetcher_init(&worker->fetcher, &worker->loop, &worker->mailbox, &server->endpoint);
+    worker->fetcher.budget = &server->caching.budget;
+    worker->fetcher.on_written = on_written;
+    worker->fetcher.arg = server;
     for (unsigned i = 0; i < server->listen_count; i++) {
         worker->listeners[i].watch.fd = -1;
         worker->listeners[i].worker = worker;
@@ -385,13 +385,13 @@ void worker_release(struct worker *worker)
     /* The clients' ends have abandoned the transfers; their letters are in the box. */
     mailbox_open(&worker->mailbox);
     for (unsigned i = 0; i < worker->lane_count; i++) {
-        up_pool_run(&worker->lanes[i]->pool);
-        up_cancel_all(&worker->lanes[i]->pool);
-        up_pool_release(&worker->lanes[i]->pool);
+        pool_run(&worker->lanes[i]->pool);
+        fetch_cancel_all(&worker->fetcher, &worker->lanes[i]->pool);
+        pool_release(&worker->lanes[i]->pool);
         free(worker->lanes[i]);
     }
     free(worker->lanes);
-    up_home_release(&worker->up);
+    fetcher_release(&worker->fetcher);
     while ((node = list_pop(&worker->spare_reqs)))
         req_free(container_of(node, struct req, node));
     keyer_free(worker->keyer);

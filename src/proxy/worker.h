@@ -23,7 +23,7 @@
 #include "proxy/down_recv.h"
 #include "proxy/stats.h"
 #include "proxy/turns.h"
-#include "proxy/up.h"
+#include "upstream/fetch.h"
 
 #define LANE_CONNS 64U
 #define LISTENERS_MAX 16
@@ -38,7 +38,7 @@ struct lane {
     struct worker *worker;
     struct list due; /* in worker->due: down or pool wants to run */
     struct down down;
-    struct up_pool pool;
+    struct pool pool;
 };
 
 struct listener {
@@ -61,7 +61,7 @@ struct worker {
     struct lane **lanes;
     unsigned lane_count;
     struct list due;
-    struct up_home up;
+    struct fetcher fetcher;
     bool draining, stopping;
     struct stats stats;
     struct turns turns;

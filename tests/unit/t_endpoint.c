@@ -1,9 +1,10 @@
-#include "proxy/endpoint.h"
+#include "upstream/endpoint.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
+#include "proxy/settings.h"
 #include "unit.h"
 
 #define SECRET "pa55word"
@@ -61,6 +62,7 @@ static int init_in(struct endpoint *e, const struct setting *set, const char *up
 {
     char *argv[] = {mem_strdup("--upstream"), mem_strdup(upstream), mem_strdup("--proxy"),
                     mem_strdup(proxy ? proxy : "")};
+    struct endpoint_spec spec;
     struct world world;
     struct conf conf;
     int words, result = -2;
@@ -68,7 +70,8 @@ static int init_in(struct endpoint *e, const struct setting *set, const char *up
     *err = (struct err){.code = ERR_NONE};
     world_begin(&world, set);
     if (CHECK_INT(conf_load(&conf, CONF_SERVE, proxy ? 4 : 2, argv, NULL, &words, err), 0)) {
-        result = endpoint_init(e, &conf, err);
+        settings_endpoint(&conf, NULL, &spec);
+        result = endpoint_init(e, &spec, err);
         conf_release(&conf);
     }
     world_end(&world);
@@ -190,7 +193,7 @@ TEST("the proxy is named by the variables that curl reads, in its order")
             continue;
         CHECK_STR(e.proxy, rows[i].proxy);
         CHECK_STR(e.proxy_variable, rows[i].variable);
-        CHECK_INT(e.proxy_from, rows[i].proxy ? PROXY_GIVEN : PROXY_DIRECT);
+        CHECK_INT(e.proxy_from, rows[i].proxy ? ENDPOINT_PROXY_GIVEN : ENDPOINT_PROXY_NONE);
         endpoint_release(&e);
     }
     unit_row(NULL);
@@ -208,7 +211,7 @@ TEST("--proxy comes before all variables, and none is direct")
     CHECK(e.proxy_variable == NULL);
     endpoint_release(&e);
     REQUIRE(CHECK_INT(init_in(&e, set, "https://up.test", "none", &err), 0));
-    CHECK_INT(e.proxy_from, PROXY_DIRECT);
+    CHECK_INT(e.proxy_from, ENDPOINT_PROXY_NONE);
     CHECK(e.proxy == NULL && e.proxy_label == NULL && e.proxy_variable == NULL);
     endpoint_release(&e);
 }
@@ -240,7 +243,7 @@ TEST("NO_PROXY names what is reached directly")
         unit_row(rows[i].list);
         if (!CHECK_INT(init_in(&e, set, rows[i].upstream, NULL, &err), 0))
             continue;
-        CHECK_INT(e.proxy_from, rows[i].direct ? PROXY_DIRECT : PROXY_GIVEN);
+        CHECK_INT(e.proxy_from, rows[i].direct ? ENDPOINT_PROXY_NONE : ENDPOINT_PROXY_GIVEN);
         endpoint_release(&e);
     }
     unit_row(NULL);
@@ -320,7 +323,7 @@ TEST("what is not usable does not matter where it does not count")
         if (CHECK_INT(init_in(&e, sets[i], "https://up.test", NULL, &err), 0))
             endpoint_release(&e);
     if (CHECK_INT(init_in(&e, covered, "https://up.test", NULL, &err), 0)) {
-        CHECK_INT(e.proxy_from, PROXY_DIRECT);
+        CHECK_INT(e.proxy_from, ENDPOINT_PROXY_NONE);
         endpoint_release(&e);
     }
     if (CHECK_INT(init_in(&e, covered, "https://other.test", "none", &err), 0))

@@ -1,4 +1,4 @@
-#include "proxy/header.h"
+#include "base/header.h"
 
 #include <string.h>
 

@@ -1,4 +1,4 @@
-#include "proxy/own_sockets.h"
+#include "upstream/own_sockets.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>

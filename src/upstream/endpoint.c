@@ -1,0 +1,158 @@
+#include "upstream/endpoint.h"
+
+#include <stdlib.h>
+
+#include "base/crypto.h"
+#include "base/mem.h"
+#include "base/no_proxy.h"
+
+/* "/openai/v1/" → "/openai": the request's own path brings its /v1. */
+static void strip_v1(char *path)
+{
+    size_t len = strlen(path);
+
+    while (len && path[len - 1] == '/')
+        path[--len] = '\0';
+    if (len >= 3 && strcmp(path + len - 3, "/v1") == 0)
+        path[len - 3] = '\0';
+}
+
+/* The variables that curl reads, in its order. http_proxy has no upper-case form, which a CGI
+ * program's client could set. */
+static const char *const for_http[] = {"http_proxy", "all_proxy", "ALL_PROXY", NULL};
+static const char *const for_https[] = {"https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY",
+                                        NULL};
+static const char *const for_none[] = {"no_proxy", "NO_PROXY", NULL};
+
+/* The first that is set: its value, and its name. */
+static const char *variable_of(const char *const *variables, const char **name)
+{
+    for (; *variables; variables++) {
+        const char *value = getenv(*variables);
+
+        if (value && *value) {
+            *name = *variables;
+            return value;
+        }
+    }
+    return NULL;
+}
+
+static void set_given(struct endpoint *e, const char *text, const struct url *url)
+{
+    struct str masked = STR_INIT;
+
+    e->proxy_from = ENDPOINT_PROXY_GIVEN;
+    e->proxy = mem_strdup(text);
+    e->plain_http_proxy = strcmp(e->base.scheme, "http") == 0 && str_starts(url->scheme, "http");
+    url_add_masked(&masked, url);
+    e->proxy_label = str_detach(&masked);
+}
+
+/* NULL, or what is wrong with it. libcurl would find out at each request. */
+static const char *parse_proxy(struct url *url, const char *text)
+{
+    static const char *const schemes[] = {"http",    "https",  "socks",  "socks4",
+                                          "socks4a", "socks5", "socks5h"};
+    const char *wrong = url_parse(url, text);
+
+    for (size_t i = 0; !wrong && i < countof(schemes); i++)
+        if (strcmp(url->scheme, schemes[i]) == 0)
+            return NULL;
+    if (wrong)
+        return wrong;
+    url_release(url);
+    return "has a scheme that no proxy has";
+}
+
+/* Read once: curl would ask for six variables at every transfer; and what it finds is to be named.
+ */
+static int set_from_environment(struct endpoint *e, struct err *err)
+{
+    bool http = strcmp(e->base.scheme, "http") == 0;
+    const char *name, *unused, *text = variable_of(http ? for_http : for_https, &name), *wrong;
+    struct str full = STR_INIT;
+    struct url url;
+
+    e->proxy_from = ENDPOINT_PROXY_NONE;
+    if (!text || no_proxy_covers(variable_of(for_none, &unused), e->base.host))
+        return 0;
+    str_addf(&full, strstr(text, "://") ? "%s" : "http://%s", text); /* as curl completes it */
+    wrong = parse_proxy(&url, full.text);
+    if (!wrong) {
+        set_given(e, full.text, &url);
+        e->proxy_variable = name;
+        url_release(&url);
+    }
+    mem_wipe(full.text, full.len);
+    str_release(&full);
+    return wrong ? err_set(err, ERR_USAGE,
+                           "the variable %s names a proxy that is not usable: it %s; correct or "
+                           "unset it, or use --proxy none",
+                           name, wrong)
+                 : 0;
+}
+
+static int set_proxy(struct endpoint *e, const char *text, struct err *err)
+{
+    struct url url;
+
+    if (!*text)
+        return set_from_environment(e, err);
+    if (strcmp(text, "none") == 0 || url_parse(&url, text)) {
+        e->proxy_from = ENDPOINT_PROXY_NONE;
+        return 0;
+    }
+    set_given(e, text, &url);
+    url_release(&url);
+    return 0;
+}
+
+int endpoint_init(struct endpoint *e, const struct endpoint_spec *spec, struct err *err)
+{
+    const char *wrong;
+    struct str text = STR_INIT;
+
+    *e = (struct endpoint){.name = spec->name};
+    wrong = url_parse(&e->base, spec->url);
+    if (wrong)
+        return err_set(err, ERR_USAGE, "the URL of the upstream %s", wrong);
+    strip_v1(e->base.path);
+    str_addf(&text, "%s://", e->base.scheme);
+    url_add_authority(&text, &e->base);
+    e->root = str_detach(&text);
+    url_add_masked(&text, &e->base);
+    e->label = str_detach(&text);
+    if (set_proxy(e, spec->proxy, err) < 0) {
+        endpoint_release(e);
+        return -1;
+    }
+    e->connect_ms = spec->connect_ms;
+    e->silence_ms = spec->silence_ms;
+    e->silence_is_set = spec->silence_is_set;
+    e->total_ms = spec->total_ms;
+    e->forwarded = spec->forwarded;
+    e->trust = crypto_trust_new(spec->certs);
+    return 0;
+}
+
+void endpoint_release(struct endpoint *e)
+{
+    if (e->proxy)
+        mem_wipe(e->proxy, strlen(e->proxy));
+    free(e->proxy);
+    free(e->proxy_label);
+    free(e->root);
+    free(e->label);
+    url_release(&e->base);
+    crypto_trust_free(e->trust);
+    e->trust = NULL;
+}
+
+void endpoint_add_target(const struct endpoint *e, const char *target, struct str *out)
+{
+    if (e->plain_http_proxy)
+        str_adds(out, e->root);
+    str_adds(out, e->base.path);
+    str_adds(out, target);
+}

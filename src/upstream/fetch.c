@@ -1,0 +1,489 @@
+#include "upstream/fetch.h"
+
+#include <assert.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/policy.h"
+#include "base/mem.h"
+#include "upstream/attempt.h"
+
+#define SPARES_MAX 64
+
+enum fetch_step {
+    FETCH_CHOOSE, /* an endpoint */
+    FETCH_SEND,   /* the request to it */
+    FETCH_HEAD,   /* wait for the answer's head */
+    FETCH_COMMIT, /* the head is the flight's, for ever */
+    FETCH_BODY,   /* wait for the rest */
+    FETCH_NEXT,   /* the attempt failed before its head: another one? */
+    FETCH_END
+};
+
+enum fetch_letter { FETCH_LETTER_ROOM = 1, FETCH_LETTER_ABANDONED = 2 };
+
+struct fetch {
+    struct list node; /* fetcher->active, or ->spare */
+    struct fetcher *fetcher;
+    struct pool *pool;
+    struct flight *flight;
+    enum fetch_step step;
+
+    /* the request */
+    char method[FETCH_METHOD_SIZE];
+    struct str target;
+    struct fields fields; /* they hold the client's key */
+    int64_t length;
+    struct str whole; /* its body, if that is held in one piece, … */
+    size_t held;
+    struct flight *growing; /* … or grows */
+    struct body_reader upload;
+    const char *encodings;
+    struct str client, request_id; /* to be forwarded */
+    bool writes;                   /* it changes things, and that was not said yet */
+    bool finish;
+    int64_t body_silence_ms;
+
+    const struct endpoint *endpoint;
+    struct attempt attempt;
+    struct head *head;      /* within FETCH_COMMIT: the answer's */
+    int curl_code;          /* how the attempt ended */
+    const struct err *stop; /* set: the reason for which we end the fetch */
+    bool is_whole_anyway;   /* nobody waited for the end, but all had come */
+
+    struct letter letter;
+    atomic_uint letter_says; /* enum fetch_letter, set by any thread */
+    struct timer timer;
+    int64_t delivered; /* bytes of the body that had arrived at the last look */
+};
+
+/* --- the end -------------------------------------------------------------------------- */
+
+/* See fetcher.on_written. */
+static void fetch_note_written(struct fetch *f)
+{
+    if (f->writes)
+        f->fetcher->on_written(f->fetcher->arg, f->target.text);
+    f->writes = false;
+}
+
+/* From all that could tell it something. */
+static void fetch_detach(struct fetch *f)
+{
+    flight_man(f->flight, NULL);
+    mailbox_recall(f->fetcher->mailbox, &f->letter);
+    atomic_store(&f->letter_says, 0);
+    timer_cancel(&f->fetcher->loop->timers, &f->timer);
+}
+
+static void fetch_free(struct fetch *f)
+{
+    attempt_release(&f->attempt);
+    fields_wipe(&f->fields);
+    str_release(&f->target);
+    str_release(&f->client);
+    str_release(&f->request_id);
+    free(f);
+}
+
+static size_t take_size(size_t *held)
+{
+    size_t size = *held;
+
+    *held = 0;
+    return size;
+}
+
+static void fetch_recycle(struct fetch *f)
+{
+    struct fetcher *fetcher = f->fetcher;
+
+    list_remove(&f->node);
+    mem_wipe(f->fields.bytes.text, f->fields.bytes.len);
+    fields_clear(&f->fields);
+    str_clear(&f->target);
+    str_clear(&f->client);
+    str_clear(&f->request_id);
+    str_release(&f->whole);
+    budget_sub(fetcher->budget, take_size(&f->held));
+    if (!attempt_recycle(&f->attempt) || fetcher->spares >= SPARES_MAX) {
+        fetch_free(f);
+        return;
+    }
+    list_append(&fetcher->spare, &f->node);
+    fetcher->spares++;
+}
+
+/* --- steps ----------------------------------------------------------------------------- */
+
+enum fetch_wait { FETCH_ON, FETCH_WAIT };
+
+static enum fetch_wait fetch_goto(struct fetch *f, enum fetch_step step)
+{
+    f->step = step;
+    return FETCH_ON;
+}
+
+static enum fetch_wait step_choose(struct fetch *f)
+{
+    f->endpoint = f->fetcher->endpoint;
+    return fetch_goto(f, FETCH_SEND);
+}
+
+static enum fetch_wait step_send(struct fetch *f)
+{
+    const struct attempt_request request = {.method = f->method,
+                                            .target = f->target.text,
+                                            .fields = &f->fields,
+                                            .length = f->length,
+                                            .body = f->whole.text,
+                                            .streamed = f->growing != NULL,
+                                            .encodings = f->encodings,
+                                            .forwarded = {f->client.text, f->request_id.text}};
+
+    return fetch_goto(f, attempt_send(&f->attempt, f->pool, f->endpoint, &request) == 0
+                             ? FETCH_HEAD
+                             : FETCH_END);
+}
+
+/* events.on_head goes to commit, .on_end to next. */
+static enum fetch_wait step_head(struct fetch *f)
+{
+    (void)f;
+    return FETCH_WAIT;
+}
+
+static enum fetch_wait step_commit(struct fetch *f)
+{
+    fetch_note_written(f);
+    flight_set_head(f->flight, f->head);
+    f->attempt.deadline.silence_ms = f->body_silence_ms;
+    return fetch_goto(f, FETCH_BODY);
+}
+
+/* events.on_end goes to end. */
+static enum fetch_wait step_body(struct fetch *f)
+{
+    (void)f;
+    return FETCH_WAIT;
+}
+
+static enum fetch_wait step_next(struct fetch *f)
+{
+    if (!attempt_may_resend(&f->attempt))
+        return fetch_goto(f, FETCH_END);
+    attempt_stop(&f->attempt, false, NULL);
+    return fetch_goto(f, FETCH_CHOOSE);
+}
+
+static void end_flight(struct flight *flight, const struct err *err, bool has_head)
+{
+    if (!err)
+        flight_complete(flight);
+    else if (has_head)
+        flight_break(flight, err);
+    else
+        flight_fail(flight, err);
+    flight_unref(flight);
+}
+
+static enum fetch_wait step_end(struct fetch *f)
+{
+    const bool by_us = f->stop || f->attempt.err;
+    const bool is_whole = f->is_whole_anyway, has_head = f->attempt.answer.done;
+    struct flight *flight = f->flight;
+    mem_auto struct err *err = f->stop ? err_copy(f->stop)
+                                       : attempt_failure(&f->attempt, f->curl_code);
+
+    fetch_detach(f);
+    attempt_stop(&f->attempt, by_us, by_us ? NULL : err);
+    if (f->growing)
+        flight_leave(f->growing, &f->upload);
+    flight_unref(take(f->growing));
+    f->flight = NULL;
+    fetch_note_written(f);
+    end_flight(flight, is_whole ? NULL : err, has_head);
+    fetch_recycle(f);
+    return FETCH_WAIT;
+}
+
+static const struct {
+    const char *name;
+    enum fetch_wait (*run)(struct fetch *);
+} steps[] = {
+    [FETCH_CHOOSE] = {"choose", step_choose}, [FETCH_SEND] = {"send", step_send},
+    [FETCH_HEAD] = {"head", step_head},       [FETCH_COMMIT] = {"commit", step_commit},
+    [FETCH_BODY] = {"body", step_body},       [FETCH_NEXT] = {"next", step_next},
+    [FETCH_END] = {"end", step_end},
+};
+
+static void fetch_run(struct fetch *f, enum fetch_step from)
+{
+    fetch_goto(f, from);
+    while (steps[f->step].run(f) == FETCH_ON)
+        ;
+}
+
+static void fetch_stop(struct fetch *f, const struct err *why)
+{
+    f->stop = why;
+    fetch_run(f, FETCH_END);
+}
+
+/* --- what the attempt tells ----------------------------------------------------------- */
+
+static struct fetch *fetch_of(struct attempt *attempt)
+{
+    return container_of(attempt, struct fetch, attempt);
+}
+
+static void on_head(struct attempt *attempt, struct head *head)
+{
+    struct fetch *f = fetch_of(attempt);
+
+    f->head = head;
+    fetch_run(f, FETCH_COMMIT);
+    f->head = NULL;
+}
+
+static bool on_bytes(struct attempt *attempt, const char *bytes, size_t len)
+{
+    return flight_append(fetch_of(attempt)->flight, bytes, len);
+}
+
+static enum body_read on_want(struct attempt *attempt, char *buf, size_t *len)
+{
+    return body_read(&fetch_of(attempt)->upload, buf, len);
+}
+
+static void on_end(struct attempt *attempt, int curl_code)
+{
+    struct fetch *f = fetch_of(attempt);
+
+    f->curl_code = curl_code;
+    fetch_run(f, f->step == FETCH_HEAD ? FETCH_NEXT : FETCH_END);
+}
+
+/* --- what others tell ----------------------------------------------------------------- */
+
+static void signal_fetch(struct fetch *f, unsigned what)
+{
+    atomic_fetch_or(&f->letter_says, what);
+    mailbox_post(f->fetcher->mailbox, &f->letter);
+}
+
+static void on_flight_room(void *arg)
+{
+    signal_fetch(arg, FETCH_LETTER_ROOM);
+}
+
+static void on_flight_abandoned(void *arg)
+{
+    signal_fetch(arg, FETCH_LETTER_ABANDONED);
+}
+
+static void on_letter(struct letter *letter)
+{
+    attempt_todo(&container_of(letter, struct fetch, letter)->attempt);
+}
+
+static void on_upload_more(struct body_reader *reader)
+{
+    attempt_todo(&container_of(reader, struct fetch, upload)->attempt);
+}
+
+static bool on_run(struct attempt *attempt)
+{
+    struct fetch *f = fetch_of(attempt);
+    unsigned says = atomic_exchange(&f->letter_says, 0);
+    struct err err;
+
+    if ((says & FETCH_LETTER_ABANDONED) && !(f->finish && flight_is_kept(f->flight)) &&
+        flight_give_up(f->flight, &f->is_whole_anyway)) {
+        err_set(&err, ERR_UP_BROKEN, "The client left.");
+        fetch_stop(f, &err);
+        return false;
+    }
+    attempt_resume(attempt, f->growing && !f->upload.parked, says & FETCH_LETTER_ROOM);
+    return true;
+}
+
+static const struct attempt_events events = {.on_head = on_head,
+                                            .on_bytes = on_bytes,
+                                            .on_want = on_want,
+                                            .on_run = on_run,
+                                            .on_end = on_end};
+
+static void attach(struct fetch *f)
+{
+    struct flight_filler filler = {
+        .on_room = on_flight_room, .on_abandoned = on_flight_abandoned, .arg = f};
+
+    flight_man(f->flight, &filler);
+}
+
+/* --- deadlines ------------------------------------------------------------------------ */
+
+/* A shorter body fits the kernel's send buffer. */
+#define WATCHED_MIN ((size_t)64 * 1024)
+#define LOOKS_PER_SILENCE 8
+
+static bool is_watched(const struct fetch *f)
+{
+    return !f->attempt.answer.done && (f->growing || f->whole.len > WATCHED_MIN);
+}
+
+/* Progress of the upload ends a silence. Neither libcurl (for a body in memory) nor the kernel (for
+ * its send buffer) reports progress, so both counters are polled. */
+static void note_delivered(struct fetch *f)
+{
+    int64_t delivered = attempt_delivered(&f->attempt);
+
+    if (delivered > f->delivered)
+        attempt_heard(&f->attempt);
+    f->delivered = delivered; /* it falls when the request is sent again */
+}
+
+static void start_timer(struct fetch *f)
+{
+    const struct deadline *d = &f->attempt.deadline;
+    uint64_t at = deadline_next(d), look;
+
+    if (is_watched(f) && d->silence_ms > 0) {
+        look = f->fetcher->loop->now_ms + (uint64_t)d->silence_ms / LOOKS_PER_SILENCE + 1;
+        at = look < at ? look : at;
+    }
+    if (at != UINT64_MAX)
+        timer_set(&f->fetcher->loop->timers, &f->timer, at);
+}
+
+static void on_deadline(struct timer *timer)
+{
+    struct fetch *f = container_of(timer, struct fetch, timer);
+    struct err err;
+
+    if (f->attempt.send_paused || f->attempt.recv_paused)
+        attempt_heard(&f->attempt); /* it is our side that waits */
+    if (is_watched(f))
+        note_delivered(f);
+    if (deadline_is_over(&f->attempt.deadline, f->fetcher->loop->now_ms, &err))
+        fetch_stop(f, &err);
+    else
+        start_timer(f);
+}
+
+/* --- the beginning -------------------------------------------------------------------- */
+
+static struct fetch *fetch_new(struct fetcher *fetcher)
+{
+    struct fetch *f = mem_zero(sizeof(*f));
+
+    f->fetcher = fetcher;
+    list_init(&f->node);
+    str_init(&f->target);
+    fields_init(&f->fields);
+    str_init(&f->whole);
+    str_init(&f->client);
+    str_init(&f->request_id);
+    letter_init(&f->letter, on_letter);
+    timer_init(&f->timer, on_deadline);
+    attempt_init(&f->attempt, &events);
+    return f;
+}
+
+static struct fetch *take_spare(struct fetcher *fetcher)
+{
+    if (list_empty(&fetcher->spare))
+        return fetch_new(fetcher);
+    fetcher->spares--;
+    return container_of(list_pop(&fetcher->spare), struct fetch, node);
+}
+
+static void take_request(struct fetch *f, const struct fetch_request *request)
+{
+    assert(strlen(request->method) < sizeof(f->method));
+    memcpy(f->method, request->method, strlen(request->method) + 1);
+    str_adds(&f->target, request->target);
+    fields_add_all(&f->fields, request->fields);
+    f->length = request->length;
+    f->encodings = request->encodings;
+    f->finish = request->finish;
+    f->writes = policy_is_write(request->method);
+    f->body_silence_ms = request->body_silence_ms;
+    if (request->forwarded.client)
+        str_adds(&f->client, request->forwarded.client);
+    if (request->forwarded.request_id)
+        str_adds(&f->request_id, request->forwarded.request_id);
+    if (request->whole) {
+        f->whole = *request->whole;
+        str_init(request->whole);
+        f->held = take_size(request->held);
+    }
+    if (request->growing) {
+        bool joined = flight_join(request->growing, &f->upload, on_upload_more);
+        assert(joined); /* nobody reads an upload before its fetch */
+        (void)joined;
+        body_stop_keeping(&request->growing->body, 0);
+        f->growing = flight_ref(request->growing);
+    }
+}
+
+void fetch_start(struct fetcher *fetcher, struct pool *pool, const struct fetch_request *request,
+                 struct flight *flight)
+{
+    struct fetch *f = take_spare(fetcher);
+
+    f->pool = pool;
+    f->flight = flight_ref(flight);
+    f->stop = NULL;
+    f->curl_code = 0;
+    f->is_whole_anyway = false;
+    f->delivered = 0;
+    take_request(f, request);
+    f->attempt.deadline = (struct deadline){.started_ms = fetcher->loop->now_ms,
+                                            .heard_ms = fetcher->loop->now_ms,
+                                            .silence_ms = request->head_silence_ms,
+                                            .total_ms = fetcher->endpoint->total_ms};
+    attempt_reset(&f->attempt, &fetcher->lookups);
+    attach(f);
+    start_timer(f);
+    list_append(&fetcher->active, &f->node);
+    fetch_run(f, FETCH_CHOOSE);
+}
+
+void fetch_cancel_all(struct fetcher *fetcher, const struct pool *pool)
+{
+    struct list *node = fetcher->active.next;
+    struct err err;
+
+    err_set(&err, ERR_UP_BROKEN, "The proxy is stopping.");
+    while (node != &fetcher->active) {
+        struct fetch *f = container_of(node, struct fetch, node);
+
+        node = node->next;
+        if (f->pool == pool)
+            fetch_stop(f, &err);
+    }
+}
+
+/* --- a worker's fetches --------------------------------------------------------------- */
+
+void fetcher_init(struct fetcher *fetcher, struct loop *loop, struct mailbox *mailbox,
+                  const struct endpoint *endpoint)
+{
+    *fetcher = (struct fetcher){.loop = loop, .mailbox = mailbox, .endpoint = endpoint};
+    pool_sockets_init(&fetcher->sockets, loop);
+    lookups_init(&fetcher->lookups);
+    list_init(&fetcher->active);
+    list_init(&fetcher->spare);
+}
+
+void fetcher_release(struct fetcher *fetcher)
+{
+    struct list *node;
+
+    while ((node = list_pop(&fetcher->spare)))
+        fetch_free(container_of(node, struct fetch, node));
+    pool_sockets_release(&fetcher->sockets);
+}

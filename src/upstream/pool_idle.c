@@ -1,0 +1,39 @@
+#include "upstream/pool_idle.h"
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/net.h"
+
+#define SLEPT_MS 2000 /* less is a clock being disciplined */
+
+bool pool_idle_is_used(const struct pool *pool, int fd)
+{
+    unsigned port = net_local_port(fd);
+
+    list_each(node, &pool->active) {
+        const struct pool_job *job = container_of(node, struct pool_job, active);
+
+        /* libcurl names no socket to a transfer that paused before it had to wait, nor one of
+         * HTTP/2 to any but the first of its transfers. */
+        if (job->fd == fd || (job->fd < 0 && job->own_port && job->own_port == port))
+            return true;
+    }
+    return false;
+}
+
+static bool is_idle(const struct pool_socket *sock)
+{
+    return sock && sock->ours && !sock->wanted && sock->watch.fd >= 0 &&
+           !pool_idle_is_used(sock->pool, sock->watch.fd);
+}
+
+void pool_idle_check_sleep(struct pool_sockets *sockets)
+{
+    int64_t suspended_ms = clock_suspended_ms();
+    bool slept = suspended_ms - sockets->suspended_ms >= SLEPT_MS;
+
+    sockets->suspended_ms = suspended_ms;
+    for (size_t i = 0; slept && i < sockets->cap; i++)
+        if (is_idle(sockets->by_fd[i]))
+            pool_socket_end((int)i);
+}

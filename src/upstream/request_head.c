@@ -1,0 +1,97 @@
+#include "upstream/request_head.h"
+
+#include "base/header.h"
+
+static bool is_curls_own(const struct field *h)
+{
+    return str_same_nocase(h->name, h->name_len, "host", 4) ||
+           str_same_nocase(h->name, h->name_len, "content-length", 14) ||
+           str_same_nocase(h->name, h->name_len, "expect", 6);
+}
+
+static bool is_for_proxy(const struct field *h)
+{
+    return h->name_len >= 12 && str_same_nocase(h->name, 12, "x-goproxyai-", 12);
+}
+
+static bool is_accept_encoding(const struct field *h)
+{
+    return str_same_nocase(h->name, h->name_len, "accept-encoding", 15);
+}
+
+static bool is_forwarded_for(const struct field *h)
+{
+    return str_same_nocase(h->name, h->name_len, "x-forwarded-for", 15);
+}
+
+static void add(struct str *lines, const char *name, size_t name_len, const char *value,
+                size_t value_len)
+{
+    char *at;
+
+    str_reserve(lines, name_len + value_len + 3);
+    at = lines->text + lines->len;
+    memcpy(at, name, name_len);
+    at += name_len;
+    *at++ = value_len ? ':' : ';';
+    if (value_len)
+        *at++ = ' ';
+    memcpy(at, value, value_len);
+    at += value_len;
+    *at++ = '\0';
+    *at = '\0';
+    lines->len = (size_t)(at - lines->text);
+}
+
+static void leave_out(struct str *lines, const char *name)
+{
+    str_adds(lines, name);
+    str_add(lines, ":", 2);
+}
+
+static void add_forwarded(struct str *lines, const struct fields *request,
+                          const struct request_forwarded *forwarded)
+{
+    struct str chain = STR_INIT;
+
+    fields_each(h, request)
+        if (is_forwarded_for(&h))
+            str_addf(&chain, "%s, ", h.value);
+    str_adds(&chain, forwarded->client);
+    add(lines, "X-Forwarded-For", 15, chain.text, chain.len);
+    str_release(&chain);
+    if (!fields_get(request, "x-request-id"))
+        add(lines, "X-Request-ID", 12, forwarded->request_id, strlen(forwarded->request_id));
+}
+
+void request_head_write(struct str *lines, const struct fields *request, int64_t length,
+                   const char *encodings, const struct request_forwarded *forwarded)
+{
+    struct header_hops hops = header_hops_of(request);
+    bool accept = false, type = false, offered = false;
+
+    fields_each(h, request) {
+        if (is_curls_own(&h) || is_for_proxy(&h) || (forwarded && is_forwarded_for(&h)) ||
+            !header_is_end_to_end(&hops, &h))
+            continue;
+        if (encodings && is_accept_encoding(&h)) {
+            if (!offered)
+                add(lines, h.name, h.name_len, encodings, strlen(encodings));
+            offered = true;
+            continue;
+        }
+        accept |= str_same_nocase(h.name, h.name_len, "accept", 6);
+        type |= str_same_nocase(h.name, h.name_len, "content-type", 12);
+        add(lines, h.name, h.name_len, h.value, h.value_len);
+    }
+    if (!accept)
+        leave_out(lines, "Accept");
+    if (!type && length != REQUEST_LENGTH_NONE)
+        leave_out(lines, "Content-Type");
+    if (length != REQUEST_LENGTH_NONE)
+        leave_out(lines, "Expect");
+    if (length == REQUEST_LENGTH_UNKNOWN)
+        add(lines, "Transfer-Encoding", 17, "chunked", 7);
+    if (forwarded)
+        add_forwarded(lines, request, forwarded);
+}
