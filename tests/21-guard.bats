@@ -116,6 +116,7 @@ has_no_cors() {
         [[ $(field out access-control-allow-headers) == authorization,content-type,x-stainless-os ]]
         [[ ,$(field out access-control-allow-methods | tr -d ' '), == *,POST,* ]]
         [[ -z $(field out access-control-allow-credentials) ]]
+        [[ $path != /v1/* || $(field out x-cache) == BYPASS ]]
     done
     answers 204 -X OPTIONS -H "Origin: $site" -H 'Access-Control-Request-Method: POST' -H 'Access-Control-Request-Private-Network: true' /v1/x
     [[ $(field out access-control-allow-private-network) == true ]]

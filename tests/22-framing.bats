@@ -203,6 +203,7 @@ nothing_arrived() {
         printf "$line\r\nHost: localhost\r\n\r\n$smuggled" >bytes
         is_refused_as 505 http_version_not_supported
         is_refused_as 505 http_version_not_supported --drip 1,1
+        grep -a -q "^X-Cache: BYPASS" got
     done
     expect_stat requests = 0
 }

@@ -144,6 +144,13 @@ shown() {
         '{"conversation":"conv_1"}' '{"conversation":{"id":"x"}}' '{"conversation":""}' '{"back\u0067round":true}'; do
         unkept BYPASS -d "$body" /v1/responses
     done
+    # what is no strict JSON may be JSON for a server, and what is encoded is not looked into
+    for body in '{"conversation":"c","input":"\ud83d"}' '{"background":true,"background":true}' '{"conversation":"c"} x' \
+        '{"\u0063onversation":"c","input":"\ud83d"}'; do
+        unkept BYPASS -d "$body" /v1/responses
+    done
+    unkept BYPASS -H 'Content-Encoding: zstd' -d '{"input":"x"}' /v1/responses
+    kept -d '{"input":"\ud83d"}' /v1/responses
     kept -d '{"background":false,"n":1}' /v1/responses
     kept -d '{"background":null,"conversation":null}' /v1/responses
     kept -d '{"metadata":{"background":true}}' /v1/responses

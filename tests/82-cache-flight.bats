@@ -340,6 +340,23 @@ words() {
     expect_stat requests = 1
 }
 
+@test "the most patient of those who wait says how long the upstream may be silent" {
+    proxy --cache-ttl 1h
+    body=(-d '{"k":"patience"}')
+    local script="delay:3500;body:$(said late)"
+    spawn first err.first curl -q -sS --max-time 1 -H 'x-stainless-timeout: 0.2' -H "X-Script: $script" "${body[@]}" "$PROXY/v1/chat/completions"
+    expect_stat in_flight = 1
+    costs 0 gets HIT second -H 'x-stainless-timeout: 20' -H "X-Script: $script" "${body[@]}" /v1/chat/completions
+    grep -q late second
+    # nobody has any: an SDK's deadline, and the 2 s that the proxy leaves it
+    body=(-d '{"k":"impatience"}')
+    spawn third err.third curl -q -sS -w '%{http_code}' --max-time 20 -H 'x-stainless-timeout: 0.2' -H "X-Script: $script" "${body[@]}" "$PROXY/v1/chat/completions"
+    expect_stat in_flight = 1
+    [[ $(client -o fourth -w '%{http_code}' -H 'x-stainless-timeout: 0.2' -H "X-Script: $script" "${body[@]}" "$PROXY/v1/chat/completions") == 504 ]]
+    pid_ends "$spawned" 30
+    grep -q 504 third
+}
+
 @test "one who reads slowly does not hold up the others" {
     body=(-X GET)
     reader 1 2 3 4 -- 'header:Content-Type=text/plain;chunked;body:start;flush;barrier:x;size:8000000'

@@ -32,6 +32,14 @@ static enum policy_api api_of_post(const char *target)
     return POLICY_NONE;
 }
 
+/* A body that is encoded cannot be looked into. */
+static bool is_encoded(const struct fields *fields)
+{
+    const char *encoding = fields_get(fields, "content-encoding");
+
+    return encoding && !str_is_nocase(encoding, "identity");
+}
+
 enum policy_api policy_api_of(const char *method, const char *target, const struct fields *fields)
 {
     enum policy_api api = POLICY_NONE;
@@ -40,6 +48,8 @@ enum policy_api policy_api_of(const char *method, const char *target, const stru
         api = api_of_post(target);
     else if (strcmp(method, "GET") == 0 && route_of(target) == ROUTE_API)
         api = POLICY_GET;
+    if (api == POLICY_RESPONSES && is_encoded(fields))
+        return POLICY_NONE; /* it may belong to a conversation */
     return api != POLICY_NONE && asks_for_something_else(fields) ? POLICY_NONE : api;
 }
 
@@ -50,6 +60,19 @@ bool policy_is_generation(const char *method, const char *target)
     return api == POLICY_CHAT || api == POLICY_COMPLETIONS || api == POLICY_RESPONSES;
 }
 
+/* A body that is no strict JSON, but that a server may take for JSON: could it name a conversation,
+ * or ask for work in the background? By its bytes: the names, an escape of an ASCII character, with
+ * which they may be spelled, and a NUL, as UTF-16 has them. */
+static bool may_be_stateful(const char *body, size_t len)
+{
+    static const char *const signs[] = {"conversation", "background", "\\u00"};
+
+    for (size_t i = 0; i < countof(signs); i++)
+        if (memmem(body, len, signs[i], strlen(signs[i])))
+            return true;
+    return memchr(body, '\0', len) != NULL;
+}
+
 bool policy_body_is_cacheable(enum policy_api api, const char *body, size_t len, char *model,
                               size_t model_size)
 {
@@ -58,8 +81,10 @@ bool policy_body_is_cacheable(enum policy_api api, const char *body, size_t len,
 
     if (model_size)
         model[0] = '\0';
-    if (len == 0 || !scan_document(body, len, NULL, members, countof(members)))
+    if (len == 0)
         return true;
+    if (!scan_document(body, len, NULL, members, countof(members)))
+        return api != POLICY_RESPONSES || !may_be_stateful(body, len);
     if (model_size && members[0].value.kind == SCAN_STRING)
         scan_copy_text(&members[0].value, model, model_size);
     if (api != POLICY_RESPONSES)

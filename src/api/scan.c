@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "api/lex.h"
+#include "base/mem.h"
 
 static const struct scan_value missing = {.kind = SCAN_MISSING};
 
@@ -315,10 +316,29 @@ bool scan_is_truthy(const struct scan_value *value)
     return false;
 }
 
+/* Of a string as it is written, without its quotes: nothing but white space, escaped or not. */
+static bool is_blank_text(const char *at, const char *end)
+{
+    static const char *const escapes[] = {"\\n", "\\r", "\\t", "\\f", "\\u0020", "\\u0009",
+                                          "\\u000a", "\\u000A", "\\u000d", "\\u000D"};
+    size_t len;
+
+    for (; at < end; at += len) {
+        len = *at == ' ';
+        for (size_t i = 0; *at == '\\' && len == 0 && i < countof(escapes); i++)
+            if ((size_t)(end - at) >= strlen(escapes[i]) &&
+                memcmp(at, escapes[i], strlen(escapes[i])) == 0)
+                len = strlen(escapes[i]);
+        if (len == 0)
+            return false;
+    }
+    return true;
+}
+
 bool scan_is_filled(const struct scan_value *value)
 {
     if (value->kind == SCAN_STRING)
-        return value->len > 2;
+        return !is_blank_text(value->at + 1, value->at + value->len - 1);
     if (value->kind != SCAN_ARRAY && value->kind != SCAN_OBJECT)
         return false;
     return lex_blanks(value->at + 1, value->at + value->len) < value->at + value->len - 1;

@@ -18,6 +18,18 @@ bool header_is_hop_by_hop(const struct field *h)
     return false;
 }
 
+/* Meant for all who get the answer, caches among them: no Connection field may take it away (RFC
+ * 9110 section 7.6.1). */
+static bool is_for_all(const struct field *h)
+{
+    static const char *const names[] = {"cache-control", "set-cookie", "vary", "x-should-retry"};
+
+    for (size_t i = 0; i < countof(names); i++)
+        if (str_same_nocase(h->name, h->name_len, names[i], strlen(names[i])))
+            return true;
+    return false;
+}
+
 struct header_hops header_hops_of(const struct fields *message)
 {
     fields_each(c, message)
@@ -31,7 +43,7 @@ bool header_is_end_to_end(const struct header_hops *hops, const struct field *h)
 {
     if (header_is_hop_by_hop(h))
         return false;
-    if (!hops->message)
+    if (!hops->message || is_for_all(h))
         return true;
     fields_each(c, hops->message)
         if (str_same_nocase(c.name, c.name_len, "connection", 10) &&

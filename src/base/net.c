@@ -49,6 +49,8 @@ int net_is_loopback(const char *address)
         return 0;
     if (a.any.sa_family == AF_INET)
         return ntohl(a.v4.sin_addr.s_addr) >> 24 == 127;
+    if (IN6_IS_ADDR_V4MAPPED(&a.v6.sin6_addr))
+        return a.v6.sin6_addr.s6_addr[12] == 127;
     return IN6_IS_ADDR_LOOPBACK(&a.v6.sin6_addr);
 }
 

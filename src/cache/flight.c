@@ -209,6 +209,36 @@ enum flight_state flight_look(struct flight *flight, struct body_reader *reader)
     return state;
 }
 
+static int64_t longer(int64_t a, int64_t b)
+{
+    return a == 0 || b == 0 ? 0 : a > b ? a : b;
+}
+
+void flight_be_patient(struct flight *flight, const struct flight_patience *patience)
+{
+    struct flight_patience *most = &flight->patience;
+
+    pthread_mutex_lock(&flight->body.lock);
+    if (flight->has_patience) {
+        most->before_head = longer(most->before_head, patience->before_head);
+        most->within_body = longer(most->within_body, patience->within_body);
+    } else {
+        *most = *patience;
+        flight->has_patience = true;
+    }
+    pthread_mutex_unlock(&flight->body.lock);
+}
+
+struct flight_patience flight_patience(struct flight *flight)
+{
+    struct flight_patience patience;
+
+    pthread_mutex_lock(&flight->body.lock);
+    patience = flight->patience;
+    pthread_mutex_unlock(&flight->body.lock);
+    return patience;
+}
+
 bool flight_is_open(struct flight *flight, struct body_reader *reader)
 {
     bool open;

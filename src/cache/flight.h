@@ -64,6 +64,11 @@ struct flight_keeper {
     void (*free)(struct flight_keeper *); /* with the flight */
 };
 
+/* How long the upstream may be silent, ms; 0: for ever. */
+struct flight_patience {
+    int64_t before_head, within_body;
+};
+
 struct flight {
     atomic_uint refs;
     struct body body; /* its lock guards all below, too */
@@ -74,6 +79,8 @@ struct flight {
     struct flight_keeper *keeper; /* the filler's; NULL: nobody keeps it */
     uint64_t keep_max;            /* a body that grows beyond is not kept */
     struct flight_filler filler;
+    struct flight_patience patience;
+    bool has_patience; /* one of its readers has said so */
     struct head head; /* immutable once state is FLIGHT_GROWING */
     struct err *err;  /* why it failed or broke, else NULL; immutable once the body has ended */
 };
@@ -106,6 +113,11 @@ bool flight_give_up(struct flight *flight, bool *whole);
 bool flight_join(struct flight *flight, struct body_reader *reader,
                  void (*notify)(struct body_reader *));
 enum flight_state flight_look(struct flight *flight, struct body_reader *reader);
+/* A reader has that much patience with the upstream. The most patient one counts, and counts on
+ * after it has left. */
+void flight_be_patient(struct flight *flight, const struct flight_patience *patience);
+/* Filler. */
+struct flight_patience flight_patience(struct flight *flight);
 /* Parks the reader, wherever it stands, if more is to come; else false. */
 bool flight_is_open(struct flight *flight, struct body_reader *reader);
 void flight_leave(struct flight *flight, struct body_reader *reader);

@@ -3,6 +3,8 @@
 #include <ctype.h>
 #include <string.h>
 
+#include "base/net.h"
+
 void door_init(struct door *door)
 {
     *door = (struct door){.port = 0};
@@ -49,10 +51,32 @@ static bool is_loopback_v4(const char *host, size_t len)
     return parts == 4;
 }
 
+/* In brackets, in any spelling. */
+static bool is_loopback_v6(const char *host, size_t len)
+{
+    char address[64];
+
+    if (host[0] != '[' || len >= sizeof(address))
+        return false;
+    memcpy(address, host, len);
+    address[len] = '\0';
+    return strchr(address, ':') && net_is_loopback(address);
+}
+
+/* "localhost" and all below it are loopback for resolvers and browsers (RFC 6761 section 6.3). */
+static bool is_localhost(const char *host, size_t len)
+{
+    static const char name[] = "localhost";
+    const size_t name_len = sizeof(name) - 1;
+
+    len -= len > 0 && host[len - 1] == '.';
+    return len >= name_len && str_same_nocase(host + len - name_len, name_len, name, name_len) &&
+           (len == name_len || (host[len - name_len - 1] == '.' && host[0] != '.'));
+}
+
 static bool is_loopback(const char *host, size_t len)
 {
-    return str_same_nocase(host, len, "localhost", 9) || str_same_nocase(host, len, "[::1]", 5) ||
-           is_loopback_v4(host, len);
+    return is_localhost(host, len) || is_loopback_v6(host, len) || is_loopback_v4(host, len);
 }
 
 /* "host[:port]" → lengths; no port is port `implied`. False if that is no authority. */

@@ -184,7 +184,8 @@ void reply_own(struct reply *reply, unsigned status, const char *type, const cha
     fields_adds(&reply->own, "Content-Type", type);
 }
 
-void reply_preflight(struct reply *reply, const struct fields *request, const char *request_id)
+void reply_preflight(struct reply *reply, const struct fields *request,
+                     const struct reply_cache *cache, const char *request_id)
 {
     const char *asked = fields_get(request, "access-control-request-headers");
 
@@ -202,6 +203,8 @@ void reply_preflight(struct reply *reply, const struct fields *request, const ch
     if (fields_get(request, "access-control-request-private-network"))
         fields_adds(&reply->own, "Access-Control-Allow-Private-Network", "true");
     fields_adds(&reply->own, "Access-Control-Max-Age", "600");
+    if (cache)
+        add_cache_story(reply, cache);
 }
 
 void reply_from_err(struct reply *reply, const struct err *err, const struct reply_cache *cache,

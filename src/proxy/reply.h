@@ -54,7 +54,8 @@ void reply_release(struct reply *reply);
 void reply_allow_origin(struct reply *reply, const char *origin);
 /* The answer to such a page's preflight request (WHATWG Fetch, section 3.2.2): all methods that
  * clients use, and the fields that it asks for. */
-void reply_preflight(struct reply *reply, const struct fields *request, const char *request_id);
+void reply_preflight(struct reply *reply, const struct fields *request,
+                     const struct reply_cache *cache, const char *request_id);
 
 /* An answer from upstream. head_only: the request was HEAD; unpacked: see above. request_id stands
  * in where the upstream sent none. */

@@ -143,6 +143,7 @@ void req_leave_flight(struct req *req);
 enum req_next req_abort(struct req *req);
 enum req_next req_step(struct req *req);
 void req_pass_body_on(struct req *req); /* it is too long to be held */
+void req_be_patient(const struct req *req); /* its flight's upstream has as long as it bears */
 
 /* req_key.c */
 enum req_next req_step_key(struct req *req);

@@ -125,7 +125,10 @@ static bool is_preflight(const struct req *req)
 
 static enum req_next step_preflight(struct req *req)
 {
-    reply_preflight(&req->reply, &req->fields, req->id);
+    struct reply_cache cache;
+
+    req_tell_cache(req, &cache);
+    reply_preflight(&req->reply, &req->fields, req->is_api ? &cache : NULL, req->id);
     req->step = STEP_DONE;
     return REQ_REPLY;
 }
@@ -228,16 +231,15 @@ static enum req_next step_read(struct req *req)
 }
 
 /* What the user set holds; else what is usual for such a request; else the default. */
-static void set_silence(const struct req *req, struct fetch_request *order)
+void req_be_patient(const struct req *req)
 {
     const struct endpoint *e = &req->worker->server->endpoint;
     struct sdk_deadline sdk = sdk_deadline_of(req->method, req->target.text, &req->fields);
+    struct flight_patience patience = {e->silence_ms, e->silence_ms};
 
-    order->head_silence_ms = order->body_silence_ms = e->silence_ms;
-    if (!e->silence_is_set && sdk.head_ms > 0) {
-        order->head_silence_ms = sdk.head_ms;
-        order->body_silence_ms = sdk.body_ms;
-    }
+    if (!e->silence_is_set && sdk.head_ms > 0)
+        patience = (struct flight_patience){sdk.head_ms, sdk.body_ms};
+    flight_be_patient(req->flight, &patience);
 }
 
 static enum req_next step_fetch(struct req *req)
@@ -251,7 +253,7 @@ static enum req_next step_fetch(struct req *req)
                              .growing = req->upload,
                              .forwarded = {req->conn->address, req->id}};
 
-    set_silence(req, &order);
+    req_be_patient(req);
     order.finish = req->worker->server->caching.finish;
     /* One entry serves every client: it is kept in a form that all can be given. */
     if (req->api != POLICY_NONE && fields_get(&req->fields, "accept-encoding"))
@@ -341,7 +343,9 @@ static enum req_next step_fail(struct req *req)
     if (body_to_come && !req->close)
         return REQ_MORE;
     req_tell_cache(req, &cache);
-    reply_from_err(&req->reply, req->err, route_of(req->target.text) == ROUTE_API ? &cache : NULL,
+    /* Where the framing is at fault the target may not be known: it may have been one of /v1. */
+    reply_from_err(&req->reply, req->err,
+                   !*req->target.text || route_of(req->target.text) == ROUTE_API ? &cache : NULL,
                    req->id);
     req->reply.close = req->close;
     req->step = STEP_DONE;

@@ -27,17 +27,20 @@ static bool is_ours(const struct stat *info)
     return info->st_uid == geteuid() && !(info->st_mode & (S_IWGRP | S_IWOTH));
 }
 
-/* NULL: the user's runtime folder is not there, or is another user's (as after sudo). */
+/* In the user's runtime folder. Where that is not there (containers, cron, su), or is another user's
+ * (as after sudo), a folder takes its place that is as well of this machine, and gone after a start
+ * of it. */
 static char *notes_folder(void)
 {
     const char *runtime = getenv("XDG_RUNTIME_DIR");
     struct str path = STR_INIT;
     struct stat info;
 
-    if (!runtime || runtime[0] != '/' || stat(runtime, &info) < 0 || !S_ISDIR(info.st_mode) ||
-        !is_ours(&info))
-        return NULL;
-    str_addf(&path, "%s/goproxyai", runtime);
+    if (runtime && runtime[0] == '/' && stat(runtime, &info) == 0 && S_ISDIR(info.st_mode) &&
+        is_ours(&info))
+        str_addf(&path, "%s/goproxyai", runtime);
+    else
+        str_addf(&path, "/tmp/goproxyai-%lu", (unsigned long)geteuid());
     return str_detach(&path);
 }
 
@@ -85,8 +88,6 @@ int runtime_note_write(struct runtime_note **result, const struct runtime_server
     int fd;
 
     *result = NULL;
-    if (!folder)
-        return 0;
     if (fsx_private_folder(folder, err) < 0)
         return -1;
     runtime_note_each(ignore, NULL);

@@ -1,4 +1,5 @@
-/* Notes of running servers, by which commands find them: $XDG_RUNTIME_DIR/goproxyai/PID-PORT.json.
+/* Notes of running servers, by which commands find them: $XDG_RUNTIME_DIR/goproxyai/PID-PORT.json,
+ * or /tmp/goproxyai-UID/PID-PORT.json where there is no such folder of the user's.
  *
  * A note says where its server listens and which cache folder it uses. The server holds a lock
  * (flock) on it for as long as it lives; the kernel lets go of it whatever ends the process, so a
@@ -19,8 +20,8 @@ struct runtime_server {
     const char *cache_folder; /* absolute; NULL: it keeps answers in memory only */
 };
 
-/* Once the server listens. *note: what to remove at the end; NULL where there is no usable
- * XDG_RUNTIME_DIR, which is no failure. -1: the note cannot be written, as *err says. */
+/* Once the server listens. *note: what to remove at the end. -1: the note cannot be written, as
+ * *err says. */
 int runtime_note_write(struct runtime_note **note, const struct runtime_server *server,
                        struct err *err);
 void runtime_note_remove(struct runtime_note *note); /* NULL is nothing */

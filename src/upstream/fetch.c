@@ -43,7 +43,6 @@ struct fetch {
     struct str client, request_id; /* to be forwarded */
     bool writes;                   /* it changes things, and that was not said yet */
     bool finish;
-    int64_t body_silence_ms;
 
     const struct endpoint *endpoint;
     struct attempt attempt;
@@ -154,12 +153,22 @@ static enum fetch_wait step_head(struct fetch *f)
     return FETCH_WAIT;
 }
 
+/* Of the most patient reader, who may have joined late. */
+static void set_silence(struct fetch *f)
+{
+    struct flight_patience patience = flight_patience(f->flight);
+
+    f->attempt.deadline.silence_ms = f->step == FETCH_BODY ? patience.within_body
+                                                           : patience.before_head;
+}
+
 static enum fetch_wait step_commit(struct fetch *f)
 {
     fetch_note_written(f);
     flight_set_head(f->flight, f->head);
-    f->attempt.deadline.silence_ms = f->body_silence_ms;
-    return fetch_goto(f, FETCH_BODY);
+    f->step = FETCH_BODY;
+    set_silence(f);
+    return FETCH_ON;
 }
 
 /* events.on_end goes to end. */
@@ -367,6 +376,7 @@ static void on_deadline(struct timer *timer)
         attempt_heard(&f->attempt); /* it is our side that waits */
     if (is_watched(f))
         note_delivered(f);
+    set_silence(f);
     if (deadline_is_over(&f->attempt.deadline, f->fetcher->loop->now_ms, &err))
         fetch_stop(f, &err);
     else
@@ -410,7 +420,6 @@ static void take_request(struct fetch *f, const struct fetch_request *request)
     f->encodings = request->encodings;
     f->finish = request->finish;
     f->writes = policy_is_write(request->method);
-    f->body_silence_ms = request->body_silence_ms;
     if (request->forwarded.client)
         str_adds(&f->client, request->forwarded.client);
     if (request->forwarded.request_id)
@@ -443,9 +452,10 @@ void fetch_start(struct fetcher *fetcher, struct pool *pool, const struct fetch_
     take_request(f, request);
     f->attempt.deadline = (struct deadline){.started_ms = fetcher->loop->now_ms,
                                             .heard_ms = fetcher->loop->now_ms,
-                                            .silence_ms = request->head_silence_ms,
                                             .total_ms = fetcher->endpoint->total_ms};
     attempt_reset(&f->attempt, &fetcher->lookups);
+    f->step = FETCH_CHOOSE;
+    set_silence(f);
     attach(f);
     start_timer(f);
     list_append(&fetcher->active, &f->node);

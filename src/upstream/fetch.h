@@ -37,8 +37,6 @@ struct fetch_request {
     struct flight *growing;  /* … or as it grows, from this thread; a reference is added */
     const char *encodings;   /* what is accepted in the client's stead, or NULL; static */
     bool finish;             /* go on when the last reader has left */
-    int64_t head_silence_ms; /* longest silence before the answer's head, 0: for ever */
-    int64_t body_silence_ms; /* and after it */
     struct request_forwarded forwarded;
 };
 #define FETCH_METHOD_SIZE 24
@@ -65,8 +63,8 @@ void fetcher_init(struct fetcher *fetcher, struct loop *loop, struct mailbox *ma
                   const struct endpoint *endpoint);
 void fetcher_release(struct fetcher *fetcher); /* after its pools */
 
-/* Starts filling the flight, of which it takes a reference of its own. Cannot fail here: what
- * goes wrong becomes the flight's failure. */
+/* Starts filling the flight, of which it takes a reference of its own, with as much patience as the
+ * flight's readers have by then. Cannot fail here: what goes wrong becomes the flight's failure. */
 void fetch_start(struct fetcher *fetcher, struct pool *pool, const struct fetch_request *request,
                  struct flight *flight);
 

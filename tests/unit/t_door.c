@@ -40,6 +40,11 @@ static enum err_code ask(const char *host, const char *name, const char *value)
 }
 
 static const char *const let_in[] = {
+    "localhost.:8080",
+    "app.localhost:8080",
+    "App.LocalHost.",
+    "[0:0:0:0:0:0:0:1]:8080",
+    "[::ffff:127.0.0.1]:8080",
     "localhost:8080",     "LOCALHOST:8080",       "LocalHost:8080",   "127.0.0.1:8080",
     "127.0.0.2:8080",     "127.255.255.255:8080", "127.0.0.0:8080",   "[::1]:8080",
     "proxy.test:8080",    "PROXY.TEST:8080",      "192.168.1.5:8080", "[2001:db8::5]:8080",
@@ -102,12 +107,14 @@ static const char *const kept_out[] = {
     "[",
     "]",
     "[]",
-    "[::ffff:127.0.0.1]:8080",
+    "[::ffff:128.0.0.1]:8080",
+    "[127.0.0.1]:8080",
     "2001:db8::5",
     "[2001:db8::6]:8080",
     /* trailing dots, user information, what is no authority at all */
-    "localhost.:8080",
     "localhost..:8080",
+    ".localhost:8080",
+    "notlocalhost:8080",
     "proxy.test.:8080",
     ".localhost:8080",
     "localhost:8080@evil.com",
@@ -205,7 +212,7 @@ TEST("an Origin is ours, or its request stays outside of all but the API")
         "http://localhost:8080.evil.com",
         "http://localhost:8080/",
         "http://localhost:8080/x",
-        "http://localhost.:8080",
+        "http://localhost..:8080",
         "http://evil.com#localhost:8080",
         "http://user@localhost:8080",
         "file://localhost:8080",

@@ -104,6 +104,27 @@ TEST("what any Connection field names stays behind, whole and in any case")
     CHECK(travels("Keep-Alive", "CLOSE"));
 }
 
+TEST("what is meant for all who get an answer is no connection's own, whatever Connection says")
+{
+    static const char *const names[] = {"Cache-Control", "set-cookie", "Vary", "X-Should-Retry"};
+
+    for (size_t i = 0; i < countof(names); i++) {
+        struct fields f;
+        struct header_hops hops;
+        struct field h;
+
+        fields_init(&f);
+        fields_adds(&f, names[i], "x");
+        fields_adds(&f, "Connection", names[i]);
+        hops = header_hops_of(&f);
+        h = fields_first(&f);
+        unit_row(names[i]);
+        CHECK(header_is_end_to_end(&hops, &h));
+        fields_release(&f);
+    }
+    unit_row(NULL);
+}
+
 TEST("a field is hop-by-hop by its name even if no Connection names it")
 {
     struct fields f;

@@ -132,7 +132,7 @@ static const struct {
     bool speaks;
 } messages[] = {
     {"\"content\":\"a\"", true},
-    {"\"content\":\" \"", true},
+    {"\"content\":\" \"", false},
     {"\"content\":[{\"type\":\"text\",\"text\":\"a\"}]", true},
     {"\"c\\u006fntent\":\"a\"", true},
     {"\"content\":null,\"tool_calls\":[{\"id\":\"c\"}]", true},
@@ -141,6 +141,9 @@ static const struct {
     {"\"content\":null,\"audio\":{\"id\":\"a\",\"data\":\"AA==\"}", true},
     {"\"role\":\"assistant\"", false},
     {"\"content\":\"\"", false},
+    {"\"content\":\" \\n\\t\\r\\u0020\\u000A \"", false},
+    {"\"content\":\" \\n\\\\ \"", true},
+    {"\"content\":\"\\u00a0\"", true},
     {"\"content\":null", false},
     {"\"content\":[]", false},
     {"\"content\":[{\"type\":\"text\",\"text\":\"\"}]", false},

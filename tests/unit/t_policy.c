@@ -150,15 +150,24 @@ TEST("a body that is no JSON object is cacheable and has no model")
     static const char *const rows[] = {
         "",
         " ",
-        "{\"model\":\"m\",\"background\":true",
-        "{\"model\":\"m\",\"conversation\":1}}",
+        "{\"model\":\"m\",\"store\":true",
+        "{\"model\":\"m\",\"input\":\"\\ud83d\"}",
+        "{\"model\":\"m\"}}",
         "[{\"model\":\"m\",\"background\":true}]",
         "\"model\"",
         "{\"model\":1,\"MODEL\":\"m\",\"x\":{\"model\":\"m\"}}",
         "{\"model\":null}",
         "{}",
-        "model=m&background=true",
+        "model=m&store=true",
     };
+    /* no strict JSON, but some servers take it for JSON */
+    static const char *const stateful[] = {
+        "{\"model\":\"m\",\"background\":true",
+        "{\"model\":\"m\",\"conversation\":1}}",
+        "{\"conversation\":\"c\",\"input\":\"\\ud83d\"}",
+        "{\"\\u0063onversation\":\"c\",\"input\":\"\\ud83d\"}",
+    };
+    static const char utf16[] = "{\0\"\0m\0\"\0:\0001\0}\0";
     char model[8];
 
     for (size_t i = 0; i < countof(rows); i++) {
@@ -169,6 +178,14 @@ TEST("a body that is no JSON object is cacheable and has no model")
         CHECK_STR(model, "");
     }
     unit_row(NULL);
+    for (size_t i = 0; i < countof(stateful); i++) {
+        unit_row(stateful[i]);
+        CHECK(!policy_body_is_cacheable(POLICY_RESPONSES, stateful[i], strlen(stateful[i]), NULL,
+                                        0));
+        CHECK(policy_body_is_cacheable(POLICY_CHAT, stateful[i], strlen(stateful[i]), NULL, 0));
+    }
+    unit_row(NULL);
+    CHECK(!policy_body_is_cacheable(POLICY_RESPONSES, utf16, sizeof(utf16) - 1, NULL, 0));
     CHECK(policy_body_is_cacheable(POLICY_GET, NULL, 0, model, sizeof(model)));
 }
 

@@ -404,7 +404,7 @@ static void preflight(struct reply *reply, const char *const *pairs)
         fields_adds(&request, pairs[0], pairs[1]);
     reply_init(reply);
     reply_allow_origin(reply, PAGE);
-    reply_preflight(reply, &request, "req-7");
+    reply_preflight(reply, &request, NULL, "req-7");
     fields_release(&request);
 }
 
