@@ -126,6 +126,34 @@ TEST("a reader that falls behind before it has seen the head may ask for the ans
     flight_unref(flight);
 }
 
+TEST("the most patient reader counts, whoever came first, and for ever is the longest")
+{
+    static const struct {
+        struct flight_patience first, second, most;
+    } rows[] = {
+        {{100, 500}, {300, 200}, {300, 500}},
+        {{300, 200}, {100, 500}, {300, 500}},
+        {{0, 200}, {100, 0}, {0, 0}},
+        {{100, 0}, {0, 200}, {0, 0}},
+        {{0, 0}, {0, 0}, {0, 0}},
+    };
+
+    for (size_t i = 0; i < countof(rows); i++) {
+        struct flight *flight = start(false);
+        struct flight_patience most;
+
+        flight_be_patient(flight, &rows[i].first);
+        most = flight_patience(flight);
+        CHECK_INT(most.before_head, rows[i].first.before_head);
+        CHECK_INT(most.within_body, rows[i].first.within_body);
+        flight_be_patient(flight, &rows[i].second);
+        most = flight_patience(flight);
+        CHECK_INT(most.before_head, rows[i].most.before_head);
+        CHECK_INT(most.within_body, rows[i].most.within_body);
+        flight_unref(flight);
+    }
+}
+
 TEST("a flight that fails before its head tells its readers so, and why")
 {
     struct flight *flight = start(false);
