@@ -46,7 +46,7 @@ static void print_removed(const struct cache_command *c, int64_t count, bool pen
 /* A script that goes on is to find nothing of it any more. */
 static void tell_others(const struct cache_command *c)
 {
-    if (cache_place_is_file(&c->place) && !store_tell_others(c->place.folder))
+    if (cache_place_is_file(&c->place) && !store_wait_purged(c->place.folder))
         fprintf(stderr, PROGRAM ": a goproxyai that runs has not heard of it yet, and may answer "
                                 "from its memory: is it stopped?\n");
 }

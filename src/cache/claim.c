@@ -40,7 +40,7 @@ static void unlink_claim(struct claim *claim)
     claim_leave_slot(claim);
 }
 
-static void on_withdraw(struct flight_keeper *keeper, struct flight *flight)
+static void on_withdraw(struct flight_hooks *keeper, struct flight *flight)
 {
     struct claim *claim = container_of(keeper, struct claim, keeper);
 
@@ -50,7 +50,7 @@ static void on_withdraw(struct flight_keeper *keeper, struct flight *flight)
     pthread_mutex_unlock(&claim->shard->lock);
 }
 
-static void on_free(struct flight_keeper *keeper)
+static void on_free(struct flight_hooks *keeper)
 {
     struct claim *claim = container_of(keeper, struct claim, keeper);
 
@@ -59,7 +59,7 @@ static void on_free(struct flight_keeper *keeper)
     free(claim);
 }
 
-static bool on_may_share(struct flight_keeper *keeper, struct flight *flight)
+static bool on_may_share(struct flight_hooks *keeper, struct flight *flight)
 {
     const struct claim *claim = container_of(keeper, struct claim, keeper);
     const struct head *head = &flight->head;
@@ -117,7 +117,7 @@ static bool takes_long(const struct claim *claim, const struct flight *flight)
            body_size(&flight->body) > (encoding ? PROVE_GZIP_MAX : PROVE_MAX);
 }
 
-static bool on_is_whole(struct flight_keeper *keeper, struct flight *flight)
+static bool on_is_whole(struct flight_hooks *keeper, struct flight *flight)
 {
     struct claim *claim = container_of(keeper, struct claim, keeper);
     struct object *object;
@@ -194,7 +194,7 @@ static void on_prove(struct job *job)
 }
 
 /* While the proof takes its time the flight stays where it was: who asks for the same reads it. */
-static bool on_complete(struct flight_keeper *keeper, struct flight *flight)
+static bool on_complete(struct flight_hooks *keeper, struct flight *flight)
 {
     struct claim *claim = container_of(keeper, struct claim, keeper);
 
@@ -218,7 +218,7 @@ struct claim *claim_new(struct index *index, struct slot *slot, struct flight *f
     memcpy(claim->label, query->method, method_len);
     claim->label[method_len] = ' ';
     memcpy(claim->label + method_len + 1, query->target, path_len);
-    claim->keeper = (struct flight_keeper){.may_share = on_may_share,
+    claim->keeper = (struct flight_hooks){.may_share = on_may_share,
                                            .complete = on_complete,
                                            .is_whole = on_is_whole,
                                            .withdraw = on_withdraw,
@@ -237,6 +237,6 @@ struct claim *claim_new(struct index *index, struct slot *slot, struct flight *f
     if (claim->collection)
         shard->gets++;
     list_append(&shard->claims, &claim->node);
-    flight_entrust(flight, &claim->keeper, index->rules.object_bytes, index->rules.budget);
+    flight_set_hooks(flight, &claim->keeper, index->rules.object_bytes, index->rules.budget);
     return claim;
 }

@@ -35,7 +35,7 @@ struct flight *flight_new(bool keep, size_t high, size_t low)
     return flight;
 }
 
-void flight_entrust(struct flight *flight, struct flight_keeper *keeper, uint64_t keep_max,
+void flight_set_hooks(struct flight *flight, struct flight_hooks *keeper, uint64_t keep_max,
                     struct budget *budget)
 {
     flight->keeper = keeper;
@@ -51,7 +51,7 @@ struct flight *flight_ref(struct flight *flight)
 
 static void free_keeper(struct flight *flight)
 {
-    struct flight_keeper *keeper = take(flight->keeper);
+    struct flight_hooks *keeper = take(flight->keeper);
 
     if (keeper)
         keeper->free(keeper);
@@ -68,7 +68,7 @@ void flight_unref(struct flight *flight)
     free(flight);
 }
 
-void flight_man(struct flight *flight, const struct flight_filler *filler)
+void flight_set_filler(struct flight *flight, const struct flight_filler *filler)
 {
     pthread_mutex_lock(&flight->body.lock);
     flight->filler = filler ? *filler : (struct flight_filler){.arg = NULL};
@@ -204,7 +204,7 @@ enum flight_state flight_look(struct flight *flight, struct body_reader *reader)
     else if (flight->owner == reader)
         flight->taken = true;
     else if (flight->owner || flight->taken || reader->lost)
-        state = FLIGHT_NOT_YOURS;
+        state = FLIGHT_EXCLUSIVE;
     pthread_mutex_unlock(&flight->body.lock);
     return state;
 }

@@ -11,7 +11,7 @@
  * A flight that others may join has a keeper (the index): it sees the head before the readers do
  * and says whether the answer may be shared. If not, the flight is one reader's alone: the first
  * one's, or if that one left before it saw the head, the next one's. The others see
- * FLIGHT_NOT_YOURS, and go on by themselves. The keeper also sees the end before they do, so that
+ * FLIGHT_EXCLUSIVE, and go on by themselves. The keeper also sees the end before they do, so that
  * what is complete can be found by whoever asks after it.
  *
  * Reference-counted, because filler and readers end in any order and on any thread. Lock order:
@@ -41,7 +41,7 @@ struct head {
 void head_init(struct head *head);
 void head_release(struct head *head);
 
-enum flight_state { FLIGHT_WAITING, FLIGHT_GROWING, FLIGHT_FAILED, FLIGHT_NOT_YOURS };
+enum flight_state { FLIGHT_WAITING, FLIGHT_GROWING, FLIGHT_FAILED, FLIGHT_EXCLUSIVE };
 
 struct flight_filler {
     void (*on_room)(void *arg);      /* readers caught up: go on */
@@ -52,16 +52,16 @@ struct flight_filler {
 struct flight;
 
 /* Called on the filler's thread, without the flight's lock. */
-struct flight_keeper {
+struct flight_hooks {
     /* The head is there (flight->head), nobody else has seen it: may the answer be shared? */
-    bool (*may_share)(struct flight_keeper *, struct flight *);
+    bool (*may_share)(struct flight_hooks *, struct flight *);
     /* It is complete and shared; nobody else knows. False: it may not be kept after all. */
-    bool (*complete)(struct flight_keeper *, struct flight *);
+    bool (*complete)(struct flight_hooks *, struct flight *);
     /* Nobody wants the rest: is what came the whole answer anyway? */
-    bool (*is_whole)(struct flight_keeper *, struct flight *);
+    bool (*is_whole)(struct flight_hooks *, struct flight *);
     /* It failed, broke, or may not be shared: no one shall find it any more. */
-    void (*withdraw)(struct flight_keeper *, struct flight *);
-    void (*free)(struct flight_keeper *); /* with the flight */
+    void (*withdraw)(struct flight_hooks *, struct flight *);
+    void (*free)(struct flight_hooks *); /* with the flight */
 };
 
 /* How long the upstream may be silent, ms; 0: for ever. */
@@ -76,7 +76,7 @@ struct flight {
     bool closed;                  /* nobody joins any more */
     struct body_reader *owner;    /* whose alone it is, or NULL */
     bool taken;                   /* the owner has seen the head: nobody inherits it */
-    struct flight_keeper *keeper; /* the filler's; NULL: nobody keeps it */
+    struct flight_hooks *keeper; /* the filler's; NULL: nobody keeps it */
     uint64_t keep_max;            /* a body that grows beyond is not kept */
     struct flight_filler filler;
     struct flight_patience patience;
@@ -90,13 +90,13 @@ struct flight *flight_new(bool keep, size_t high, size_t low);
 /* Gives it a keeper, which is the flight's from now on, before anybody else knows the flight. A
  * body that grows beyond keep_max bytes, or beyond the budget (NULL: none), is not kept: from then
  * on its readers are held together as body.h says. */
-void flight_entrust(struct flight *flight, struct flight_keeper *keeper, uint64_t keep_max,
+void flight_set_hooks(struct flight *flight, struct flight_hooks *keeper, uint64_t keep_max,
                     struct budget *budget);
 struct flight *flight_ref(struct flight *flight);
 void flight_unref(struct flight *flight);
 
-/* Filler. flight_man() names who fills, and (with NULL) that nobody does any more. */
-void flight_man(struct flight *flight, const struct flight_filler *filler);
+/* Filler. flight_set_filler() names who fills, and (with NULL) that nobody does any more. */
+void flight_set_filler(struct flight *flight, const struct flight_filler *filler);
 void flight_set_head(struct flight *flight, struct head *head); /* takes head's contents */
 bool flight_append(struct flight *flight, const void *bytes, size_t len); /* see body_append */
 void flight_complete(struct flight *flight);
@@ -108,7 +108,7 @@ bool flight_give_up(struct flight *flight, bool *whole);
 
 /* Reader. flight_join() fails where the flight is closed or its first bytes are gone.
  * flight_look() parks the reader where the answer is FLIGHT_WAITING: it is notified
- * once the head is there or never will be. FLIGHT_NOT_YOURS: the answer is another reader's alone,
+ * once the head is there or never will be. FLIGHT_EXCLUSIVE: the answer is another reader's alone,
  * or its first bytes are gone. Then body_read(reader, …). */
 bool flight_join(struct flight *flight, struct body_reader *reader,
                  void (*notify)(struct body_reader *));

@@ -19,7 +19,7 @@
 #include "cache/object.h"
 
 struct claim {
-    struct flight_keeper keeper;
+    struct flight_hooks keeper;
     struct job job; /* the proof of an answer that takes long */
     struct index *index;
     struct shard *shard;

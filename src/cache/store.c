@@ -11,14 +11,14 @@
 #include "base/crypto.h"
 #include "base/mem.h"
 #include "base/str.h"
-#include "cache/store_own.h"
+#include "cache/store_internal.h"
 
 #define TELL_EVERY_MS 60000
 #define ENTRY_MAX ((size_t)64 << 20)
 #define TELL_WAIT_MS 3000
 #define LOG_PART 8 /* of the file's bound */
 
-void store_tell(struct store *s, enum store_trouble kind, const char *format, ...)
+void store_warn(struct store *s, enum store_trouble kind, const char *format, ...)
 {
     uint64_t now = clock_mono_ms() + 1, said = atomic_load(&s->said_ms[kind]);
     struct str text = STR_INIT;
@@ -38,14 +38,14 @@ static void on_anew(void *arg, const char *why)
 {
     struct store *s = arg;
 
-    store_tell(s, TROUBLE_FILE, "the cache file %s was begun anew: %s", s->file.path, why);
+    store_warn(s, TROUBLE_FILE, "the cache file %s was begun anew: %s", s->file.path, why);
 }
 
 static void on_unlocked(void *arg)
 {
     struct store *s = arg;
 
-    store_tell(
+    store_warn(
         s, TROUBLE_LOCK,
         "the file system of %s has no locks: let only one goproxyai use this folder, or name "
         "one on a local disk with --cache-dir",
@@ -132,7 +132,7 @@ bool store_is_in_use(const char *folder)
     return peers_use(folder);
 }
 
-bool store_tell_others(const char *folder)
+bool store_wait_purged(const char *folder)
 {
     return peers_tell(folder, TELL_WAIT_MS);
 }
@@ -151,7 +151,7 @@ void store_put(struct store *s, struct object *object)
     if (queue_put(&s->queue, object, !object->in_tier))
         return;
     atomic_fetch_add_explicit(&s->dropped, 1, memory_order_relaxed);
-    store_tell(s, TROUBLE_FULL,
+    store_warn(s, TROUBLE_FULL,
                "the disk of %s cannot keep up: %" PRIu64 " answers were not stored", s->file.folder,
                (uint64_t)atomic_load(&s->dropped));
 }

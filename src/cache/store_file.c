@@ -48,7 +48,7 @@ static int remove_all(const struct store_file *file, struct err *err)
     return 0;
 }
 
-static int look_at_files(const struct store_file *file, struct store_link *link, struct err *err)
+static int look_at_files(const struct store_file *file, struct store_conn *link, struct err *err)
 {
     bool there;
     uint64_t id;
@@ -66,14 +66,14 @@ static int look_at_files(const struct store_file *file, struct store_link *link,
 
 int store_file_check(const struct store_file *file, struct err *err)
 {
-    struct store_link link = {.id = 0};
+    struct store_conn link = {.id = 0};
 
     if (fsx_private_folder(file->folder, err) < 0)
         return -1;
     return look_at_files(file, &link, err);
 }
 
-static int make_file(const struct store_file *file, struct store_link *link, struct err *err)
+static int make_file(const struct store_file *file, struct store_conn *link, struct err *err)
 {
     /* Companions of a file that is gone would be taken for the new one's. */
     if (remove_all(file, err) < 0 || fsx_make_file(file->path, err) < 0)
@@ -112,7 +112,7 @@ static int refuse(const struct store_file *file, enum db_kind kind, struct err *
 }
 
 /* One try. What is damaged or older is for the caller: *why. */
-static int try_open(const struct store_file *file, struct store_link *link, const char **why,
+static int try_open(const struct store_file *file, struct store_conn *link, const char **why,
                     struct err *err)
 {
     enum db_kind kind = DB_OURS;
@@ -143,7 +143,7 @@ int store_file_leave(const struct store_file *file, const char *why, struct err 
                    file->path, why);
 }
 
-static int open_locked(struct store_file *file, struct store_link *link, struct err *err)
+static int open_locked(struct store_file *file, struct store_conn *link, struct err *err)
 {
     const char *why;
 
@@ -178,11 +178,11 @@ static int enter_folder(const struct store_file *file, struct err *err)
     return lock;
 }
 
-int store_file_open(struct store_file *file, struct store_link *link, struct err *err)
+int store_file_open(struct store_file *file, struct store_conn *link, struct err *err)
 {
     int lock = enter_folder(file, err), result;
 
-    *link = (struct store_link){.db = NULL};
+    *link = (struct store_conn){.db = NULL};
     if (lock < 0)
         return -1;
     result = open_locked(file, link, err);
@@ -192,7 +192,7 @@ int store_file_open(struct store_file *file, struct store_link *link, struct err
     return result;
 }
 
-int store_file_look(const struct store_file *file, struct store_link *link, unsigned wait_ms,
+int store_file_look(const struct store_file *file, struct store_conn *link, unsigned wait_ms,
                     struct err *err)
 {
     enum db_kind kind = DB_EMPTY;
@@ -200,7 +200,7 @@ int store_file_look(const struct store_file *file, struct store_link *link, unsi
     bool unlocked;
     int lock = fsx_lock_folder(file->folder, wait_ms, &unlocked, err);
 
-    *link = (struct store_link){.db = NULL};
+    *link = (struct store_conn){.db = NULL};
     if (lock < 0)
         return -1;
     if (look_at_files(file, link, err) < 0) {
@@ -220,18 +220,18 @@ int store_file_look(const struct store_file *file, struct store_link *link, unsi
     return -1;
 }
 
-void store_file_close(struct store_link *link)
+void store_file_close(struct store_conn *link)
 {
     db_close(take(link->db));
-    *link = (struct store_link){.db = NULL};
+    *link = (struct store_conn){.db = NULL};
 }
 
-bool store_file_is(const struct store_file *file, const struct store_link *link)
+bool store_file_is(const struct store_file *file, const struct store_conn *link)
 {
     return link->db && fsx_file_id(file->path) == link->id;
 }
 
-bool store_file_lost_log(const struct store_file *file, struct store_link *link)
+bool store_file_lost_log(const struct store_file *file, struct store_conn *link)
 {
     for (size_t i = 0; link->db && i < STORE_LOGS; i++) {
         mem_auto char *path = companion_of(file, i);
@@ -245,7 +245,7 @@ bool store_file_lost_log(const struct store_file *file, struct store_link *link)
     return false;
 }
 
-int store_file_anew(struct store_file *file, struct store_link *link, const char *why,
+int store_file_anew(struct store_file *file, struct store_conn *link, const char *why,
                     struct err *err)
 {
     bool unlocked, ours;
@@ -290,7 +290,7 @@ static int may_clear(const struct store_file *file, int64_t *count, struct err *
 
 int store_file_clear(const struct store_file *file, int64_t *count, struct err *err)
 {
-    struct store_link link = {.db = NULL};
+    struct store_conn link = {.db = NULL};
     int lock = enter_folder(file, err), result;
 
     *count = 0;

@@ -5,7 +5,7 @@
  * the first hits after a restart would cost a fifth more.)
  */
 #include "base/mem.h"
-#include "cache/store_own.h"
+#include "cache/store_internal.h"
 
 /* Did another process purge the object while it was fetched, or waited in our queue? The upstream
  * may have made the answer before the write that caused the purge. */

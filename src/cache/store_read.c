@@ -5,7 +5,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
-#include "cache/store_own.h"
+#include "cache/store_internal.h"
 
 #define RETRY_MS 1000
 #define BUSY_RETRY_MS 20
@@ -14,7 +14,7 @@
 
 struct store_reader {
     struct store *store;
-    struct store_link link;
+    struct store_conn link;
     struct packer *packer;
     unsigned generation; /* of the file that is open */
     unsigned changes;    /* the store's, before the state that this turn reads */
@@ -94,7 +94,7 @@ static void note_trouble(struct store_reader *r, enum sql_result result)
         note_damage(s, r->generation);
     } else if (result == SQL_TROUBLE) {
         atomic_fetch_add_explicit(&s->errors, 1, memory_order_relaxed);
-        store_tell(s, TROUBLE_READ, "cannot read %s: %s", s->file.path, db_error(r->link.db));
+        store_warn(s, TROUBLE_READ, "cannot read %s: %s", s->file.path, db_error(r->link.db));
         r->retry_ms = clock_mono_ms() + RETRY_MS;
         close_file(r);
     }
@@ -112,7 +112,7 @@ static void drop_damaged(struct store *s, int64_t id)
     if (!queue_discard(&s->queue, id, NULL))
         return;
     atomic_fetch_add_explicit(&s->damaged, 1, memory_order_relaxed);
-    store_tell(s, TROUBLE_ENTRY, "an entry of %s was damaged and is dropped: %016" PRIx64,
+    store_warn(s, TROUBLE_ENTRY, "an entry of %s was damaged and is dropped: %016" PRIx64,
                s->file.path, (uint64_t)id << 1);
 }
 
@@ -208,12 +208,12 @@ struct object *store_get(struct store_reader *r, const struct key *key)
 
 /* ---- commands ---- */
 
-static int look(struct store *s, struct store_link *link, struct err *err)
+static int look(struct store *s, struct store_conn *link, struct err *err)
 {
     return store_file_look(&s->file, link, COMMAND_WAIT_MS, err);
 }
 
-static int end_look(struct store *s, struct store_link *link, enum sql_result result,
+static int end_look(struct store *s, struct store_conn *link, enum sql_result result,
                     struct err *err)
 {
     if (result != SQL_OK)
@@ -232,7 +232,7 @@ static int end_look(struct store *s, struct store_link *link, enum sql_result re
 int store_each(struct store *s, bool (*each)(void *arg, const struct store_row *row), void *arg,
                struct err *err)
 {
-    struct store_link link;
+    struct store_conn link;
 
     if (look(s, &link, err) < 0)
         return -1;
@@ -242,7 +242,7 @@ int store_each(struct store *s, bool (*each)(void *arg, const struct store_row *
 int store_find(struct store *s, const struct key *begin, unsigned bits, struct key *key,
                struct err *err)
 {
-    struct store_link link;
+    struct store_conn link;
     int found = 0;
 
     if (look(s, &link, err) < 0 ||
@@ -301,7 +301,7 @@ int store_verify(struct store *s, uint64_t *good, uint64_t *damaged,
                  struct err *err)
 {
     struct check check = {.each = each, .arg = arg};
-    struct store_link link;
+    struct store_conn link;
     int result;
 
     if (look(s, &link, err) < 0)

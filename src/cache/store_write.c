@@ -11,7 +11,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/process.h"
-#include "cache/store_own.h"
+#include "cache/store_internal.h"
 
 #define POLL_MS 100 /* how soon we hear of what another process took away: commands wait for it */
 #define RETRY_MS 1000
@@ -140,7 +140,7 @@ static int begin_anew(struct store *s, const char *why, struct err *err)
     }
     if (store_file_anew(&s->file, &s->link, why, err) < 0) {
         add(&s->errors, 1);
-        store_tell(s, TROUBLE_FILE, "%s", err->text);
+        store_warn(s, TROUBLE_FILE, "%s", err->text);
         return -1;
     }
     store_opened(s);
@@ -157,7 +157,7 @@ static void follow_file(struct store *s)
     store_file_close(&s->link);
     if (store_file_open(&s->file, &s->link, &err) < 0) {
         add(&s->errors, 1);
-        store_tell(s, TROUBLE_FILE, "%s; answers are not stored now", err.text);
+        store_warn(s, TROUBLE_FILE, "%s; answers are not stored now", err.text);
         replaced(s); /* readers are not to stay in the old one either */
         return;
     }
@@ -201,7 +201,7 @@ static void trouble(struct store *s, enum sql_result result, struct err *err)
         return;
     }
     s->retry_ms = clock_mono_ms() + RETRY_MS;
-    store_tell(s, TROUBLE_WRITE, "%s; answers are not stored now", err->text);
+    store_warn(s, TROUBLE_WRITE, "%s; answers are not stored now", err->text);
 }
 
 /* ---- other processes ---- */

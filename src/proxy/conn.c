@@ -39,7 +39,7 @@ static void set_deadline(struct conn *conn, uint64_t in_ms)
 
 static void expect(struct conn *conn, uint64_t in_ms)
 {
-    if (conn->gone)
+    if (conn->hung_up)
         set_deadline(conn, GONE_MS);
     else if (conn->half_closed)
         set_deadline(conn, HALF_CLOSED_MS);
@@ -51,10 +51,10 @@ static void expect(struct conn *conn, uint64_t in_ms)
  * was only one. So the connection is ended by its deadline, unless it is answered before. */
 static void leave(struct conn *conn)
 {
-    conn->gone = true;
+    conn->hung_up = true;
     if (!conn->busy)
         set_deadline(conn, GONE_MS);
-    conn->on_gone(conn);
+    conn->on_hang_up(conn);
 }
 
 /* Does a process on this machine still hold the client's socket? */
@@ -104,7 +104,7 @@ static void on_timer(struct timer *timer)
 }
 
 struct conn *conn_new(struct loop *loop, int fd, const struct sockaddr *address, uint64_t client_ms,
-                      void (*on_gone)(struct conn *))
+                      void (*on_hang_up)(struct conn *))
 {
     struct conn *conn = mem_zero(sizeof(*conn));
     struct err err;
@@ -118,12 +118,12 @@ struct conn *conn_new(struct loop *loop, int fd, const struct sockaddr *address,
     conn->fd = fd;
     conn->client_ms = client_ms;
     conn->idle_since_ms = loop->now_ms;
-    conn->on_gone = on_gone;
+    conn->on_hang_up = on_hang_up;
     conn_format_address(conn->address, sizeof(conn->address), address);
     conn->on_loopback = sock_diag_is_local(address);
     timer_init(&conn->timer, on_timer);
     timer_init(&conn->half_timer, on_half_timer);
-    conn->gone = loop_watch(loop, &conn->watch, fd, EPOLLRDHUP | EPOLLET, on_hangup, &err) < 0;
+    conn->hung_up = loop_watch(loop, &conn->watch, fd, EPOLLRDHUP | EPOLLET, on_hangup, &err) < 0;
     conn->deadline_ms = UINT64_MAX;
     expect(conn, client_ms);
     return conn;
@@ -267,9 +267,9 @@ void conn_expect_nothing(struct conn *conn)
 
 void conn_throw_out(struct conn *conn)
 {
-    conn->gone = true;
+    conn->hung_up = true;
     shutdown(conn->fd, SHUT_RDWR); /* libmicrohttpd finds it at its end */
-    conn->on_gone(conn);
+    conn->on_hang_up(conn);
 }
 
 void conn_reset(struct conn *conn)

@@ -47,15 +47,15 @@ struct conn {
     uint64_t idle_since_ms; /* it expects the next request's first byte */
     uint64_t window_bytes;  /* of a body, since the deadline was last moved */
     bool busy;              /* nothing is expected of the client: see below */
-    bool gone;              /* the client left, or was thrown out */
+    bool hung_up;              /* the client left, or was thrown out */
     bool half_closed;       /* the client sends nothing more, and still reads */
     bool on_loopback;
     enum peer_verdict peer;
     struct sock_diag *diag; /* the worker's, or NULL */
     struct timer half_timer;
     bool parked;    /* suspended in libmicrohttpd */
-    bool dozing;    /* waits, but not suspended yet: see down.c */
-    unsigned looks; /* how often it was looked at while dozing */
+    bool polling;    /* waits, but not suspended yet: see down.c */
+    unsigned looks; /* how often it was looked at while polling */
     struct framing framing;
     struct list faulty; /* down->faulty */
     bool framed;        /* bytes of it were seen by `framing` */
@@ -65,13 +65,13 @@ struct conn {
     struct req *req;    /* the current request, or NULL */
     char address[INET6_ADDRSTRLEN];
     unsigned local_port;
-    void (*on_gone)(struct conn *); /* the client left: wake the connection if it waits */
+    void (*on_hang_up)(struct conn *); /* the client left: wake the connection if it waits */
 };
 
 /* Takes the descriptor; client_ms as above (0: no deadline). Never fails: a descriptor that
  * cannot be watched is as good as a client that left. */
 struct conn *conn_new(struct loop *loop, int fd, const struct sockaddr *address, uint64_t client_ms,
-                      void (*on_gone)(struct conn *));
+                      void (*on_hang_up)(struct conn *));
 /* The connection's end; the caller closes the descriptor afterwards. */
 void conn_close(struct conn *conn);
 

@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
-#include "proxy/down_past.h"
+#include "proxy/down_raw.h"
 #include "proxy/down_recv.h"
 #include "base/header.h"
 #include "proxy/req.h"
@@ -48,23 +48,23 @@ static void park(struct conn *conn)
     MHD_suspend_connection(conn->mhd);
 }
 
-static void doze(struct conn *conn)
+static void start_polling(struct conn *conn)
 {
-    conn->dozing = true;
+    conn->polling = true;
     conn->looks = 0;
-    conn->lane->down.dozing++;
+    conn->lane->down.polling++;
 }
 
-static void stop_dozing(struct conn *conn)
+static void stop_polling(struct conn *conn)
 {
-    conn->dozing = false;
-    conn->lane->down.dozing--;
+    conn->polling = false;
+    conn->lane->down.polling--;
 }
 
 static enum MHD_Result look_again(struct conn *conn)
 {
     if (++conn->looks >= LOOKS_MAX) {
-        stop_dozing(conn);
+        stop_polling(conn);
         park(conn);
     }
     return MHD_YES;
@@ -72,8 +72,8 @@ static enum MHD_Result look_again(struct conn *conn)
 
 void down_wake(struct conn *conn)
 {
-    if (conn->dozing)
-        stop_dozing(conn);
+    if (conn->polling)
+        stop_polling(conn);
     else if (conn->parked)
         MHD_resume_connection(conn->mhd);
     else
@@ -96,7 +96,7 @@ static ssize_t on_read(void *arg, uint64_t at, char *buf, size_t max)
     }
     if (n == REQ_READ_END)
         return MHD_CONTENT_READER_END_OF_STREAM;
-    if (n == REQ_READ_BROKEN || conn->gone) {
+    if (n == REQ_READ_BROKEN || conn->hung_up) {
         if (conn->req->reply.until_close)
             conn_reset(conn); /* the one way to tell that closing is not the end */
         return MHD_CONTENT_READER_END_WITH_ERROR;
@@ -187,7 +187,7 @@ static bool is_ready_made(const struct conn *conn)
     const struct reply *reply = &conn->req->reply;
 
     return reply_is_ready_made(reply) && !req_ends_connection(conn->req) &&
-           down_past_fits(conn->req, reply_head_size_with(&reply->object->fields));
+           down_raw_fits(conn->req, reply_head_size_with(&reply->object->fields));
 }
 
 static enum MHD_Result queue(struct conn *conn)
@@ -200,7 +200,7 @@ static enum MHD_Result queue(struct conn *conn)
         return queue_ready(conn);
     if (req->reply.object)
         reply_finish_object(&req->reply, req->id);
-    down_past_fit(req);
+    down_raw_fit(req);
     response = complete_response_of(conn);
     if (!response)
         return MHD_NO;
@@ -261,11 +261,11 @@ static enum MHD_Result act(struct conn *conn, enum req_next next)
         conn_expect_body(conn);
         return MHD_YES;
     case REQ_PARK:
-        if (conn->gone)
+        if (conn->hung_up)
             return MHD_NO;
         conn_expect_nothing(conn);
         if (conn->req->received)
-            doze(conn);
+            start_polling(conn);
         else
             park(conn); /* with bytes of its body in hand */
         return MHD_YES;
@@ -288,7 +288,7 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *mhd, const c
     (void)url;
     if (!req)
         return MHD_NO;
-    if (conn->dozing)
+    if (conn->polling)
         return look_again(conn);
     if (!conn->begun) {
         conn->begun = true;
@@ -299,7 +299,7 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *mhd, const c
         return header_announces_body(&req->fields) ? act(conn, req_run(req)) : MHD_YES;
     }
     if (*size > 0) {
-        size_t taken = conn->gone ? 0 : req_take(req, bytes, *size);
+        size_t taken = conn->hung_up ? 0 : req_take(req, bytes, *size);
 
         *size -= taken;
         conn->lane->down.moved = true;
@@ -343,12 +343,12 @@ static void on_completed(void *arg, struct MHD_Connection *mhd, void **context,
     struct conn *conn = conn_of(mhd);
 
     (void)arg;
-    if (conn->dozing)
-        stop_dozing(conn);
+    if (conn->polling)
+        stop_polling(conn);
     *context = NULL;
     conn->req = NULL;
     conn->begun = false;
-    down_past_served(conn);
+    down_raw_served(conn);
     conn_expect_head(conn);
     if (req)
         req_finish(req, how == MHD_REQUEST_TERMINATED_COMPLETED_OK);
@@ -458,17 +458,17 @@ void down_run(struct down *down)
 
     down->due = false;
     down->moved = false;
-    down_past_answer_early(down);
+    down_raw_answer_early(down);
     down_recv_observe(&down->lane->worker->clients);
     MHD_run(down->mhd);
     down_recv_observe(NULL);
-    down_past_refuse_faulty(down);
+    down_raw_refuse_faulty(down);
     /* A wait of 0: something was read or is to be written, and epoll will not report it. With
-     * dozing connections it is always 0; then another run is worth while if this one brought
+     * polling connections it is always 0; then another run is worth while if this one brought
      * something, and in doubt soon. */
     if (MHD_get_timeout(down->mhd, &wait_ms) != MHD_YES || wait_ms != 0)
         return;
-    if (down->dozing == 0 || down->moved)
+    if (down->polling == 0 || down->moved)
         down_mark_due(down);
     else if (!timer_is_set(&down->again))
         timer_set(&down->loop->timers, &down->again, down->loop->now_ms + LOOK_MS);

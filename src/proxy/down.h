@@ -34,7 +34,7 @@ struct down {
     struct list faulty; /* of conns: sent something that is no valid request */
     struct list early;  /* of conns: have an answer before their body was received */
     unsigned count;
-    unsigned dozing; /* connections that wait unsuspended */
+    unsigned polling; /* connections that wait unsuspended */
     bool moved;      /* something happened in this run that asks for another */
     bool due;
     struct timer again;

@@ -201,7 +201,7 @@ bool req_ends_connection(const struct req *req)
 {
     const struct conn *conn = req->conn;
 
-    return req->reply.close || conn->gone ||
+    return req->reply.close || conn->hung_up ||
            (conn->half_closed && conn->served + 1 >= conn->framing.requests) || /* none waits */
            req->worker->draining || worker_is_full(req->worker);
 }
@@ -230,7 +230,7 @@ void req_finish(struct req *req, bool whole)
         atomic_fetch_sub_explicit(&worker->stats.in_flight, 1, memory_order_relaxed);
     }
     if (req->upload)
-        flight_man(req->upload, NULL);
+        flight_set_filler(req->upload, NULL);
     flight_unref(take(req->upload));
     req_leave_flight(req);
     admin_job_leave(take(req->job));

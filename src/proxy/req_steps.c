@@ -21,7 +21,7 @@
 #include "base/mem.h"
 #include "proxy/admin.h"
 #include "proxy/conn.h"
-#include "proxy/door.h"
+#include "proxy/guard.h"
 #include "proxy/down.h"
 #include "base/header.h"
 #include "proxy/server.h"
@@ -143,7 +143,7 @@ static enum req_next step_admit(struct req *req)
     /* The peer first: a loop comes with the Host that --upstream has, which is not ours. */
     if (peer_check(req->conn, req->worker->diag, &req->worker->server->users, &err) < 0)
         return fail(req, &err);
-    if (door_check(&req->worker->server->door, &req->fields, &cors, &err) < 0)
+    if (guard_check(&req->worker->server->guard, &req->fields, &cors, &err) < 0)
         return fail(req, &err);
     if (cors)
         reply_allow_origin(&req->reply, cors);
@@ -185,7 +185,7 @@ static void open_upload(struct req *req)
     head_init(&head);
     req->upload = flight_new(true, REQ_AHEAD_HIGH, REQ_AHEAD_LOW);
     flight_set_head(req->upload, &head);
-    flight_man(req->upload, &filler);
+    flight_set_filler(req->upload, &filler);
 }
 
 void req_pass_body_on(struct req *req)
@@ -279,7 +279,7 @@ static enum req_next step_wait(struct req *req)
         if (req->cache != STATS_JOIN)
             return fail(req, req->flight->err);
         break;
-    case FLIGHT_NOT_YOURS:
+    case FLIGHT_EXCLUSIVE:
         break;
     }
     req_leave_flight(req);

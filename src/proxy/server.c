@@ -108,7 +108,7 @@ static void listen_on(void *arg, const char *address)
         bool v6 = strchr(address, ':') && address[0] != '[';
 
         str_addf(&name, v6 ? "[%s]" : "%s", address);
-        door_allow(&l->server->door, name.text);
+        guard_allow(&l->server->guard, name.text);
         str_release(&name);
     }
 }
@@ -118,7 +118,7 @@ static void allow_host(void *arg, const char *name)
     struct listening *l = arg;
 
     if (l->result == 0)
-        l->result = door_allow_host(&l->server->door, name, l->err);
+        l->result = guard_allow_host(&l->server->guard, name, l->err);
 }
 
 static void allow_origin(void *arg, const char *origin)
@@ -126,7 +126,7 @@ static void allow_origin(void *arg, const char *origin)
     struct listening *l = arg;
 
     if (l->result == 0)
-        l->result = door_allow_origin(&l->server->door, origin, l->err);
+        l->result = guard_allow_origin(&l->server->guard, origin, l->err);
 }
 
 static void allow_user(void *arg, const char *name)
@@ -158,7 +158,7 @@ static void set_guard(struct listening *l)
     take_items(l, OPT_ALLOW_HOST, allow_host);
     take_items(l, OPT_ALLOW_ORIGIN, allow_origin);
     take_items(l, OPT_ALLOW_USERS, allow_user);
-    l->server->door.port = l->server->port;
+    l->server->guard.port = l->server->port;
     probe = sock_diag_new(&why);
     l->server->has_sock_diag = probe != NULL;
     sock_diag_free(probe);
@@ -171,7 +171,7 @@ static void set_guard(struct listening *l)
 
 static bool is_own(const struct server *server, const struct url *url)
 {
-    return url->port == server->port && door_names(&server->door, url->host, url->bracketed);
+    return url->port == server->port && guard_names(&server->guard, url->host, url->bracketed);
 }
 
 /* Seen by name and port. What leads here by another name is noticed at the first request
@@ -260,7 +260,7 @@ int server_open(struct server *server, const struct conf *conf, struct log *log,
     const char *missing;
 
     *server = (struct server){.log = log};
-    door_init(&server->door);
+    guard_init(&server->guard);
     server->drain_ms = conf_number(conf, OPT_DRAIN_TIMEOUT);
     server->client_ms = conf_number(conf, OPT_CLIENT_TIMEOUT);
     server->started_s = clock_unix_s();
@@ -346,7 +346,7 @@ void server_close(struct server *server)
         close(server->listen_fds[i]);
     endpoint_release(&server->endpoint);
     crypto_certs_free(server->certs);
-    door_release(&server->door);
+    guard_release(&server->guard);
     pool_global_release();
 }
 

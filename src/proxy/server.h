@@ -10,7 +10,7 @@
 #include "base/log.h"
 #include "conf/conf.h"
 #include "proxy/caching.h"
-#include "proxy/door.h"
+#include "proxy/guard.h"
 #include "upstream/endpoint.h"
 #include "proxy/users.h"
 #include "proxy/worker.h"
@@ -21,7 +21,7 @@ struct server {
     struct log *log; /* the caller's */
     struct crypto_certs *certs; /* --ca-file, or NULL */
     struct endpoint endpoint;
-    struct door door;
+    struct guard guard;
     struct users users;
     bool has_sock_diag; /* the kernel says whose a socket on loopback is */
     struct caching caching;

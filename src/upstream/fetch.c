@@ -70,7 +70,7 @@ static void fetch_note_written(struct fetch *f)
 /* From all that could tell it something. */
 static void fetch_detach(struct fetch *f)
 {
-    flight_man(f->flight, NULL);
+    flight_set_filler(f->flight, NULL);
     mailbox_recall(f->fetcher->mailbox, &f->letter);
     atomic_store(&f->letter_says, 0);
     timer_cancel(&f->fetcher->loop->timers, &f->timer);
@@ -329,7 +329,7 @@ static void attach(struct fetch *f)
     struct flight_filler filler = {
         .on_room = on_flight_room, .on_abandoned = on_flight_abandoned, .arg = f};
 
-    flight_man(f->flight, &filler);
+    flight_set_filler(f->flight, &filler);
 }
 
 /* --- deadlines ------------------------------------------------------------------------ */

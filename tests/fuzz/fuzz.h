@@ -5,7 +5,7 @@
  *          -o fuzz-route tests/fuzz/fuzz-route.c \
  *          src/base/{err,fields,framing,json,mem,str,url,zip}.c src/conf/conf_type.c \
  *          src/api/{canon,directive,lex,policy_answer,policy_request,route,scan,sse}.c \
- *          src/cache/{body,flight}.c src/proxy/{door,header,answer}.c \
+ *          src/cache/{body,flight}.c src/proxy/guard.c src/base/header.c src/upstream/answer.c \
  *          $(pkg-config --libs libcjson zlib)
  *      mkdir -p found && ./fuzz-route -max_total_time=60 found tests/fuzz/corpus/route
  *

@@ -35,7 +35,7 @@ static struct flight *start(bool keep)
     struct flight *flight = flight_new(keep, 100, 40);
 
     notified = had_room = abandoned = 0;
-    flight_man(flight, &filler);
+    flight_set_filler(flight, &filler);
     return flight;
 }
 
@@ -119,7 +119,7 @@ TEST("a reader that falls behind before it has seen the head may ask for the ans
     }
     CHECK(late.lost);
     CHECK_INT(flight_look(flight, &fast), FLIGHT_GROWING);
-    CHECK_INT(flight_look(flight, &late), FLIGHT_NOT_YOURS);
+    CHECK_INT(flight_look(flight, &late), FLIGHT_EXCLUSIVE);
     flight_leave(flight, &late);
     flight_complete(flight);
     flight_leave(flight, &fast);
@@ -225,7 +225,7 @@ TEST("after the filler has gone nobody is told of anything")
     set_head(flight, 200);
     while (flight_append(flight, "0123456789", 10))
         ;
-    flight_man(flight, NULL);
+    flight_set_filler(flight, NULL);
     CHECK_INT(look(&r), BODY_READ_BYTES); /* within low now */
     flight_leave(flight, &r);
     CHECK_INT(had_room, 0);
@@ -239,7 +239,7 @@ TEST("a filler without callbacks is one")
     struct flight *flight = flight_new(false, 10, 5);
     struct body_reader r;
 
-    flight_man(flight, &mute);
+    flight_set_filler(flight, &mute);
     flight_join(flight, &r, on_notify);
     set_head(flight, 200);
     CHECK(!flight_append(flight, "0123456789abcdef", 16));
@@ -328,13 +328,13 @@ TEST("a flight lives until its last reference is given back")
 /* ---- a flight that others may join ---- */
 
 struct test_keeper {
-    struct flight_keeper keeper;
+    struct flight_hooks keeper;
     bool share, keep, whole; /* what it answers */
     unsigned heads, ends, looks, withdrawn, freed;
     bool head_was_hidden;
 };
 
-static bool on_may_share(struct flight_keeper *keeper, struct flight *flight)
+static bool on_may_share(struct flight_hooks *keeper, struct flight *flight)
 {
     struct test_keeper *k = container_of(keeper, struct test_keeper, keeper);
 
@@ -343,7 +343,7 @@ static bool on_may_share(struct flight_keeper *keeper, struct flight *flight)
     return k->share;
 }
 
-static bool on_keep(struct flight_keeper *keeper, struct flight *flight)
+static bool on_keep(struct flight_hooks *keeper, struct flight *flight)
 {
     struct test_keeper *k = container_of(keeper, struct test_keeper, keeper);
 
@@ -352,7 +352,7 @@ static bool on_keep(struct flight_keeper *keeper, struct flight *flight)
     return k->keep;
 }
 
-static bool on_is_whole(struct flight_keeper *keeper, struct flight *flight)
+static bool on_is_whole(struct flight_hooks *keeper, struct flight *flight)
 {
     struct test_keeper *k = container_of(keeper, struct test_keeper, keeper);
 
@@ -361,13 +361,13 @@ static bool on_is_whole(struct flight_keeper *keeper, struct flight *flight)
     return k->whole;
 }
 
-static void on_withdraw(struct flight_keeper *keeper, struct flight *flight)
+static void on_withdraw(struct flight_hooks *keeper, struct flight *flight)
 {
     (void)flight;
     container_of(keeper, struct test_keeper, keeper)->withdrawn++;
 }
 
-static void on_free(struct flight_keeper *keeper)
+static void on_free(struct flight_hooks *keeper)
 {
     container_of(keeper, struct test_keeper, keeper)->freed++;
 }
@@ -384,7 +384,7 @@ static struct flight *start_within(struct test_keeper *k, bool share, uint64_t k
                                          .free = on_free},
                               .share = share,
                               .keep = true};
-    flight_entrust(flight, &k->keeper, keep_max, budget);
+    flight_set_hooks(flight, &k->keeper, keep_max, budget);
     CHECK(flight_is_kept(flight));
     return flight;
 }
@@ -437,7 +437,7 @@ TEST("an answer that may not be shared is the first reader's alone, and nobody j
     CHECK_INT(k.withdrawn, 1);
     CHECK_INT(k.freed, 1);
     CHECK(!flight_is_kept(flight));
-    CHECK_INT(flight_look(flight, &b), FLIGHT_NOT_YOURS);
+    CHECK_INT(flight_look(flight, &b), FLIGHT_EXCLUSIVE);
     CHECK_INT(flight_look(flight, &a), FLIGHT_GROWING);
     CHECK(!flight_join(flight, &late, on_notify));
     flight_leave(flight, &b);
@@ -462,11 +462,11 @@ TEST("when the one whose alone it is leaves before it saw the head, the next one
     flight_join(flight, &c, on_notify);
     flight_leave(flight, &a); /* before the head */
     set_head(flight, 500);
-    CHECK_INT(flight_look(flight, &c), FLIGHT_NOT_YOURS);
+    CHECK_INT(flight_look(flight, &c), FLIGHT_EXCLUSIVE);
     CHECK_INT(flight_look(flight, &b), FLIGHT_GROWING);
     flight_leave(flight, &b); /* after it: what b may have passed on is not for c as well */
     CHECK_INT(abandoned, 0);
-    CHECK_INT(flight_look(flight, &c), FLIGHT_NOT_YOURS);
+    CHECK_INT(flight_look(flight, &c), FLIGHT_EXCLUSIVE);
     flight_leave(flight, &c);
     CHECK_INT(abandoned, 1);
     flight_unref(flight);
@@ -915,7 +915,7 @@ TEST("when the last two readers leave at the same moment, the filler is told")
         unsigned told = 0;
         struct flight_filler f = {.on_abandoned = on_counted, .arg = &told};
 
-        flight_man(flight, &f);
+        flight_set_filler(flight, &f);
         for (size_t i = 0; i < 2; i++) {
             p[i].flight = flight;
             flight_join(flight, &p[i].reader, on_passenger);
@@ -930,20 +930,20 @@ TEST("when the last two readers leave at the same moment, the filler is told")
     pthread_barrier_destroy(&both);
 }
 
-static bool no_sharing(struct flight_keeper *keeper, struct flight *flight)
+static bool no_sharing(struct flight_hooks *keeper, struct flight *flight)
 {
     (void)keeper;
     (void)flight;
     return false;
 }
 
-static void nothing(struct flight_keeper *keeper, struct flight *flight)
+static void nothing(struct flight_hooks *keeper, struct flight *flight)
 {
     (void)keeper;
     (void)flight;
 }
 
-static void nothing_to_free(struct flight_keeper *keeper)
+static void nothing_to_free(struct flight_hooks *keeper)
 {
     (void)keeper;
 }
@@ -951,19 +951,19 @@ static void nothing_to_free(struct flight_keeper *keeper)
 TEST("what may not be shared has one reader: nobody inherits what was seen")
 {
     for (int seen = 0; seen < 2; seen++) {
-        struct flight_keeper keeper = {
+        struct flight_hooks keeper = {
             .may_share = no_sharing, .withdraw = nothing, .free = nothing_to_free};
         struct flight *flight = start(true);
         struct body_reader first, second;
 
-        flight_entrust(flight, &keeper, 1000, NULL);
+        flight_set_hooks(flight, &keeper, 1000, NULL);
         CHECK(flight_join(flight, &first, on_notify));
         CHECK(flight_join(flight, &second, on_notify));
         set_head(flight, 500);
         if (seen)
             CHECK_INT(flight_look(flight, &first), FLIGHT_GROWING);
         flight_leave(flight, &first);
-        CHECK_INT(flight_look(flight, &second), seen ? FLIGHT_NOT_YOURS : FLIGHT_GROWING);
+        CHECK_INT(flight_look(flight, &second), seen ? FLIGHT_EXCLUSIVE : FLIGHT_GROWING);
         flight_leave(flight, &second);
         flight_complete(flight);
         flight_unref(flight);

@@ -344,7 +344,7 @@ TEST("a head that may not be stored is the first one's alone, and the next one f
         set_head(first.answer.flight, rows[i].status, rows[i].name, rows[i].value);
         CHECK(!flight_is_kept(first.answer.flight));
         CHECK_INT(flight_look(first.answer.flight, &first.reader), FLIGHT_GROWING);
-        CHECK_INT(flight_look(joined.answer.flight, &joined.reader), FLIGHT_NOT_YOURS);
+        CHECK_INT(flight_look(joined.answer.flight, &joined.reader), FLIGHT_EXCLUSIVE);
         CHECK_INT(ask(index, &next, 1), INDEX_MISS);
         flight_append(first.answer.flight, GOOD, strlen(GOOD));
         flight_complete(first.answer.flight);

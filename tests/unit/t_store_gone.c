@@ -360,7 +360,7 @@ TEST("who tells the others of what was taken away waits until they know")
         put_some(&a, 1, 1 + round);
         put_some(&b, 100, 1 + round);
         clear_from_outside(&a, round % 2);
-        CHECK(store_tell_others(a.folder));
+        CHECK(store_wait_purged(a.folder));
         CHECK(atomic_load(&a.told) > told_a && atomic_load(&b.told) > told_b);
         put_some(&a, 200, 3);
         CHECK_INT(left(&a, 1, 150), 0);
@@ -369,8 +369,8 @@ TEST("who tells the others of what was taken away waits until they know")
     }
     rig_free(&b);
     rig_close(&a);
-    CHECK(store_tell_others(a.folder));
-    CHECK(store_tell_others("/nonexistent"));
+    CHECK(store_wait_purged(a.folder));
+    CHECK(store_wait_purged("/nonexistent"));
     rig_free(&a);
 }
 

@@ -1,5 +1,5 @@
-/* door: who is let in is one of ours by another reading, too. Input: Host, newline, Origin. */
-#include "proxy/door.h"
+/* guard: who is let in is one of ours by another reading, too. Input: Host, newline, Origin. */
+#include "proxy/guard.h"
 
 #include <regex.h>
 
@@ -19,17 +19,17 @@ static int fits(const char *pattern, const char *text)
     return result;
 }
 
-static void check(const struct door *door, const struct fields *f, const char *host,
+static void check(const struct guard *guard, const struct fields *f, const char *host,
                   const char *origin)
 {
     struct err err = {.code = ERR_NONE};
-    int api = door_check(door, f, true, &err);
+    int api = guard_check(guard, f, true, &err);
     int other;
 
     MUST(api == (err.code == ERR_NONE ? 0 : -1));
-    other = door_check(door, f, false, &err);
+    other = guard_check(guard, f, false, &err);
     MUST(other == 0 || (err.code == ERR_HOST || err.code == ERR_ORIGIN));
-    MUST(api == 0 || other != 0); /* the API's door is the wider one */
+    MUST(api == 0 || other != 0); /* the API's guard is the wider one */
     if (api == 0)
         MUST(fits("^" OURS "$", host));
     if (other == 0 && origin)
@@ -40,18 +40,18 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     char *text = fuzz_text(data, size), *host = text, *origin = strchr(text, '\n');
     struct fields f;
-    struct door door;
+    struct guard guard;
 
     if (origin)
         *origin++ = '\0';
-    door_init(&door);
-    door.port = 8080;
-    door_allow(&door, "Other.Test:9000");
+    guard_init(&guard);
+    guard.port = 8080;
+    guard_allow(&guard, "Other.Test:9000");
     fields_init(&f);
     if (fields_adds(&f, "Host", host) && (!origin || fields_adds(&f, "Origin", origin)))
-        check(&door, &f, fields_get(&f, "host"), fields_get(&f, "origin"));
+        check(&guard, &f, fields_get(&f, "host"), fields_get(&f, "origin"));
     fields_release(&f);
-    door_release(&door);
+    guard_release(&guard);
     free(text);
     return 0;
 }

@@ -11,8 +11,8 @@
  *
  * Immutable once the server runs; any thread may check.
  */
-#ifndef PROXY_DOOR_H
-#define PROXY_DOOR_H
+#ifndef PROXY_GUARD_H
+#define PROXY_GUARD_H
 
 #include <stdbool.h>
 
@@ -20,30 +20,30 @@
 #include "base/fields.h"
 #include "base/str.h"
 
-struct door {
+struct guard {
     struct str names;   /* NUL-ended, lower case: "proxy.test", "proxy.test:9000" */
     struct str origins; /* the same: "http://localhost:3000" */
     unsigned port;      /* the one that we listen on */
 };
 
-void door_init(struct door *door);
-void door_release(struct door *door);
+void guard_init(struct guard *guard);
+void guard_release(struct guard *guard);
 /* A name or address that is let in: with any port, or with the one that is written. */
-void door_allow(struct door *door, const char *name);
+void guard_allow(struct guard *guard, const char *name);
 /* The same of a name that a user wrote: -1 with ERR_USAGE for what is no host, with or without a
  * port. */
-int door_allow_host(struct door *door, const char *name, struct err *err);
+int guard_allow_host(struct guard *guard, const char *name, struct err *err);
 /* A site whose pages may use the proxy, by its serialised origin (RFC 6454 section 6.2). -1 with
  * ERR_USAGE for what is none, and for "*" and "null". */
-int door_allow_origin(struct door *door, const char *origin, struct err *err);
+int guard_allow_origin(struct guard *guard, const char *origin, struct err *err);
 
 /* Is this host one of the proxy's own names or addresses, whatever the port? bracketed: it was
  * written as an IPv6 address in brackets, which `host` has not. */
-bool door_names(const struct door *door, const char *host, bool bracketed);
+bool guard_names(const struct guard *guard, const char *host, bool bracketed);
 
 /* 0, or -1 with ERR_HOST or ERR_ORIGIN. *cors: the Origin of an allowed page of another site, which
  * needs CORS fields in the answer; it points into `request`. Else NULL. */
-int door_check(const struct door *door, const struct fields *request, const char **cors,
+int guard_check(const struct guard *guard, const struct fields *request, const char **cors,
                struct err *err);
 
 #endif

@@ -1,21 +1,21 @@
-#include "proxy/door.h"
+#include "proxy/guard.h"
 
 #include <ctype.h>
 #include <string.h>
 
 #include "base/net.h"
 
-void door_init(struct door *door)
+void guard_init(struct guard *guard)
 {
-    *door = (struct door){.port = 0};
-    str_init(&door->names);
-    str_init(&door->origins);
+    *guard = (struct guard){.port = 0};
+    str_init(&guard->names);
+    str_init(&guard->origins);
 }
 
-void door_release(struct door *door)
+void guard_release(struct guard *guard)
 {
-    str_release(&door->names);
-    str_release(&door->origins);
+    str_release(&guard->names);
+    str_release(&guard->origins);
 }
 
 static void add_lower(struct str *list, const char *text, size_t len)
@@ -25,9 +25,9 @@ static void add_lower(struct str *list, const char *text, size_t len)
     str_add(list, "", 1);
 }
 
-void door_allow(struct door *door, const char *name)
+void guard_allow(struct guard *guard, const char *name)
 {
-    add_lower(&door->names, name, strlen(name));
+    add_lower(&guard->names, name, strlen(name));
 }
 
 /* 127.0.0.0/8, in dotted form only: other spellings are no client's. */
@@ -115,7 +115,7 @@ static bool is_host(const char *text, size_t len)
     return len > 0 && strspn(text, letters) >= len;
 }
 
-int door_allow_host(struct door *door, const char *name, struct err *err)
+int guard_allow_host(struct guard *guard, const char *name, struct err *err)
 {
     size_t len;
     unsigned port;
@@ -125,7 +125,7 @@ int door_allow_host(struct door *door, const char *name, struct err *err)
                        "'%.200s' is no host: write a name or an address, with or without a port, "
                        "such as box.lan or box.lan:8080",
                        name);
-    door_allow(door, name);
+    guard_allow(guard, name);
     return 0;
 }
 
@@ -142,7 +142,7 @@ static bool is_origin(const char *text, size_t len)
            strcspn(authority, no_authority) >= (size_t)(text + len - authority);
 }
 
-int door_allow_origin(struct door *door, const char *origin, struct err *err)
+int guard_allow_origin(struct guard *guard, const char *origin, struct err *err)
 {
     size_t len = strlen(origin);
 
@@ -153,20 +153,20 @@ int door_allow_origin(struct door *door, const char *origin, struct err *err)
                        "'%.200s' is no origin: write one site as browsers name it, such as "
                        "http://localhost:3000 (neither * nor null: any page can have that)",
                        origin);
-    add_lower(&door->origins, origin, len);
+    add_lower(&guard->origins, origin, len);
     return 0;
 }
 
 enum name { NAME_FOREIGN, NAME_OURS, NAME_OURS_WITH_PORT };
 
 /* Is it one of our names? One that was written with a port is a name with that port only. */
-static enum name find_name(const struct door *door, const char *host, size_t host_len,
+static enum name find_name(const struct guard *guard, const char *host, size_t host_len,
                            unsigned port)
 {
     if (is_loopback(host, host_len))
         return NAME_OURS;
-    for (size_t at = 0; at < door->names.len;) {
-        const char *name = door->names.text + at;
+    for (size_t at = 0; at < guard->names.len;) {
+        const char *name = guard->names.text + at;
         unsigned own_port;
         size_t own_len;
 
@@ -178,29 +178,29 @@ static enum name find_name(const struct door *door, const char *host, size_t hos
     return NAME_FOREIGN;
 }
 
-static bool is_our_host(const struct door *door, const char *authority)
+static bool is_our_host(const struct guard *guard, const char *authority)
 {
     size_t host_len;
     unsigned port;
 
     return split(authority, 80, &host_len, &port) &&
-           find_name(door, authority, host_len, port) != NAME_FOREIGN;
+           find_name(guard, authority, host_len, port) != NAME_FOREIGN;
 }
 
-bool door_names(const struct door *door, const char *host, bool bracketed)
+bool guard_names(const struct guard *guard, const char *host, bool bracketed)
 {
     struct str text = STR_INIT;
     bool is;
 
     str_addf(&text, bracketed ? "[%s]" : "%s", host);
-    is = find_name(door, text.text, text.len, door->port) != NAME_FOREIGN;
+    is = find_name(guard, text.text, text.len, guard->port) != NAME_FOREIGN;
     str_release(&text);
     return is;
 }
 
 /* Does the page come from where this request goes to? By the port that we listen on, or by the
  * Host's, which is another one behind a tunnel or a port mapping. */
-static bool is_own_authority(const struct door *door, const char *host, const char *authority,
+static bool is_own_authority(const struct guard *guard, const char *host, const char *authority,
                              unsigned implied)
 {
     size_t len, host_len;
@@ -209,26 +209,26 @@ static bool is_own_authority(const struct door *door, const char *host, const ch
 
     if (!split(authority, implied, &len, &port))
         return false;
-    name = find_name(door, authority, len, port);
-    if (name != NAME_OURS || port == door->port)
+    name = find_name(guard, authority, len, port);
+    if (name != NAME_OURS || port == guard->port)
         return name != NAME_FOREIGN;
     return split(host, 80, &host_len, &host_port) && port == host_port &&
            str_same_nocase(authority, len, host, host_len);
 }
 
-static bool is_own_origin(const struct door *door, const char *host, const char *origin)
+static bool is_own_origin(const struct guard *guard, const char *host, const char *origin)
 {
     if (str_starts(origin, "http://"))
-        return is_own_authority(door, host, origin + 7, 80);
+        return is_own_authority(guard, host, origin + 7, 80);
     if (str_starts(origin, "https://"))
-        return is_own_authority(door, host, origin + 8, 443);
+        return is_own_authority(guard, host, origin + 8, 443);
     return false; /* "null" and all other schemes */
 }
 
-static bool is_allowed_origin(const struct door *door, const char *origin)
+static bool is_allowed_origin(const struct guard *guard, const char *origin)
 {
-    for (size_t at = 0; at < door->origins.len; at += strlen(door->origins.text + at) + 1)
-        if (str_is_nocase(door->origins.text + at, origin))
+    for (size_t at = 0; at < guard->origins.len; at += strlen(guard->origins.text + at) + 1)
+        if (str_is_nocase(guard->origins.text + at, origin))
             return true;
     return false;
 }
@@ -239,7 +239,7 @@ static bool is_other_site(const char *sec_fetch_site)
            str_is_nocase(sec_fetch_site, "same-site");
 }
 
-static int check_page(const struct door *door, const struct fields *request, const char *host,
+static int check_page(const struct guard *guard, const struct fields *request, const char *host,
                       const char **cors, struct err *err)
 {
     bool other_site = false;
@@ -250,8 +250,8 @@ static int check_page(const struct door *door, const struct fields *request, con
         if (str_same_nocase(h.name, h.name_len, "sec-fetch-site", 14)) {
             other_site |= is_other_site(h.value);
         } else if (str_same_nocase(h.name, h.name_len, "origin", 6) &&
-                   !is_own_origin(door, host, h.value)) {
-            if (!is_allowed_origin(door, h.value))
+                   !is_own_origin(guard, host, h.value)) {
+            if (!is_allowed_origin(guard, h.value))
                 return err_set(err, ERR_ORIGIN,
                                "Pages of %.200s may not use this proxy: start it with "
                                "--allow-origin %.200s if they are yours.",
@@ -266,7 +266,7 @@ static int check_page(const struct door *door, const struct fields *request, con
     return 0;
 }
 
-int door_check(const struct door *door, const struct fields *request, const char **cors,
+int guard_check(const struct guard *guard, const struct fields *request, const char **cors,
                struct err *err)
 {
     const char *host = fields_get(request, "host");
@@ -274,10 +274,10 @@ int door_check(const struct door *door, const struct fields *request, const char
     *cors = NULL;
     if (fields_count(request, "host") != 1)
         return err_set(err, ERR_HOST, "The request must have exactly one Host field.");
-    if (!is_our_host(door, host))
+    if (!is_our_host(guard, host))
         return err_set(err, ERR_HOST,
                        "The Host '%.200s' is not one of this proxy's names: use "
                        "localhost:%u, or start it with --allow-host.",
-                       host, door->port);
-    return check_page(door, request, host, cors, err);
+                       host, guard->port);
+    return check_page(guard, request, host, cors, err);
 }

@@ -1,4 +1,4 @@
-#include "proxy/door.h"
+#include "proxy/guard.h"
 
 #include <string.h>
 
@@ -7,35 +7,35 @@
 
 #define PORT 8080
 
-static void open_door(struct door *door)
+static void open_door(struct guard *guard)
 {
-    door_init(door);
-    door->port = PORT;
-    door_allow(door, "Proxy.Test");
-    door_allow(door, "192.168.1.5");
-    door_allow(door, "[2001:db8::5]");
-    door_allow(door, "other.test:9000");
+    guard_init(guard);
+    guard->port = PORT;
+    guard_allow(guard, "Proxy.Test");
+    guard_allow(guard, "192.168.1.5");
+    guard_allow(guard, "[2001:db8::5]");
+    guard_allow(guard, "other.test:9000");
 }
 
-/* What the door says to these fields: ERR_NONE is "come in". */
+/* What the guard says to these fields: ERR_NONE is "come in". */
 static enum err_code ask(const char *host, const char *name, const char *value)
 {
     const char *cors;
     struct err err = {.code = ERR_NONE};
     struct fields f;
-    struct door door;
+    struct guard guard;
     int result;
 
-    open_door(&door);
+    open_door(&guard);
     fields_init(&f);
     if (host)
         CHECK(fields_adds(&f, "Host", host));
     if (name)
         CHECK(fields_adds(&f, name, value));
-    result = door_check(&door, &f, &cors, &err);
+    result = guard_check(&guard, &f, &cors, &err);
     CHECK(result == (err.code == ERR_NONE ? 0 : -1));
     fields_release(&f);
-    door_release(&door);
+    guard_release(&guard);
     return err.code;
 }
 
@@ -258,18 +258,18 @@ TEST("each of several Origins has to be ours")
     const char *cors;
     struct err err = {.code = ERR_NONE};
     struct fields f;
-    struct door door;
+    struct guard guard;
 
-    open_door(&door);
+    open_door(&guard);
     fields_init(&f);
     fields_adds(&f, "Host", "localhost:8080");
     fields_adds(&f, "Origin", "http://localhost:8080");
-    CHECK_INT(door_check(&door, &f, &cors, &err), 0);
+    CHECK_INT(guard_check(&guard, &f, &cors, &err), 0);
     fields_adds(&f, "Origin", "http://evil.com");
-    CHECK_INT(door_check(&door, &f, &cors, &err), -1);
+    CHECK_INT(guard_check(&guard, &f, &cors, &err), -1);
     CHECK_INT(err.code, ERR_ORIGIN);
     fields_release(&f);
-    door_release(&door);
+    guard_release(&guard);
 }
 
 TEST("a page of another site is refused by what its browser says of it")
@@ -299,20 +299,20 @@ TEST("on port 80 a Host needs no port")
     const char *cors;
     struct err err;
     struct fields f;
-    struct door door;
+    struct guard guard;
 
-    door_init(&door);
-    door.port = 80;
+    guard_init(&guard);
+    guard.port = 80;
     fields_init(&f);
     fields_adds(&f, "host", "localhost");
     fields_adds(&f, "origin", "http://localhost");
-    CHECK_INT(door_check(&door, &f, &cors, &err), 0);
+    CHECK_INT(guard_check(&guard, &f, &cors, &err), 0);
     fields_clear(&f);
     fields_adds(&f, "host", "localhost");
     fields_adds(&f, "origin", "https://localhost"); /* that is port 443 */
-    CHECK_INT(door_check(&door, &f, &cors, &err), -1);
+    CHECK_INT(guard_check(&guard, &f, &cors, &err), -1);
     fields_release(&f);
-    door_release(&door);
+    guard_release(&guard);
 }
 
 TEST("a name that was written with port 80 is let in as clients write it")
@@ -320,16 +320,16 @@ TEST("a name that was written with port 80 is let in as clients write it")
     const char *cors;
     struct err err;
     struct fields f;
-    struct door door;
+    struct guard guard;
 
-    door_init(&door);
-    door.port = PORT;
-    door_allow(&door, "front.test:80");
+    guard_init(&guard);
+    guard.port = PORT;
+    guard_allow(&guard, "front.test:80");
     fields_init(&f);
     fields_adds(&f, "host", "front.test"); /* no client writes the default port */
-    CHECK_INT(door_check(&door, &f, &cors, &err), 0);
+    CHECK_INT(guard_check(&guard, &f, &cors, &err), 0);
     fields_release(&f);
-    door_release(&door);
+    guard_release(&guard);
 }
 
 TEST("the refusal says what to do, and a Host of any length fits")
@@ -338,18 +338,18 @@ TEST("the refusal says what to do, and a Host of any length fits")
     const char *cors;
     struct err err;
     struct fields f;
-    struct door door;
+    struct guard guard;
 
-    open_door(&door);
+    open_door(&guard);
     fields_init(&f);
     memset(host, 'a', sizeof(host) - 1);
     host[sizeof(host) - 1] = '\0';
     fields_adds(&f, "Host", host);
-    CHECK_INT(door_check(&door, &f, &cors, &err), -1);
+    CHECK_INT(guard_check(&guard, &f, &cors, &err), -1);
     CHECK_HAS(err.text, "--allow-host");
     CHECK_HAS(err.text, "localhost:8080");
     fields_release(&f);
-    door_release(&door);
+    guard_release(&guard);
 }
 
 TEST("a name that is let in is a host, with or without a port")
@@ -359,25 +359,25 @@ TEST("a name that is let in is a host, with or without a port")
     static const char *const bad[] = {"",         "*",   "*.lan",   "a b",      "http://box.lan",
                                       "box.lan/", "a:b", "a:65536", ":80",      "[::1",
                                       "[]",       "::1", "a@box",   "b\xc3\xbc"};
-    struct door door;
+    struct guard guard;
     struct err err;
 
-    door_init(&door);
+    guard_init(&guard);
     for (size_t i = 0; i < countof(good); i++) {
         unit_row(good[i]);
-        CHECK_INT(door_allow_host(&door, good[i], &err), 0);
+        CHECK_INT(guard_allow_host(&guard, good[i], &err), 0);
     }
     for (size_t i = 0; i < countof(bad); i++) {
-        size_t before = door.names.len;
+        size_t before = guard.names.len;
 
         unit_row(bad[i]);
-        CHECK_INT(door_allow_host(&door, bad[i], &err), -1);
+        CHECK_INT(guard_allow_host(&guard, bad[i], &err), -1);
         CHECK_INT(err.code, ERR_USAGE);
         CHECK_HAS(err.text, "is no host");
-        CHECK_INT(door.names.len, before);
+        CHECK_INT(guard.names.len, before);
     }
     unit_row(NULL);
-    door_release(&door);
+    guard_release(&guard);
 }
 
 TEST("a page is ours where its origin is the Host, whatever port a tunnel shows")
@@ -406,24 +406,24 @@ TEST("an origin that is allowed comes in, is named for CORS, and brings no other
     const char *cors;
     struct err err;
     struct fields f;
-    struct door door;
+    struct guard guard;
 
-    open_door(&door);
-    CHECK_INT(door_allow_origin(&door, "http://App.test:3000/", &err), 0);
+    open_door(&guard);
+    CHECK_INT(guard_allow_origin(&guard, "http://App.test:3000/", &err), 0);
     fields_init(&f);
     fields_adds(&f, "Host", "localhost:8080");
-    CHECK_INT(door_check(&door, &f, &cors, &err), 0);
+    CHECK_INT(guard_check(&guard, &f, &cors, &err), 0);
     CHECK(!cors);
     fields_adds(&f, "Sec-Fetch-Site", "cross-site");
-    CHECK_INT(door_check(&door, &f, &cors, &err), -1);
+    CHECK_INT(guard_check(&guard, &f, &cors, &err), -1);
     fields_adds(&f, "Origin", "http://app.test:3000");
-    CHECK_INT(door_check(&door, &f, &cors, &err), 0);
+    CHECK_INT(guard_check(&guard, &f, &cors, &err), 0);
     CHECK_STR(cors, "http://app.test:3000");
     fields_adds(&f, "Origin", "http://app.test:3001");
-    CHECK_INT(door_check(&door, &f, &cors, &err), -1);
+    CHECK_INT(guard_check(&guard, &f, &cors, &err), -1);
     CHECK_HAS(err.text, "--allow-origin http://app.test:3001");
     fields_release(&f);
-    door_release(&door);
+    guard_release(&guard);
 }
 
 TEST("what is no single site is no origin that could be allowed")
@@ -432,30 +432,30 @@ TEST("what is no single site is no origin that could be allowed")
         "*",        "null",           "",           "localhost:3000", "http://",
         "://x",     "https://*.test", "http://a/b", "http://a?b",     "http://u@a",
         "http:///", "http://a //"};
-    struct door door;
+    struct guard guard;
     struct err err;
 
-    open_door(&door);
+    open_door(&guard);
     for (size_t i = 0; i < countof(wrong); i++) {
         unit_row(wrong[i]);
-        CHECK_INT(door_allow_origin(&door, wrong[i], &err), -1);
+        CHECK_INT(guard_allow_origin(&guard, wrong[i], &err), -1);
         CHECK_INT(err.code, ERR_USAGE);
     }
     unit_row(NULL);
-    CHECK_INT(door_allow_origin(&door, "vscode-webview://abc", &err), 0);
-    door_release(&door);
+    CHECK_INT(guard_allow_origin(&guard, "vscode-webview://abc", &err), 0);
+    guard_release(&guard);
 }
 
 TEST("the proxy's own names are known as such, whatever the port")
 {
-    struct door door;
+    struct guard guard;
 
-    open_door(&door);
-    CHECK(door_names(&door, "localhost", false));
-    CHECK(door_names(&door, "127.0.0.5", false));
-    CHECK(door_names(&door, "::1", true));
-    CHECK(door_names(&door, "192.168.1.5", false));
-    CHECK(!door_names(&door, "api.openai.com", false));
-    CHECK(!door_names(&door, "192.168.1.6", false));
-    door_release(&door);
+    open_door(&guard);
+    CHECK(guard_names(&guard, "localhost", false));
+    CHECK(guard_names(&guard, "127.0.0.5", false));
+    CHECK(guard_names(&guard, "::1", true));
+    CHECK(guard_names(&guard, "192.168.1.5", false));
+    CHECK(!guard_names(&guard, "api.openai.com", false));
+    CHECK(!guard_names(&guard, "192.168.1.6", false));
+    guard_release(&guard);
 }

@@ -1,6 +1,6 @@
 /* The store's inside: private to its files. */
-#ifndef CACHE_STORE_OWN_H
-#define CACHE_STORE_OWN_H
+#ifndef CACHE_STORE_INTERNAL_H
+#define CACHE_STORE_INTERNAL_H
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -50,7 +50,7 @@ struct store {
     atomic_uint_least64_t said_ms[TROUBLES]; /* when a kind of trouble was last logged */
 
     /* the writer's */
-    struct store_link link;
+    struct store_conn link;
     struct packer *packer;
     int64_t origin;   /* who we are to other processes */
     int64_t last_seq; /* of what they said */
@@ -67,7 +67,7 @@ struct store {
 };
 
 /* Logs, at most once a minute for each kind. */
-void store_tell(struct store *store, enum store_trouble kind, const char *format, ...)
+void store_warn(struct store *store, enum store_trouble kind, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
 /* What the row of that entry holds; NULL: it is damaged. */

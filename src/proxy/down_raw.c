@@ -1,4 +1,4 @@
-#include "proxy/down_past.h"
+#include "proxy/down_raw.h"
 
 #include <sys/socket.h>
 
@@ -13,17 +13,17 @@
 
 /* The answer's head has to fit beside the request's, or the connection would be closed without
  * a word. */
-bool down_past_fits(const struct req *req, size_t head_size)
+bool down_raw_fits(const struct req *req, size_t head_size)
 {
     return req->head_size + req->fields.count * FIELD_RECORD_BYTES + head_size <= DOWN_POOL_BYTES;
 }
 
-void down_past_fit(struct req *req)
+void down_raw_fit(struct req *req)
 {
     struct reply_cache cache;
     struct err err;
 
-    if (!req->reply.upstream || down_past_fits(req, reply_head_size(&req->reply)))
+    if (!req->reply.upstream || down_raw_fits(req, reply_head_size(&req->reply)))
         return;
     err_set(&err, ERR_UP_ANSWER,
             "The upstream's answer has %zu bytes of header fields: too many to pass on.",
@@ -36,7 +36,7 @@ void down_past_fit(struct req *req)
 }
 
 /* Nothing was sent for this request yet: the answer goes straight to the socket, which closes. */
-void down_past_answer(struct conn *conn)
+void down_raw_answer(struct conn *conn)
 {
     struct req *req = conn->req;
     struct reply *reply = &req->reply;
@@ -63,7 +63,7 @@ void down_framing_fault(struct conn *conn)
         list_append(&conn->lane->down.faulty, &conn->faulty);
 }
 
-void down_past_served(struct conn *conn)
+void down_raw_served(struct conn *conn)
 {
     conn->served++;
     if (conn_framing_fault(conn))
@@ -80,7 +80,7 @@ void down_answer_early(struct conn *conn)
     down_mark_due(down);
 }
 
-void down_past_answer_early(struct down *down)
+void down_raw_answer_early(struct down *down)
 {
     struct list *node;
 
@@ -89,7 +89,7 @@ void down_past_answer_early(struct down *down)
 
         if (!conn->req || conn->req->received || req_run(conn->req) != REQ_REPLY)
             continue;
-        down_past_answer(conn);
+        down_raw_answer(conn);
         /* It goes on reading (and swallowing) the body: some clients are taken aback by a
          * connection that ends while they write. At the body's end step "done" closes it. */
     }
@@ -107,14 +107,14 @@ static void refuse(struct conn *conn)
         req_begin(req);
     conn->begun = true;
     if (req_abort(req) == REQ_REPLY)
-        down_past_answer(conn);
+        down_raw_answer(conn);
     if (is_ours) {
         conn->req = NULL;
         req_finish(req, true);
     }
 }
 
-void down_past_refuse_faulty(struct down *down)
+void down_raw_refuse_faulty(struct down *down)
 {
     struct list *node;
 
