@@ -209,7 +209,7 @@ limit() {
     limit src/base/framing.h FRAMING_HEAD_MAX 18432U 'at most 18 KiB'
     limit src/base/framing.h FRAMING_FIELDS_MAX 100U 'at most 100 fields'
     limit src/proxy/down.h DOWN_POOL_BYTES '((size_t)24 * 1024)' '24 KiB of memory'
-    limit src/proxy/down_past.c FIELD_RECORD_BYTES 80 'some 80 bytes'
+    limit src/proxy/down_raw.c FIELD_RECORD_BYTES 80 'some 80 bytes'
     limit src/upstream/answer.c HEAD_MAX 65536 '64 KiB are taken'
     limit src/proxy/req_steps.c WHOLE_MAX '((int64_t)64 * 1024)' 'up to 64 KiB is read whole'
     limit src/proxy/req.h REQ_AHEAD_HIGH '((size_t)256 * 1024)' 'about 256 KiB ahead'

@@ -87,7 +87,7 @@ enum { PART_TEXT };
  * of parts says what its parts say. */
 static bool choice_speaks(const struct payload *p)
 {
-    if (p->api_ == POLICY_COMPLETIONS)
+    if (p->api_ == CACHE_CLASS_COMPLETIONS)
         return scan_is_filled(&p->choice_[CHOICE_SAID].value);
     if (p->said_[SAID_CONTENT].value.kind == SCAN_ARRAY)
         return p->part_spoke_ || any_is_filled(p->said_ + 1, countof(p->said_) - 1);
@@ -193,7 +193,7 @@ static void name_choices(struct payload *p)
 {
     static const char *const said[] = {"content", "tool_calls", "function_call", "refusal",
                                        "audio"};
-    const bool text = p->api_ == POLICY_COMPLETIONS;
+    const bool text = p->api_ == CACHE_CLASS_COMPLETIONS;
 
     for (size_t i = 0; i < countof(said); i++)
         p->said_[i].name = said[i];
@@ -256,16 +256,16 @@ static void name_response(struct payload *p)
     p->top_count_ = countof(p->top_);
 }
 
-void payload_init(struct payload *p, enum policy_api api, bool stream)
+void payload_init(struct payload *p, enum cache_class api, bool stream)
 {
     *p = (struct payload){.api_ = api, .stream_ = stream, .top_count_ = TOP_PAYLOAD + 1};
     p->top_[TOP_TYPE].name = "type";
     p->top_[TOP_ERROR].name = "error";
-    if (api == POLICY_CHAT || api == POLICY_COMPLETIONS)
+    if (api == CACHE_CLASS_CHAT || api == CACHE_CLASS_COMPLETIONS)
         name_choices(p);
-    else if (api == POLICY_EMBEDDINGS)
+    else if (api == CACHE_CLASS_EMBEDDINGS)
         name_vectors(p);
-    else if (api == POLICY_RESPONSES)
+    else if (api == CACHE_CLASS_RESPONSES)
         name_response(p);
     else
         p->top_count_ = TOP_PAYLOAD;
@@ -275,7 +275,7 @@ void payload_init(struct payload *p, enum policy_api api, bool stream)
 
 static bool read_members(struct payload *p, const char *json, size_t len)
 {
-    if (p->api_ == POLICY_RESPONSES && !p->stream_)
+    if (p->api_ == CACHE_CLASS_RESPONSES && !p->stream_)
         return scan_document(json, len, NULL, p->response_, countof(p->response_));
     return scan_document(json, len, NULL, p->top_, p->top_count_);
 }
@@ -320,7 +320,7 @@ bool payload_is_good(const struct payload *p)
 
     if (p->bad_ || scan_is_truthy(&p->error))
         return false;
-    if (p->api_ == POLICY_RESPONSES)
+    if (p->api_ == CACHE_CLASS_RESPONSES)
         return response_is_done(p) && p->output_spoke_;
     if (!p->stream_)
         return has_elements(&p->top_[TOP_PAYLOAD].value);

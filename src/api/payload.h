@@ -43,7 +43,7 @@ struct payload_bits {
 struct payload {
     struct scan_value type, error; /* of what was read last: the members of that name */
 
-    enum policy_api api_;
+    enum cache_class api_;
     bool stream_;
     /* the tables of what is looked for, from the outside inwards */
     struct scan_member top_[5], response_[4], reason_[1], choice_[3], said_[5], item_[2], part_[4],
@@ -61,8 +61,8 @@ struct payload {
     uint64_t read_;     /* documents and events that were JSON */
 };
 
-/* api: POLICY_GET and POLICY_NONE have no payload: only `type` and `error` are read. */
-void payload_init(struct payload *p, enum policy_api api, bool stream);
+/* api: CACHE_CLASS_GET and CACHE_CLASS_NONE have no payload: only `type` and `error` are read. */
+void payload_init(struct payload *p, enum cache_class api, bool stream);
 
 /* Reads a document, or an event's data. False: it is no strict JSON, and has no members. */
 bool payload_read(struct payload *p, const char *json, size_t len);

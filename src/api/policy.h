@@ -15,19 +15,20 @@ struct key_rules; /* key.h */
 /* ---- requests (policy_request.c) ---- */
 
 /* Which of the APIs a request is for, as far as caching goes. */
-enum policy_api {
-    POLICY_NONE, /* is passed on, nothing is kept */
-    POLICY_CHAT,
-    POLICY_COMPLETIONS,
-    POLICY_EMBEDDINGS,
-    POLICY_RESPONSES,
-    POLICY_GET
+enum cache_class {
+    CACHE_CLASS_NONE, /* is passed on, nothing is kept */
+    CACHE_CLASS_CHAT,
+    CACHE_CLASS_COMPLETIONS,
+    CACHE_CLASS_EMBEDDINGS,
+    CACHE_CLASS_RESPONSES,
+    CACHE_CLASS_GET
 };
 
 /* By the request's head: method, path (raw; a trailing slash or an escaped spelling is another
  * path, and none of these), and fields that ask for something that one stored answer cannot give
- * (Range, If-*): such requests are POLICY_NONE. */
-enum policy_api policy_api_of(const char *method, const char *target, const struct fields *fields);
+ * (Range, If-*): such requests are CACHE_CLASS_NONE. */
+enum cache_class cache_class_of(const char *method, const char *target,
+                                const struct fields *fields);
 
 /* Does the request have a model write something: chat completions, completions, responses? Whatever
  * its fields say, and whether it is cached or not. */
@@ -36,20 +37,20 @@ bool policy_is_generation(const char *method, const char *target);
 /* By its body: what is stateful is passed on (the Responses API with a truthy `background`, or
  * with a `conversation` that is not null). A body that is no strict JSON is cacheable: it is keyed
  * by its bytes. Fills in `model` ("" if none), cut to fit. */
-bool policy_body_is_cacheable(enum policy_api api, const char *body, size_t len, char *model,
+bool policy_body_is_cacheable(enum cache_class api, const char *body, size_t len, char *model,
                               size_t model_size);
 
 /* The request's Cache-Control (RFC 9111 section 5.2.1; all its fields, and Pragma: no-cache where
  * there is none). Seconds are at most 2^31. Of repeated ones the stricter counts, and what is
  * unreadable counts as the strictest. */
-struct policy_asks {
+struct cache_control {
     bool no_cache;       /* fetch, and store */
     bool no_store;       /* neither look up nor store */
     bool only_if_cached; /* 504 on a miss */
     int64_t max_age_s;   /* -1: not said */
     int64_t min_fresh_s; /* 0: not said */
 };
-void policy_asks_of(const struct fields *fields, struct policy_asks *asks);
+void cache_control_of(const struct fields *fields, struct cache_control *asks);
 
 /* Methods that change things: POST, PUT, PATCH, DELETE. */
 bool policy_is_write(const char *method);
@@ -66,7 +67,7 @@ uint64_t policy_collection_of(const char *target);
  * is one user's own: `private` may stay), no Vary with a field that is not in the key
  * (Accept-Encoding and Origin aside), no Content-Encoding but one gzip. rules: what is in the
  * key; NULL: no field is. */
-bool policy_head_may_store(enum policy_api api, const struct key_rules *rules, unsigned status,
+bool policy_head_may_store(enum cache_class api, const struct key_rules *rules, unsigned status,
                            const struct fields *fields);
 
 /* Is this the whole answer, one that will not change, and one that says something? body: all of
@@ -82,7 +83,7 @@ bool policy_head_may_store(enum policy_api api, const struct key_rules *rules, u
  *   stream reached a terminal event. A page (text/html) says no. Anything else is whole if it is
  *   framed.
  * - An error is whole if it parses (JSON), ended (a stream), or is framed. */
-bool policy_answer_is_whole(enum policy_api api, unsigned status, const struct fields *fields,
+bool policy_answer_is_whole(enum cache_class api, unsigned status, const struct fields *fields,
                             const char *body, size_t len, bool framed);
 
 /* Which fields of an answer are kept with it, and replayed: not those of a connection (those that

@@ -112,20 +112,20 @@ static enum content content_of(const struct fields *fields)
 /* Can a success of this type be an answer of the API? A POST's says something in JSON or in
  * events. A GET's may be a file of any type, but no API answers with a page: that is a login or a
  * notice of a network in between. */
-static bool fits_success(enum policy_api api, enum content content)
+static bool fits_success(enum cache_class api, enum content content)
 {
-    if (api == POLICY_GET)
+    if (api == CACHE_CLASS_GET)
         return content != CONTENT_HTML;
-    return content == CONTENT_JSON || (content == CONTENT_STREAM && api != POLICY_EMBEDDINGS);
+    return content == CONTENT_JSON || (content == CONTENT_STREAM && api != CACHE_CLASS_EMBEDDINGS);
 }
 
-bool policy_head_may_store(enum policy_api api, const struct key_rules *rules, unsigned status,
+bool policy_head_may_store(enum cache_class api, const struct key_rules *rules, unsigned status,
                            const struct fields *fields)
 {
     const char *retry = fields_get(fields, "x-should-retry");
-    const char *method = api == POLICY_GET ? "GET" : "POST";
+    const char *method = api == CACHE_CLASS_GET ? "GET" : "POST";
 
-    if (api == POLICY_NONE || (!is_success(status) && status != 400 && status != 401))
+    if (api == CACHE_CLASS_NONE || (!is_success(status) && status != 400 && status != 401))
         return false;
     /* A 401 is about the credentials, which such a key leaves out. */
     if (status == 401 && rules && rules->share)
@@ -143,7 +143,7 @@ bool policy_head_may_store(enum policy_api api, const struct key_rules *rules, u
 /* ---- the end of a stream ---- */
 
 struct ending {
-    enum policy_api api;
+    enum cache_class api;
     bool judged; /* a success of a POST: complete is not enough */
     struct payload payload;
     bool whole, failed;
@@ -162,7 +162,7 @@ static void note_event(struct ending *ending, const struct sse_event *event)
     char name[64];
 
     /* What a chunk that was cut says of which choice is not known. */
-    if (ending->api != POLICY_RESPONSES)
+    if (ending->api != CACHE_CLASS_RESPONSES)
         ending->failed = ending->judged && event->cut;
     else if (ending->judged)
         payload_note_event(&ending->payload,
@@ -192,7 +192,7 @@ static void look_at_event(void *arg, const struct sse_event *event)
 {
     struct ending *ending = arg;
     const struct scan_value *type = &ending->payload.type;
-    const bool responses = ending->api == POLICY_RESPONSES || ending->api == POLICY_GET;
+    const bool responses = ending->api == CACHE_CLASS_RESPONSES || ending->api == CACHE_CLASS_GET;
 
     if (ending->whole || ending->failed)
         return;
@@ -206,20 +206,20 @@ static void look_at_event(void *arg, const struct sse_event *event)
         end_response(ending, event, true);
     else if (responses && is_of_type(event, type, "response.incomplete"))
         end_response(ending, event, false);
-    else if (ending->api != POLICY_RESPONSES && is_done(event))
+    else if (ending->api != CACHE_CLASS_RESPONSES && is_done(event))
         end_choices(ending);
     else
         note_event(ending, event);
 }
 
-static bool stream_is_whole(enum policy_api api, bool judged, const char *body, size_t len)
+static bool stream_is_whole(enum cache_class api, bool judged, const char *body, size_t len)
 {
     struct ending ending = {.api = api, .judged = judged};
     struct sse sse;
 
-    if (api == POLICY_EMBEDDINGS)
+    if (api == CACHE_CLASS_EMBEDDINGS)
         return false; /* has no streams: what could end one is not known */
-    payload_init(&ending.payload, judged ? api : POLICY_NONE, true);
+    payload_init(&ending.payload, judged ? api : CACHE_CLASS_NONE, true);
     sse_init(&sse, look_at_event, &ending);
     sse_feed(&sse, body, len);
     sse_release(&sse);
@@ -259,7 +259,7 @@ static bool elements_are_final(const struct scan_value *array)
 }
 
 /* The document of a GET, or an error's. */
-static bool document_is_whole(enum policy_api api, unsigned status, const char *body, size_t len,
+static bool document_is_whole(enum cache_class api, unsigned status, const char *body, size_t len,
                               bool framed)
 {
     struct scan_member members[] = {{.name = "status"}, {.name = "data"}};
@@ -269,14 +269,14 @@ static bool document_is_whole(enum policy_api api, unsigned status, const char *
         return false;
     if (whole.kind == SCAN_NUMBER && !framed)
         return false; /* the beginning of a number is a number */
-    if (api != POLICY_GET || !is_success(status))
+    if (api != CACHE_CLASS_GET || !is_success(status))
         return true;
     return is_final(&members[0].value) && elements_are_final(&members[1].value);
 }
 
 /* ---- the answer ---- */
 
-static bool document_is_good(enum policy_api api, const char *body, size_t len)
+static bool document_is_good(enum cache_class api, const char *body, size_t len)
 {
     struct payload payload;
 
@@ -286,7 +286,7 @@ static bool document_is_good(enum policy_api api, const char *body, size_t len)
 
 /* What is asked of an answer, beside that it is complete. */
 struct question {
-    enum policy_api api;
+    enum cache_class api;
     unsigned status;
     enum content content;
     bool framed;
@@ -294,7 +294,7 @@ struct question {
 
 static bool plain_is_whole(const struct question *q, const char *body, size_t len)
 {
-    const bool judged = is_success(q->status) && q->api != POLICY_GET;
+    const bool judged = is_success(q->status) && q->api != CACHE_CLASS_GET;
 
     if (is_success(q->status) && !fits_success(q->api, q->content))
         return false;
@@ -306,7 +306,7 @@ static bool plain_is_whole(const struct question *q, const char *body, size_t le
                   : document_is_whole(q->api, q->status, body, len, q->framed);
 }
 
-bool policy_answer_is_whole(enum policy_api api, unsigned status, const struct fields *fields,
+bool policy_answer_is_whole(enum cache_class api, unsigned status, const struct fields *fields,
                             const char *body, size_t len, bool framed)
 {
     const struct question question = {
@@ -315,7 +315,7 @@ bool policy_answer_is_whole(enum policy_api api, unsigned status, const struct f
     struct str plain = STR_INIT;
     bool whole;
 
-    if (api == POLICY_NONE || encoding == ENCODING_OTHER)
+    if (api == CACHE_CLASS_NONE || encoding == ENCODING_OTHER)
         return false;
     if (encoding == ENCODING_NONE || len == 0)
         return plain_is_whole(&question, body, len);

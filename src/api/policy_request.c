@@ -13,23 +13,23 @@ static bool asks_for_something_else(const struct fields *fields)
            fields_get(fields, "if-modified-since") || fields_get(fields, "if-unmodified-since");
 }
 
-static enum policy_api api_of_post(const char *target)
+static enum cache_class api_of_post(const char *target)
 {
     static const struct {
         const char *path;
-        enum policy_api api;
+        enum cache_class api;
     } rows[] = {
-        {"/v1/chat/completions", POLICY_CHAT},
-        {"/v1/completions", POLICY_COMPLETIONS},
-        {"/v1/embeddings", POLICY_EMBEDDINGS},
-        {"/v1/responses", POLICY_RESPONSES},
+        {"/v1/chat/completions", CACHE_CLASS_CHAT},
+        {"/v1/completions", CACHE_CLASS_COMPLETIONS},
+        {"/v1/embeddings", CACHE_CLASS_EMBEDDINGS},
+        {"/v1/responses", CACHE_CLASS_RESPONSES},
     };
     size_t len = route_path_len(target);
 
     for (size_t i = 0; i < countof(rows); i++)
         if (len == strlen(rows[i].path) && memcmp(target, rows[i].path, len) == 0)
             return rows[i].api;
-    return POLICY_NONE;
+    return CACHE_CLASS_NONE;
 }
 
 /* A body that is encoded cannot be looked into. */
@@ -40,24 +40,25 @@ static bool is_encoded(const struct fields *fields)
     return encoding && !str_is_nocase(encoding, "identity");
 }
 
-enum policy_api policy_api_of(const char *method, const char *target, const struct fields *fields)
+enum cache_class cache_class_of(const char *method, const char *target, const struct fields *fields)
 {
-    enum policy_api api = POLICY_NONE;
+    enum cache_class api = CACHE_CLASS_NONE;
 
     if (strcmp(method, "POST") == 0)
         api = api_of_post(target);
     else if (strcmp(method, "GET") == 0 && route_of(target) == ROUTE_API)
-        api = POLICY_GET;
-    if (api == POLICY_RESPONSES && is_encoded(fields))
-        return POLICY_NONE; /* it may belong to a conversation */
-    return api != POLICY_NONE && asks_for_something_else(fields) ? POLICY_NONE : api;
+        api = CACHE_CLASS_GET;
+    if (api == CACHE_CLASS_RESPONSES && is_encoded(fields))
+        return CACHE_CLASS_NONE; /* it may belong to a conversation */
+    return api != CACHE_CLASS_NONE && asks_for_something_else(fields) ? CACHE_CLASS_NONE : api;
 }
 
 bool policy_is_generation(const char *method, const char *target)
 {
-    enum policy_api api = strcmp(method, "POST") == 0 ? api_of_post(target) : POLICY_NONE;
+    enum cache_class api = strcmp(method, "POST") == 0 ? api_of_post(target) : CACHE_CLASS_NONE;
 
-    return api == POLICY_CHAT || api == POLICY_COMPLETIONS || api == POLICY_RESPONSES;
+    return api == CACHE_CLASS_CHAT || api == CACHE_CLASS_COMPLETIONS ||
+           api == CACHE_CLASS_RESPONSES;
 }
 
 /* A body that is no strict JSON, but that a server may take for JSON: could it name a conversation,
@@ -73,7 +74,7 @@ static bool may_be_stateful(const char *body, size_t len)
     return memchr(body, '\0', len) != NULL;
 }
 
-bool policy_body_is_cacheable(enum policy_api api, const char *body, size_t len, char *model,
+bool policy_body_is_cacheable(enum cache_class api, const char *body, size_t len, char *model,
                               size_t model_size)
 {
     struct scan_member members[] = {
@@ -84,16 +85,16 @@ bool policy_body_is_cacheable(enum policy_api api, const char *body, size_t len,
     if (len == 0)
         return true;
     if (!scan_document(body, len, NULL, members, countof(members)))
-        return api != POLICY_RESPONSES || !may_be_stateful(body, len);
+        return api != CACHE_CLASS_RESPONSES || !may_be_stateful(body, len);
     if (model_size && members[0].value.kind == SCAN_STRING)
         scan_copy_text(&members[0].value, model, model_size);
-    if (api != POLICY_RESPONSES)
+    if (api != CACHE_CLASS_RESPONSES)
         return true;
     return !scan_is_truthy(&members[1].value) &&
            (members[2].value.kind == SCAN_MISSING || members[2].value.kind == SCAN_NULL);
 }
 
-static void take_directive(struct policy_asks *asks, const struct directive *d)
+static void take_directive(struct cache_control *asks, const struct directive *d)
 {
     int64_t seconds = directive_seconds(d);
 
@@ -116,12 +117,12 @@ static void take_directive(struct policy_asks *asks, const struct directive *d)
     }
 }
 
-void policy_asks_of(const struct fields *fields, struct policy_asks *asks)
+void cache_control_of(const struct fields *fields, struct cache_control *asks)
 {
     bool said = false, pragma = false;
     struct directive d;
 
-    *asks = (struct policy_asks){.max_age_s = -1};
+    *asks = (struct cache_control){.max_age_s = -1};
     if (!fields_may_have(fields, "cache-control") && !fields_may_have(fields, "pragma"))
         return;
     fields_each(h, fields) {

@@ -319,8 +319,8 @@ bool scan_is_truthy(const struct scan_value *value)
 /* Of a string as it is written, without its quotes: nothing but white space, escaped or not. */
 static bool is_blank_text(const char *at, const char *end)
 {
-    static const char *const escapes[] = {"\\n", "\\r", "\\t", "\\f", "\\u0020", "\\u0009",
-                                          "\\u000a", "\\u000A", "\\u000d", "\\u000D"};
+    static const char *const escapes[] = {"\\n",     "\\r",     "\\t",     "\\f",     "\\u0020",
+                                          "\\u0009", "\\u000a", "\\u000A", "\\u000d", "\\u000D"};
     size_t len;
 
     for (; at < end; at += len) {

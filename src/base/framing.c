@@ -40,9 +40,9 @@ struct place {
 
 #define LENGTH_DIGITS 15 /* below 2^63, however many of them are 9 */
 
-/* A Content-Length as most are, behind its colon: a blank and up to LENGTH_DIGITS digits, to the end
- * of the line. Returns the place of that end. NULL leaves it to step(): another field or another
- * spelling, part of it is still to come, or the head has told its length before. */
+/* A Content-Length as most are, behind its colon: a blank and up to LENGTH_DIGITS digits, to the
+ * end of the line. Returns the place of that end. NULL leaves it to step(): another field or
+ * another spelling, part of it is still to come, or the head has told its length before. */
 static const char *skip_length(struct framing *f, const char *at, const char *end)
 {
     const char *const digits = at + 1;

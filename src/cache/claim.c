@@ -219,10 +219,10 @@ struct claim *claim_new(struct index *index, struct slot *slot, struct flight *f
     claim->label[method_len] = ' ';
     memcpy(claim->label + method_len + 1, query->target, path_len);
     claim->keeper = (struct flight_hooks){.may_share = on_may_share,
-                                           .complete = on_complete,
-                                           .is_whole = on_is_whole,
-                                           .withdraw = on_withdraw,
-                                           .free = on_free};
+                                          .complete = on_complete,
+                                          .is_whole = on_is_whole,
+                                          .withdraw = on_withdraw,
+                                          .free = on_free};
     claim->index = index;
     claim->shard = shard;
     claim->flight = flight;
@@ -231,7 +231,7 @@ struct claim *claim_new(struct index *index, struct slot *slot, struct flight *f
     claim->begun_ms = query->now_ms;
     claim->ticket = atomic_fetch_add(&index->tickets, 1) + 1;
     claim->api = query->api;
-    claim->collection = query->api == POLICY_GET ? policy_collection_of(query->target) : 0;
+    claim->collection = query->api == CACHE_CLASS_GET ? policy_collection_of(query->target) : 0;
     if (query->model) /* the memory is zeroed */
         memcpy(claim->model, query->model, strnlen(query->model, sizeof(claim->model) - 1));
     if (claim->collection)

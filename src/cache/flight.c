@@ -36,7 +36,7 @@ struct flight *flight_new(bool keep, size_t high, size_t low)
 }
 
 void flight_set_hooks(struct flight *flight, struct flight_hooks *keeper, uint64_t keep_max,
-                    struct budget *budget)
+                      struct budget *budget)
 {
     flight->keeper = keeper;
     flight->keep_max = keep_max;

@@ -73,16 +73,16 @@ struct flight {
     atomic_uint refs;
     struct body body; /* its lock guards all below, too */
     enum flight_state state;
-    bool closed;                  /* nobody joins any more */
-    struct body_reader *owner;    /* whose alone it is, or NULL */
-    bool taken;                   /* the owner has seen the head: nobody inherits it */
+    bool closed;                 /* nobody joins any more */
+    struct body_reader *owner;   /* whose alone it is, or NULL */
+    bool taken;                  /* the owner has seen the head: nobody inherits it */
     struct flight_hooks *keeper; /* the filler's; NULL: nobody keeps it */
-    uint64_t keep_max;            /* a body that grows beyond is not kept */
+    uint64_t keep_max;           /* a body that grows beyond is not kept */
     struct flight_filler filler;
     struct flight_patience patience;
     bool has_patience; /* one of its readers has said so */
-    struct head head; /* immutable once state is FLIGHT_GROWING */
-    struct err *err;  /* why it failed or broke, else NULL; immutable once the body has ended */
+    struct head head;  /* immutable once state is FLIGHT_GROWING */
+    struct err *err;   /* why it failed or broke, else NULL; immutable once the body has ended */
 };
 
 /* With one reference, the caller's. keep, high, low: see body.h. */
@@ -91,7 +91,7 @@ struct flight *flight_new(bool keep, size_t high, size_t low);
  * body that grows beyond keep_max bytes, or beyond the budget (NULL: none), is not kept: from then
  * on its readers are held together as body.h says. */
 void flight_set_hooks(struct flight *flight, struct flight_hooks *keeper, uint64_t keep_max,
-                    struct budget *budget);
+                      struct budget *budget);
 struct flight *flight_ref(struct flight *flight);
 void flight_unref(struct flight *flight);
 

@@ -53,11 +53,11 @@ enum index_verdict { INDEX_HIT, INDEX_JOIN, INDEX_MISS, INDEX_NONE };
 struct index_query {
     const struct key *key;
     int64_t now_ms; /* Unix time */
-    struct policy_asks asks;
+    struct cache_control asks;
     bool alone; /* neither an object nor a flight of others will do: a refresh, or a second try */
     bool peek;  /* NONE rather than a new flight */
     /* for what is stored in the end: */
-    enum policy_api api;
+    enum cache_class api;
     const char *method, *target, *model;
     size_t high, low; /* see body.h */
 };
@@ -95,7 +95,7 @@ void index_charge(struct index *index, struct object *object, size_t bytes);
 
 /* Drops from memory what is named; flights of such keys are not stored, and not joined any more
  * (whoever reads them reads on). The store's part is store_drop(). */
-uint64_t index_drop(struct index *index, const struct store_gone *gone); /* objects dropped */
+uint64_t index_drop(struct index *index, const struct store_purge *purge); /* objects dropped */
 
 /* Calls each() for every object of the memory tier: of one shard after the other those that were
  * used last first, at most `most` of each shard. It runs under the shard's lock: it may look, and

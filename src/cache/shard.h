@@ -29,7 +29,7 @@ struct claim {
     struct key key;
     uint64_t ticket;  /* of two answers the one that was asked for later is the newer one */
     int64_t begun_ms; /* Unix time at which the fetch began */
-    enum policy_api api;
+    enum cache_class api;
     uint64_t collection;
     char model[OBJECT_MODEL_SIZE];
     bool settled;  /* it is in no list any more, nor in a slot; the filler's */

@@ -173,16 +173,17 @@ void store_touch(struct store *s, const struct key *key, int64_t now_ms)
     queue_touch(&s->queue, db_id(key), now_ms);
 }
 
-void store_drop(struct store *s, const struct store_gone *gone)
+void store_drop(struct store *s, const struct store_purge *purge)
 {
-    queue_drop(&s->queue, gone, NULL);
+    queue_drop(&s->queue, purge, NULL);
 }
 
-int store_drop_now(struct store *s, const struct store_gone *gone, uint64_t *count, struct err *err)
+int store_drop_now(struct store *s, const struct store_purge *purge, uint64_t *count,
+                   struct err *err)
 {
     struct store_waiter waiter = {.done = false};
 
-    queue_drop(&s->queue, gone, &waiter);
+    queue_drop(&s->queue, purge, &waiter);
     queue_wait(&s->queue, &waiter);
     if (waiter.result < 0)
         *err = waiter.err;
@@ -191,19 +192,19 @@ int store_drop_now(struct store *s, const struct store_gone *gone, uint64_t *cou
     return waiter.result;
 }
 
-bool store_gone_covers(const struct store_gone *gone, const struct key *key, uint64_t collection,
-                       int64_t stored_ms, const char *model)
+bool store_purge_covers(const struct store_purge *purge, const struct key *key, uint64_t collection,
+                        int64_t stored_ms, const char *model)
 {
-    if (gone->one)
-        return memcmp(gone->key.bytes, key->bytes, KEY_BYTES) == 0;
-    return (!gone->collection || gone->collection == collection) &&
-           (!gone->stored_before_ms || stored_ms < gone->stored_before_ms) &&
-           (!gone->model || fnmatch(gone->model, model ? model : "", 0) == 0);
+    if (purge->one)
+        return memcmp(purge->key.bytes, key->bytes, KEY_BYTES) == 0;
+    return (!purge->collection || purge->collection == collection) &&
+           (!purge->stored_before_ms || stored_ms < purge->stored_before_ms) &&
+           (!purge->model || fnmatch(purge->model, model ? model : "", 0) == 0);
 }
 
-bool store_gone_is_all(const struct store_gone *gone)
+bool store_purge_is_all(const struct store_purge *purge)
 {
-    return !gone->one && !gone->collection && !gone->stored_before_ms && !gone->model;
+    return !purge->one && !purge->collection && !purge->stored_before_ms && !purge->model;
 }
 
 static uint64_t read_figure(const atomic_uint_least64_t *figure)

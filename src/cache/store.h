@@ -6,7 +6,7 @@
  * answer's trouble: it is logged (once per kind and minute) and counted, and a get finds nothing.
  *
  * Several processes may use one folder at once. What one clears or drops, the others are told
- * within a second (on_gone), so that they empty their memory tiers accordingly.
+ * within a second (on_purge), so that they empty their memory tiers accordingly.
  */
 #ifndef CACHE_STORE_H
 #define CACHE_STORE_H
@@ -21,8 +21,9 @@
 struct store;
 struct store_reader;
 
-/* What is gone; a zero or NULL member does not narrow. All zero: everything. */
-struct store_gone {
+/* Selects entries to purge. A zero or NULL member matches any entry; all zero matches the whole
+ * cache. */
+struct store_purge {
     bool one; /* `key` alone */
     struct key key;
     uint64_t collection;      /* GETs of this collection */
@@ -38,7 +39,7 @@ struct store_rules {
     /* Called on the store's thread, without a lock, for what another process, or a command, took
      * away; it must not wait for the store (store_drop_now). What this store is told to drop is not
      * repeated here. NULL: nobody cares. */
-    void (*on_gone)(void *arg, const struct store_gone *gone);
+    void (*on_purge)(void *arg, const struct store_purge *purge);
     /* Called on the store's thread: another file stands in the place of the one that readers may
      * have open, which takes room on the disk until they let go of it (store_reader_refresh). NULL:
      * nobody cares. */
@@ -74,16 +75,16 @@ bool store_takes(const struct store *store, uint64_t body_len);
  * return it. */
 void store_put(struct store *store, struct object *object);
 void store_touch(struct store *store, const struct key *key, int64_t now_ms);
-void store_drop(struct store *store, const struct store_gone *gone);
+void store_drop(struct store *store, const struct store_purge *purge);
 /* The same, for commands: waits until it is done and the file has shrunk. *count: entries on
  * disk. */
-int store_drop_now(struct store *store, const struct store_gone *gone, uint64_t *count,
+int store_drop_now(struct store *store, const struct store_purge *purge, uint64_t *count,
                    struct err *err);
 
-/* Is an object with these among what is gone? For memory tiers. */
-bool store_gone_covers(const struct store_gone *gone, const struct key *key, uint64_t collection,
-                       int64_t stored_ms, const char *model);
-bool store_gone_is_all(const struct store_gone *gone);
+/* Does the purge cover an object with these? For memory tiers. */
+bool store_purge_covers(const struct store_purge *purge, const struct key *key, uint64_t collection,
+                        int64_t stored_ms, const char *model);
+bool store_purge_is_all(const struct store_purge *purge);
 
 /* May it be there? Cheap, and false for nearly all that is not; with other processes on the folder
  * it is always true. */

@@ -32,6 +32,6 @@ struct object *held_find(struct store_holds *holds, const struct key *key);
 /* That very object; it may be gone already. */
 void held_let_go(struct store_holds *holds, const struct object *object);
 /* All that is gone. */
-void held_let_go_of_gone(struct store_holds *holds, const struct store_gone *gone);
+void held_let_go_of_purged(struct store_holds *holds, const struct store_purge *purge);
 
 #endif

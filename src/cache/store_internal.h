@@ -26,7 +26,7 @@ enum store_trouble {
 
 /* What another process took away, until all is written that was put before we knew. */
 struct store_heard {
-    struct store_gone gone;
+    struct store_purge purge;
     char *model;
     int64_t at_ms;
     uint64_t until; /* the place in the queue of what came after we told the others here */

@@ -97,21 +97,21 @@ bool db_changed(struct db *db)
     return changed;
 }
 
-static void read_gone(struct sql_query *q, struct store_gone *gone)
+static void read_gone(struct sql_query *q, struct store_purge *purge)
 {
     struct entry_bytes key = blob_at(q, 3), model;
 
-    *gone = (struct store_gone){.one = key.len == KEY_BYTES};
-    if (gone->one)
-        memcpy(gone->key.bytes, key.at, KEY_BYTES);
-    gone->collection = (uint64_t)sql_int(q, 4);
-    gone->stored_before_ms = sql_int(q, 5);
+    *purge = (struct store_purge){.one = key.len == KEY_BYTES};
+    if (purge->one)
+        memcpy(purge->key.bytes, key.at, KEY_BYTES);
+    purge->collection = (uint64_t)sql_int(q, 4);
+    purge->stored_before_ms = sql_int(q, 5);
     model = text_at(q, 6);
-    gone->model = model.len ? model.at : NULL;
+    purge->model = model.len ? model.at : NULL;
 }
 
 enum sql_result db_hear(struct db *db, int64_t origin, int64_t *seq, bool *missed,
-                        void (*each)(void *arg, int64_t at_ms, const struct store_gone *gone),
+                        void (*each)(void *arg, int64_t at_ms, const struct store_purge *purge),
                         void *arg)
 {
     struct sql_query *q;
@@ -122,14 +122,14 @@ enum sql_result db_hear(struct db *db, int64_t origin, int64_t *seq, bool *misse
         return result;
     sql_bind_int(q, 1, *seq);
     while ((result = sql_step(db->sql, q)) == SQL_OK) {
-        struct store_gone gone;
+        struct store_purge purge;
 
         if (sql_int(q, 0) != *seq + 1)
             *missed = true;
         *seq = sql_int(q, 0);
-        read_gone(q, &gone);
+        read_gone(q, &purge);
         if (sql_int(q, 2) != origin)
-            each(arg, sql_int(q, 1), &gone);
+            each(arg, sql_int(q, 1), &purge);
     }
     sql_end(q);
     return result == SQL_NONE ? SQL_OK : result;

@@ -15,7 +15,7 @@ static bool is_stale(const struct store *s, const struct object *o, uint64_t pla
 
     for (size_t i = 0; i < s->heard_count; i++)
         if (place < s->heard[i].until && asked_ms <= s->heard[i].at_ms &&
-            store_gone_covers(&s->heard[i].gone, &o->key, o->collection, o->stored_ms, o->model))
+            store_purge_covers(&s->heard[i].purge, &o->key, o->collection, o->stored_ms, o->model))
             return true;
     return false;
 }
@@ -23,11 +23,11 @@ static bool is_stale(const struct store *s, const struct object *o, uint64_t pla
 static enum sql_result write_drop(struct store *s, struct store_drop *drop, int64_t until_ms,
                                   uint64_t *count)
 {
-    enum sql_result result = db_drop(s->link.db, &drop->gone, until_ms, count);
+    enum sql_result result = db_drop(s->link.db, &drop->purge, until_ms, count);
 
     if (result != SQL_OK)
         return result;
-    return db_say(s->link.db, s->origin, atomic_load(&drop->at_ms), &drop->gone);
+    return db_say(s->link.db, s->origin, atomic_load(&drop->at_ms), &drop->purge);
 }
 
 /* A row that was found to be damaged. What stands there by now may be a fresh answer. */

@@ -117,12 +117,12 @@ struct object *queue_find(struct store_queue *q, const struct key *key)
     return object;
 }
 
-void queue_let_go_of_gone(struct store_queue *q, const struct store_gone *gone)
+void queue_let_go_of_purged(struct store_queue *q, const struct store_purge *purge)
 {
     if (held_none(&q->holds))
         return;
     pthread_mutex_lock(&q->lock);
-    held_let_go_of_gone(&q->holds, gone);
+    held_let_go_of_purged(&q->holds, purge);
     pthread_mutex_unlock(&q->lock);
 }
 
@@ -168,7 +168,7 @@ bool queue_touch(struct store_queue *q, int64_t id, int64_t now_ms)
     return fits;
 }
 
-static bool is_same(const struct store_gone *a, const struct store_gone *b)
+static bool is_same(const struct store_purge *a, const struct store_purge *b)
 {
     return a->one == b->one && a->collection == b->collection &&
            a->stored_before_ms == b->stored_before_ms &&
@@ -177,9 +177,9 @@ static bool is_same(const struct store_gone *a, const struct store_gone *b)
 }
 
 /* Is there an equal one that is not yet taken, and no put after it that it would have to cover? */
-static struct store_drop *find_same(struct store_queue *q, const struct store_gone *gone)
+static struct store_drop *find_same(struct store_queue *q, const struct store_purge *purge)
 {
-    uint64_t after = gone->collection ? q->last_get : q->last_put;
+    uint64_t after = purge->collection ? q->last_get : q->last_put;
     unsigned looked = 0;
 
     for (struct list *node = q->drops.prev; node != &q->drops && looked < MERGE_LOOK;
@@ -188,30 +188,30 @@ static struct store_drop *find_same(struct store_queue *q, const struct store_go
 
         if (drop->place < q->taken || drop->place < after)
             return NULL;
-        if (is_same(&drop->gone, gone))
+        if (is_same(&drop->purge, purge))
             return drop;
     }
     return NULL;
 }
 
-static void add_drop(struct store_queue *q, const struct store_gone *gone,
+static void add_drop(struct store_queue *q, const struct store_purge *purge,
                      struct store_waiter *waiter)
 {
-    static const struct store_gone everything = {.one = false};
+    static const struct store_purge everything = {.one = false};
     struct store_drop *drop;
     struct store_op *op;
 
     if (!waiter && atomic_load(&q->drop_count) >= DROPS_MAX)
-        gone = &everything;
-    drop = waiter ? NULL : find_same(q, gone);
+        purge = &everything;
+    drop = waiter ? NULL : find_same(q, purge);
     if (drop) {
         atomic_store(&drop->at_ms, clock_unix_ms());
         return;
     }
     drop = mem_zero(sizeof(*drop));
-    drop->gone = *gone;
-    drop->model = gone->model ? mem_strdup(gone->model) : NULL;
-    drop->gone.model = drop->model;
+    drop->purge = *purge;
+    drop->model = purge->model ? mem_strdup(purge->model) : NULL;
+    drop->purge.model = drop->model;
     atomic_init(&drop->at_ms, clock_unix_ms());
     drop->place = q->taken + q->waiting.count;
     list_init(&drop->late);
@@ -222,11 +222,11 @@ static void add_drop(struct store_queue *q, const struct store_gone *gone,
     op->waiter = waiter;
 }
 
-void queue_drop(struct store_queue *q, const struct store_gone *gone, struct store_waiter *waiter)
+void queue_drop(struct store_queue *q, const struct store_purge *purge, struct store_waiter *waiter)
 {
     pthread_mutex_lock(&q->lock);
-    add_drop(q, gone, waiter);
-    held_let_go_of_gone(&q->holds, gone);
+    add_drop(q, purge, waiter);
+    held_let_go_of_purged(&q->holds, purge);
     if (waiter)
         q->hurry = true;
     unlock_and_wake(q);
@@ -278,8 +278,8 @@ bool queue_hides(struct store_queue *q, const struct object *object)
         struct store_drop *drop = container_of(node, struct store_drop, node);
 
         hides = hides || (object->stored_ms <= atomic_load(&drop->at_ms) &&
-                          store_gone_covers(&drop->gone, &object->key, object->collection,
-                                            object->stored_ms, object->model));
+                          store_purge_covers(&drop->purge, &object->key, object->collection,
+                                             object->stored_ms, object->model));
     }
     pthread_mutex_unlock(&q->lock);
     return hides;
@@ -293,7 +293,7 @@ bool queue_clears(struct store_queue *q)
         return false;
     pthread_mutex_lock(&q->lock);
     list_each(node, &q->drops)
-        clears = clears || store_gone_is_all(&container_of(node, struct store_drop, node)->gone);
+        clears = clears || store_purge_is_all(&container_of(node, struct store_drop, node)->purge);
     pthread_mutex_unlock(&q->lock);
     return clears;
 }

@@ -48,7 +48,7 @@ struct store_waiter {
 struct store_drop {
     struct list node; /* of the pending ones, under the queue's lock */
     struct list late; /* the writer's: it could not be written and is to be tried again */
-    struct store_gone gone;
+    struct store_purge purge;
     char *model; /* gone.model, which is ours */
     _Atomic int64_t at_ms;
     uint64_t place; /* among all operations ever queued */
@@ -100,9 +100,9 @@ bool queue_put(struct store_queue *queue, struct object *object, bool hold);
 /* What is held with that key, with one more reference, or NULL; mostly without taking the lock. */
 struct object *queue_find(struct store_queue *queue, const struct key *key);
 /* Another process took that away: nothing of it is found any more. */
-void queue_let_go_of_gone(struct store_queue *queue, const struct store_gone *gone);
+void queue_let_go_of_purged(struct store_queue *queue, const struct store_purge *purge);
 bool queue_touch(struct store_queue *queue, int64_t id, int64_t now_ms);
-void queue_drop(struct store_queue *queue, const struct store_gone *gone,
+void queue_drop(struct store_queue *queue, const struct store_purge *purge,
                 struct store_waiter *waiter);
 /* False as well: that row is to be discarded already. With a waiter it is always true. */
 bool queue_discard(struct store_queue *queue, int64_t id, struct store_waiter *waiter);

@@ -128,26 +128,26 @@ enum sql_result db_touch(struct db *db, int64_t id, int64_t now_ms)
     return sql_finish(db->sql, q);
 }
 
-static void bind_gone(struct sql_query *q, enum statement which, const struct store_gone *gone,
+static void bind_gone(struct sql_query *q, enum statement which, const struct store_purge *purge,
                       int64_t until_ms)
 {
-    const struct entry_bytes model = {gone->model, gone->model ? strlen(gone->model) : 0};
+    const struct entry_bytes model = {purge->model, purge->model ? strlen(purge->model) : 0};
 
     if (which == DROP_ONE) {
-        sql_bind_int(q, 1, db_id(&gone->key));
-        bind_key(q, 2, &gone->key);
+        sql_bind_int(q, 1, db_id(&purge->key));
+        bind_key(q, 2, &purge->key);
         sql_bind_int(q, 3, until_ms);
         return;
     }
-    bind_number(q, 1, (int64_t)gone->collection);
+    bind_number(q, 1, (int64_t)purge->collection);
     sql_bind_int(q, 2, until_ms);
     if (which == DROP_COLLECTION)
         return;
-    bind_number(q, 3, gone->stored_before_ms);
+    bind_number(q, 3, purge->stored_before_ms);
     bind_text(q, 4, &model);
 }
 
-enum sql_result db_drop(struct db *db, const struct store_gone *gone, int64_t until_ms,
+enum sql_result db_drop(struct db *db, const struct store_purge *purge, int64_t until_ms,
                         uint64_t *count)
 {
     enum statement which = DROP_SOME;
@@ -155,17 +155,17 @@ enum sql_result db_drop(struct db *db, const struct store_gone *gone, int64_t un
     struct sql_query *bodies, *entries;
     int64_t n;
 
-    if (gone->one)
+    if (purge->one)
         which = DROP_ONE;
-    else if (gone->collection && !gone->stored_before_ms && !gone->model)
+    else if (purge->collection && !purge->stored_before_ms && !purge->model)
         which = DROP_COLLECTION; /* by its index */
     if ((result = sql_query(db->sql, which - 1, &bodies)) != SQL_OK ||
         (result = sql_query(db->sql, which, &entries)) != SQL_OK)
         return result;
-    bind_gone(bodies, which, gone, until_ms);
+    bind_gone(bodies, which, purge, until_ms);
     if ((result = sql_finish(db->sql, bodies)) != SQL_OK)
         return result;
-    bind_gone(entries, which, gone, until_ms);
+    bind_gone(entries, which, purge, until_ms);
     result = sql_finish(db->sql, entries);
     n = result == SQL_OK ? sql_changes(db->sql) : 0;
     db->added -= n;
@@ -235,9 +235,10 @@ enum sql_result db_evict(struct db *db, uint64_t bytes, uint64_t *count)
     return n ? SQL_OK : SQL_NONE;
 }
 
-enum sql_result db_say(struct db *db, int64_t origin, int64_t at_ms, const struct store_gone *gone)
+enum sql_result db_say(struct db *db, int64_t origin, int64_t at_ms,
+                       const struct store_purge *purge)
 {
-    const struct entry_bytes model = {gone->model, gone->model ? strlen(gone->model) : 0};
+    const struct entry_bytes model = {purge->model, purge->model ? strlen(purge->model) : 0};
     struct sql_query *q;
     enum sql_result result = sql_query(db->sql, SAY, &q);
 
@@ -245,12 +246,12 @@ enum sql_result db_say(struct db *db, int64_t origin, int64_t at_ms, const struc
         return result;
     sql_bind_int(q, 1, at_ms);
     sql_bind_int(q, 2, origin);
-    if (gone->one)
-        bind_key(q, 3, &gone->key);
+    if (purge->one)
+        bind_key(q, 3, &purge->key);
     else
         sql_bind_null(q, 3);
-    bind_number(q, 4, (int64_t)gone->collection);
-    bind_number(q, 5, gone->stored_before_ms);
+    bind_number(q, 4, (int64_t)purge->collection);
+    bind_number(q, 5, purge->stored_before_ms);
     bind_text(q, 6, &model);
     result = sql_finish(db->sql, q);
     return result == SQL_OK ? sql_run(db->sql, FORGET) : result;

@@ -21,7 +21,7 @@
 #define WRITER_NICE 5     /* who answers goes first */
 #define FORGET_FROM 4096U /* ids that are gone, before they are forgotten */
 
-static const struct store_gone everything = {.one = false};
+static const struct store_purge everything = {.one = false};
 
 static void add(atomic_uint_least64_t *figure, uint64_t n)
 {
@@ -30,16 +30,16 @@ static void add(atomic_uint_least64_t *figure, uint64_t n)
 
 /* ---- what others took away ---- */
 
-static void on_heard(void *arg, int64_t at_ms, const struct store_gone *gone)
+static void on_heard(void *arg, int64_t at_ms, const struct store_purge *purge)
 {
     struct store *s = arg;
     struct store_heard *heard;
 
     s->heard = mem_grow(s->heard, (s->heard_count + 1) * sizeof(s->heard[0]));
     heard = &s->heard[s->heard_count++];
-    *heard = (struct store_heard){.gone = *gone, .at_ms = at_ms, .until = UINT64_MAX};
-    heard->model = gone->model ? mem_strdup(gone->model) : NULL;
-    heard->gone.model = heard->model;
+    *heard = (struct store_heard){.purge = *purge, .at_ms = at_ms, .until = UINT64_MAX};
+    heard->model = purge->model ? mem_strdup(purge->model) : NULL;
+    heard->purge.model = heard->model;
 }
 
 /* Tells those who have it in memory. What is found in the queue would be in memory again: first. */
@@ -48,9 +48,9 @@ static void pass_on(struct store *s)
     for (; s->heard_told < s->heard_count; s->heard_told++) {
         struct store_heard *heard = &s->heard[s->heard_told];
 
-        queue_let_go_of_gone(&s->queue, &heard->gone);
-        if (s->rules.on_gone)
-            s->rules.on_gone(s->rules.arg, &heard->gone);
+        queue_let_go_of_purged(&s->queue, &heard->purge);
+        if (s->rules.on_purge)
+            s->rules.on_purge(s->rules.arg, &heard->purge);
         heard->until = queue_place(&s->queue);
     }
 }
@@ -241,7 +241,7 @@ static void settle_late(struct store *s)
 
 static bool begins_anew(const struct store_op *op)
 {
-    return op->kind == OP_DROP && store_gone_is_all(&op->drop->gone);
+    return op->kind == OP_DROP && store_purge_is_all(&op->drop->purge);
 }
 
 /* Where a transaction ends that begins at `at`. */

@@ -21,7 +21,7 @@ struct cache_job {
     const char *folder;
     void (*work)(struct cache_job *);
     /* what is asked for */
-    struct store_gone gone;
+    struct store_purge purge;
     char *model; /* gone.model */
     struct key begin;
     unsigned bits; /* of begin */
@@ -59,7 +59,7 @@ static void finish_json(struct cache_job *c, struct json *root)
 
 static void add_removed(struct cache_job *c, struct json *root)
 {
-    struct caching_removed removed = caching_remove(c->caching, &c->gone);
+    struct caching_removed removed = caching_remove(c->caching, &c->purge);
 
     json_set_number(root, "removed", (double)removed.count);
     json_set_bool(root, "pending", removed.pending);
@@ -132,11 +132,11 @@ static void work_remove(struct cache_job *c)
     struct object *object;
     char hex[KEY_HEX_SIZE];
 
-    if (!find(c, &c->gone.key, &object))
+    if (!find(c, &c->purge.key, &object))
         return;
     object_unref(object);
-    c->gone.one = true;
-    key_to_hex(&c->gone.key, hex);
+    c->purge.one = true;
+    key_to_hex(&c->purge.key, hex);
     root = json_object();
     json_set_text(root, "message", "Answer removed");
     json_set_text(root, "key", hex);
@@ -317,13 +317,13 @@ static bool take_parameter(struct cache_job *c, const char *text, size_t len)
         return false;
     if (str_same_nocase(text, name_len, "model", 5) && !c->model) {
         c->model = mem_strdup(value);
-        c->gone.model = c->model;
+        c->purge.model = c->model;
         return true;
     }
-    if (!str_same_nocase(text, name_len, "older_than_ms", 13) || c->gone.stored_before_ms ||
+    if (!str_same_nocase(text, name_len, "older_than_ms", 13) || c->purge.stored_before_ms ||
         !str_to_u64(value, strlen(value), &ms) || ms == 0 || ms > (uint64_t)clock_unix_ms())
         return false;
-    c->gone.stored_before_ms = clock_unix_ms() - (int64_t)ms;
+    c->purge.stored_before_ms = clock_unix_ms() - (int64_t)ms;
     return true;
 }
 

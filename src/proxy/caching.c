@@ -60,11 +60,11 @@ static int set_ignored(struct caching *caching, const struct conf *conf, struct 
 static void refresh_readers(struct caching *caching);
 static void free_readers(struct caching *caching);
 
-static void on_gone(void *arg, const struct store_gone *gone)
+static void on_purge(void *arg, const struct store_purge *purge)
 {
     struct caching *caching = arg;
 
-    index_drop(caching->index, gone);
+    index_drop(caching->index, purge);
 }
 
 static void on_replaced(void *arg)
@@ -91,7 +91,7 @@ static void open_store(struct caching *caching, struct log *log)
     struct store_rules rules = {.folder = caching->folder,
                                 .max_bytes = caching->max_bytes,
                                 .log = log,
-                                .on_gone = on_gone,
+                                .on_purge = on_purge,
                                 .on_replaced = on_replaced,
                                 .arg = caching};
     struct err err;
@@ -171,22 +171,22 @@ void caching_close(struct caching *caching)
 
 /* The index first: what is stored of a flight from before comes into the store's queue before
  * the drop does. */
-static void drop(struct caching *caching, const struct store_gone *gone)
+static void drop(struct caching *caching, const struct store_purge *purge)
 {
     if (!caching->on)
         return;
-    index_drop(caching->index, gone);
+    index_drop(caching->index, purge);
     if (caching->store)
-        store_drop(caching->store, gone);
+        store_drop(caching->store, purge);
 }
 
 void caching_wrote(struct caching *caching, const char *target)
 {
-    drop(caching, &(struct store_gone){.collection = policy_collection_of(target)});
+    drop(caching, &(struct store_purge){.collection = policy_collection_of(target)});
 }
 
 /* With a disk its entries are what counts, as what is in memory is mostly there as well. */
-struct caching_removed caching_remove(struct caching *caching, const struct store_gone *gone)
+struct caching_removed caching_remove(struct caching *caching, const struct store_purge *purge)
 {
     struct caching_removed removed = {.count = 0};
     struct store_figures before = {.items = 0};
@@ -197,11 +197,11 @@ struct caching_removed caching_remove(struct caching *caching, const struct stor
         return removed;
     if (caching->store)
         store_figures(caching->store, &before);
-    removed.count = index_drop(caching->index, gone); /* first, as in drop() */
+    removed.count = index_drop(caching->index, purge); /* first, as in drop() */
     if (!caching->store)
         return removed;
-    removed.pending = store_drop_now(caching->store, gone, &on_disk, &err) < 0;
-    if (removed.pending && store_gone_is_all(gone))
+    removed.pending = store_drop_now(caching->store, purge, &on_disk, &err) < 0;
+    if (removed.pending && store_purge_is_all(purge))
         on_disk = before.items;
     if (on_disk > removed.count)
         removed.count = on_disk;

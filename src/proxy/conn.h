@@ -47,14 +47,14 @@ struct conn {
     uint64_t idle_since_ms; /* it expects the next request's first byte */
     uint64_t window_bytes;  /* of a body, since the deadline was last moved */
     bool busy;              /* nothing is expected of the client: see below */
-    bool hung_up;              /* the client left, or was thrown out */
+    bool hung_up;           /* the client left, or was thrown out */
     bool half_closed;       /* the client sends nothing more, and still reads */
     bool on_loopback;
     enum peer_verdict peer;
     struct sock_diag *diag; /* the worker's, or NULL */
     struct timer half_timer;
     bool parked;    /* suspended in libmicrohttpd */
-    bool polling;    /* waits, but not suspended yet: see down.c */
+    bool polling;   /* waits, but not suspended yet: see down.c */
     unsigned looks; /* how often it was looked at while polling */
     struct framing framing;
     struct list faulty; /* down->faulty */

@@ -38,7 +38,7 @@ void down_mark_due(struct down *down)
 /* --- waiting --------------------------------------------------------------------------
  *
  * Suspending a connection costs libmicrohttpd four system calls. Most answers come within a few
- * turns of the loop, so a request that waits first dozes: its connection is left as it is, and
+ * turns of the loop, so a request that waits first is polled: its connection is left as it is, and
  * libmicrohttpd calls the handler again at each run, which says "not yet" and counts. Only what
  * was looked at often without news is suspended: then it costs nothing, however long it takes. */
 

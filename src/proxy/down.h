@@ -35,7 +35,7 @@ struct down {
     struct list early;  /* of conns: have an answer before their body was received */
     unsigned count;
     unsigned polling; /* connections that wait unsuspended */
-    bool moved;      /* something happened in this run that asks for another */
+    bool moved;       /* something happened in this run that asks for another */
     bool due;
     struct timer again;
     void (*on_due)(struct lane *);

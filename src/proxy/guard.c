@@ -267,7 +267,7 @@ static int check_page(const struct guard *guard, const struct fields *request, c
 }
 
 int guard_check(const struct guard *guard, const struct fields *request, const char **cors,
-               struct err *err)
+                struct err *err)
 {
     const char *host = fields_get(request, "host");
 

@@ -44,6 +44,6 @@ bool guard_names(const struct guard *guard, const char *host, bool bracketed);
 /* 0, or -1 with ERR_HOST or ERR_ORIGIN. *cors: the Origin of an allowed page of another site, which
  * needs CORS fields in the answer; it points into `request`. Else NULL. */
 int guard_check(const struct guard *guard, const struct fields *request, const char **cors,
-               struct err *err);
+                struct err *err);
 
 #endif

@@ -92,8 +92,8 @@ struct req {
     bool upload_full;
     int64_t whole_max; /* what of it is held; a longer one is passed on as it comes */
 
-    enum policy_api api; /* POLICY_NONE: nothing is looked up or stored */
-    struct policy_asks asks;
+    enum cache_class api; /* CACHE_CLASS_NONE: nothing is looked up or stored */
+    struct cache_control asks;
     struct key key;
     struct key_tag tag;
     char model[OBJECT_MODEL_SIZE];
@@ -142,7 +142,7 @@ void req_leave_flight(struct req *req);
  * refuses it. REQ_REPLY, or REQ_CLOSE where it had its answer. */
 enum req_next req_abort(struct req *req);
 enum req_next req_step(struct req *req);
-void req_pass_body_on(struct req *req); /* it is too long to be held */
+void req_pass_body_on(struct req *req);     /* it is too long to be held */
 void req_be_patient(const struct req *req); /* its flight's upstream has as long as it bears */
 
 /* req_key.c */

@@ -82,7 +82,7 @@ enum req_next req_step_lookup(struct req *req)
     struct index_query query;
     bool on_disk;
 
-    if (req->api == POLICY_NONE) {
+    if (req->api == CACHE_CLASS_NONE) {
         if (req->asks.only_if_cached)
             return refuse_uncached(req);
         req->flight = index_pass(REQ_AHEAD_HIGH, REQ_AHEAD_LOW, &req->reader, on_flight_news);

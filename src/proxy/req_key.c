@@ -31,7 +31,7 @@ struct key_job {
     struct fields fields;
     struct str body;
     size_t held; /* of the budget */
-    enum policy_api api;
+    enum cache_class api;
     /* the result */
     bool is_cacheable;
     struct key_tag tag;
@@ -160,7 +160,7 @@ void req_leave_job(struct req *req)
 
 static enum req_next bypass(struct req *req)
 {
-    req->api = POLICY_NONE;
+    req->api = CACHE_CLASS_NONE;
     return req_goto(req, STEP_LOOKUP);
 }
 
@@ -171,7 +171,7 @@ enum req_next req_step_key(struct req *req)
     struct key_request request;
 
     req->cache = STATS_BYPASS;
-    if (req->api == POLICY_NONE)
+    if (req->api == CACHE_CLASS_NONE)
         return req_goto(req, STEP_LOOKUP);
     if (req->key_job && !req->looked)
         return REQ_PARK;

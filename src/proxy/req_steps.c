@@ -160,9 +160,9 @@ static enum req_next step_admit(struct req *req)
                           "works, or connect to the upstream directly.");
     }
     if (route == ROUTE_API && req->worker->server->caching.on) {
-        policy_asks_of(&req->fields, &req->asks);
+        cache_control_of(&req->fields, &req->asks);
         if (!req->asks.no_store)
-            req->api = policy_api_of(req->method, req->target.text, &req->fields);
+            req->api = cache_class_of(req->method, req->target.text, &req->fields);
     }
     return req_goto(req, STEP_READ);
 }
@@ -195,7 +195,7 @@ void req_pass_body_on(struct req *req)
     str_release(&req->whole);
     budget_sub(&req->worker->server->caching.budget, req->held);
     req->held = 0;
-    req->api = POLICY_NONE;
+    req->api = CACHE_CLASS_NONE;
     req->step = STEP_KEY;
     down_answer_early(req->conn); /* runs the steps, soon */
 }
@@ -212,7 +212,7 @@ static enum req_next step_read(struct req *req)
     bool is_api = route_of(req->target.text) == ROUTE_API;
 
     req->whole_max = WHOLE_MAX;
-    if (req->api != POLICY_NONE)
+    if (req->api != CACHE_CLASS_NONE)
         req->whole_max = req->worker->server->caching.max_body;
     if (!is_api && (req->length == REQUEST_LENGTH_UNKNOWN || req->length > WHOLE_MAX))
         return req_refuse(req, ERR_BAD_REQUEST, true, "This request takes no such body.");
@@ -220,7 +220,7 @@ static enum req_next step_read(struct req *req)
     if (req->length > req->whole_max || (is_api && !may_hold(req)) ||
         (req->length == REQUEST_LENGTH_UNKNOWN && req->whole_max == WHOLE_MAX)) {
         open_upload(req);
-        req->api = POLICY_NONE;
+        req->api = CACHE_CLASS_NONE;
         return req_goto(req, STEP_KEY);
     }
     if (!req->received && req->length != REQUEST_LENGTH_NONE && req->length != 0)
@@ -245,18 +245,18 @@ void req_be_patient(const struct req *req)
 static enum req_next step_fetch(struct req *req)
 {
     struct fetch_request order = {.method = req->method,
-                             .target = req->target.text,
-                             .fields = &req->fields,
-                             .length = req->length,
-                             .whole = &req->whole,
-                             .held = &req->held,
-                             .growing = req->upload,
-                             .forwarded = {req->conn->address, req->id}};
+                                  .target = req->target.text,
+                                  .fields = &req->fields,
+                                  .length = req->length,
+                                  .whole = &req->whole,
+                                  .held = &req->held,
+                                  .growing = req->upload,
+                                  .forwarded = {req->conn->address, req->id}};
 
     req_be_patient(req);
     order.finish = req->worker->server->caching.finish;
     /* One entry serves every client: it is kept in a form that all can be given. */
-    if (req->api != POLICY_NONE && fields_get(&req->fields, "accept-encoding"))
+    if (req->api != CACHE_CLASS_NONE && fields_get(&req->fields, "accept-encoding"))
         order.encodings = header_accepts_gzip(&req->fields) ? "gzip" : "identity";
     fetch_start(&req->worker->fetcher, &req->conn->lane->pool, &order, req->flight);
     return req_goto(req, STEP_WAIT);
@@ -292,7 +292,7 @@ static bool must_unpack(const struct req *req, const struct fields *answer)
 {
     const char *encoding = NULL;
 
-    if (req->api != POLICY_NONE)
+    if (req->api != CACHE_CLASS_NONE)
         encoding = fields_get(answer, "content-encoding");
     return encoding && (str_is_nocase(encoding, "gzip") || str_is_nocase(encoding, "x-gzip")) &&
            !header_accepts_gzip(&req->fields);

@@ -27,9 +27,9 @@ static bool is_ours(const struct stat *info)
     return info->st_uid == geteuid() && !(info->st_mode & (S_IWGRP | S_IWOTH));
 }
 
-/* In the user's runtime folder. Where that is not there (containers, cron, su), or is another user's
- * (as after sudo), a folder takes its place that is as well of this machine, and gone after a start
- * of it. */
+/* In the user's runtime folder. Where that is not there (containers, cron, su), or is another
+ * user's (as after sudo), a folder takes its place that is as well of this machine, and gone after
+ * a start of it. */
 static char *notes_folder(void)
 {
     const char *runtime = getenv("XDG_RUNTIME_DIR");

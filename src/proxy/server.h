@@ -18,7 +18,7 @@
 struct admin;
 
 struct server {
-    struct log *log; /* the caller's */
+    struct log *log;            /* the caller's */
     struct crypto_certs *certs; /* --ca-file, or NULL */
     struct endpoint endpoint;
     struct guard guard;

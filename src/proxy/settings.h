@@ -1,8 +1,8 @@
 /* What the configuration asks for, in terms of the parts that are made of it.
  *
  * The only file of this folder's, besides those that make the server, that reads the configuration
- * for a part of another folder: a part is made of plain values, so that a row of a database can make
- * one as well.
+ * for a part of another folder: a part is made of plain values, so that a row of a database can
+ * make one as well.
  */
 #ifndef PROXY_SETTINGS_H
 #define PROXY_SETTINGS_H

@@ -30,8 +30,7 @@ static enum answer_line bad(struct err *err, const char *why)
     return ANSWER_BAD;
 }
 
-static enum answer_line take_status(struct answer *a, const char *line, size_t len,
-                                       struct err *err)
+static enum answer_line take_status(struct answer *a, const char *line, size_t len, struct err *err)
 {
     const char *space = memchr(line, ' ', len), *end = line + len;
     unsigned status = 0;
@@ -87,8 +86,8 @@ static enum answer_line take_end(struct answer *a, struct head *head, struct err
     return ANSWER_HEAD;
 }
 
-enum answer_line answer_take(struct answer *a, const char *line, size_t len,
-                                   struct head *head, struct err *err)
+enum answer_line answer_take(struct answer *a, const char *line, size_t len, struct head *head,
+                             struct err *err)
 {
     const char *colon;
 

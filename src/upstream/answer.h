@@ -29,7 +29,7 @@ void answer_clear(struct answer *a);
 /* One line with its line end. ANSWER_HEAD: *head (which the caller has initialised) is
  * filled. ANSWER_BAD: *err says why no client should see this. Lines after the head
  * (trailers) are ignored. */
-enum answer_line answer_take(struct answer *a, const char *line, size_t len,
-                                   struct head *head, struct err *err);
+enum answer_line answer_take(struct answer *a, const char *line, size_t len, struct head *head,
+                             struct err *err);
 
 #endif

@@ -274,8 +274,8 @@ void attempt_resume(struct attempt *a, bool send, bool receive)
     if (receive)
         a->recv_paused = false;
     attempt_heard(a); /* the silence until now was ours */
-    curl_easy_pause(a->job.easy, (a->send_paused ? CURLPAUSE_SEND : 0) |
-                                     (a->recv_paused ? CURLPAUSE_RECV : 0));
+    curl_easy_pause(a->job.easy,
+                    (a->send_paused ? CURLPAUSE_SEND : 0) | (a->recv_paused ? CURLPAUSE_RECV : 0));
 }
 
 /* --- setting up ----------------------------------------------------------------------- */
@@ -301,8 +301,7 @@ static void set_constants(struct attempt *a)
 
 void attempt_init(struct attempt *a, const struct attempt_events *events)
 {
-    static const struct pool_job_ops ops = {
-        .run = run, .ended = ended, .may_connect = may_connect};
+    static const struct pool_job_ops ops = {.run = run, .ended = ended, .may_connect = may_connect};
 
     *a = (struct attempt){.events = events};
     pool_job_init(&a->job, &ops);

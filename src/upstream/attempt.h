@@ -94,7 +94,8 @@ struct err *attempt_failure(struct attempt *attempt, int curl_code);
 /* Removes it from everything that could call it. given_up: we end it, which may be in the middle of
  * something. lookup: the error that those get who wait for its lookup, or NULL. */
 void attempt_stop(struct attempt *attempt, bool given_up, const struct err *lookup);
-/* Overwrites and empties what it held of a request; on_run comes no more. False: it cannot be used again. */
+/* Overwrites and empties what it held of a request; on_run comes no more. False: it cannot be used
+ * again. */
 bool attempt_recycle(struct attempt *attempt);
 
 void attempt_todo(struct attempt *attempt); /* on_run, soon */
@@ -108,9 +109,9 @@ int64_t attempt_delivered(struct attempt *attempt);
 
 #define ATTEMPT_WRITES_MAX 4U
 
-/* Has it failed in a way that allows to send the request again? The server refused its stream, which
- * libcurl repeats by itself, but for those that end with CURLE_HTTP2, as one begun behind a GOAWAY
- * may. */
+/* Has it failed in a way that allows to send the request again? The server refused its stream,
+ * which libcurl repeats by itself, but for those that end with CURLE_HTTP2, as one begun behind a
+ * GOAWAY may. */
 bool attempt_may_resend(const struct attempt *attempt);
 /* Its request goes out on that connection. */
 void attempt_note_connection(struct attempt *attempt, const struct own_ends *ends);

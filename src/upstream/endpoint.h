@@ -34,8 +34,8 @@ struct endpoint {
     char *root;      /* scheme://authority */
     char *label;     /* the base URL for people, password masked */
     enum endpoint_proxy proxy_from;
-    char *proxy;                /* ENDPOINT_PROXY_GIVEN: the URL with its password: never print it */
-    char *proxy_label;          /* the same, masked */
+    char *proxy;       /* ENDPOINT_PROXY_GIVEN: the URL with its password: never print it */
+    char *proxy_label; /* the same, masked */
     const char *proxy_variable; /* of the environment, which names it; NULL: --proxy does */
     bool plain_http_proxy;      /* requests may go to an HTTP proxy in absolute form */
     struct crypto_trust *trust; /* the system's certificates, and those of the spec */

@@ -19,8 +19,7 @@ static const char *proxy_setting(const struct endpoint *e)
     return e->proxy_variable ? e->proxy_variable : "--proxy";
 }
 
-static void explain_proxy(struct err *err, const struct trouble_facts *f,
-                          const struct endpoint *e)
+static void explain_proxy(struct err *err, const struct trouble_facts *f, const struct endpoint *e)
 {
     if (f->proxy_status == 407)
         err_set(err, ERR_UP_PROXY_AUTH,

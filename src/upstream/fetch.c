@@ -141,9 +141,8 @@ static enum fetch_wait step_send(struct fetch *f)
                                             .encodings = f->encodings,
                                             .forwarded = {f->client.text, f->request_id.text}};
 
-    return fetch_goto(f, attempt_send(&f->attempt, f->pool, f->endpoint, &request) == 0
-                             ? FETCH_HEAD
-                             : FETCH_END);
+    return fetch_goto(
+        f, attempt_send(&f->attempt, f->pool, f->endpoint, &request) == 0 ? FETCH_HEAD : FETCH_END);
 }
 
 /* events.on_head goes to commit, .on_end to next. */
@@ -319,10 +318,10 @@ static bool on_run(struct attempt *attempt)
 }
 
 static const struct attempt_events events = {.on_head = on_head,
-                                            .on_bytes = on_bytes,
-                                            .on_want = on_want,
-                                            .on_run = on_run,
-                                            .on_end = on_end};
+                                             .on_bytes = on_bytes,
+                                             .on_want = on_want,
+                                             .on_run = on_run,
+                                             .on_end = on_end};
 
 static void attach(struct fetch *f)
 {

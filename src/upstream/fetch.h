@@ -33,10 +33,10 @@ struct fetch_request {
     const struct fields *fields; /* as the client sent them */
     int64_t length;              /* of the body, or REQUEST_LENGTH_… */
     struct str *whole;           /* the body in one piece, whose contents are taken, … */
-    size_t *held;            /* … and what it takes of the budget, bytes: taken as well, … */
-    struct flight *growing;  /* … or as it grows, from this thread; a reference is added */
-    const char *encodings;   /* what is accepted in the client's stead, or NULL; static */
-    bool finish;             /* go on when the last reader has left */
+    size_t *held;           /* … and what it takes of the budget, bytes: taken as well, … */
+    struct flight *growing; /* … or as it grows, from this thread; a reference is added */
+    const char *encodings;  /* what is accepted in the client's stead, or NULL; static */
+    bool finish;            /* go on when the last reader has left */
     struct request_forwarded forwarded;
 };
 #define FETCH_METHOD_SIZE 24

@@ -240,7 +240,7 @@ static int on_curl_timer(CURLM *multi, long timeout_ms, void *arg)
 }
 
 void pool_init(struct pool *pool, struct pool_sockets *sockets, long most,
-                  void (*on_due)(void *arg), void *arg)
+               void (*on_due)(void *arg), void *arg)
 {
     *pool = (struct pool){
         .sockets = sockets, .timeout_at_ms = UINT64_MAX, .on_due = on_due, .arg = arg};

@@ -36,7 +36,7 @@ void pool_sockets_release(struct pool_sockets *s); /* after its pools */
 
 /* most: connections at once, idle ones included. */
 void pool_init(struct pool *pool, struct pool_sockets *sockets, long most,
-                  void (*on_due)(void *arg), void *arg);
+               void (*on_due)(void *arg), void *arg);
 void pool_release(struct pool *pool); /* no transfer may be in it */
 
 bool pool_wants_run(const struct pool *pool);

@@ -65,7 +65,7 @@ static void add_forwarded(struct str *lines, const struct fields *request,
 }
 
 void request_head_write(struct str *lines, const struct fields *request, int64_t length,
-                   const char *encodings, const struct request_forwarded *forwarded)
+                        const char *encodings, const struct request_forwarded *forwarded)
 {
     struct header_hops hops = header_hops_of(request);
     bool accept = false, type = false, offered = false;

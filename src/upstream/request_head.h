@@ -21,6 +21,6 @@ struct request_forwarded {
  * for this proxy. encodings, if not NULL,
  * stands in the place of the client's Accept-Encoding. forwarded may be NULL. */
 void request_head_write(struct str *lines, const struct fields *request, int64_t length,
-                   const char *encodings, const struct request_forwarded *forwarded);
+                        const char *encodings, const struct request_forwarded *forwarded);
 
 #endif

@@ -18,8 +18,8 @@ static void check_head(const struct head *head)
 }
 
 /* Each line in memory of its own size, as nothing says that a NUL follows it. */
-static enum answer_line take(struct answer *a, const uint8_t *line, size_t len,
-                                struct head *head, struct err *err)
+static enum answer_line take(struct answer *a, const uint8_t *line, size_t len, struct head *head,
+                             struct err *err)
 {
     char *copy = malloc(len ? len : 1);
     enum answer_line result;

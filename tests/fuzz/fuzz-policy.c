@@ -27,17 +27,18 @@ static size_t read_fields(struct fields *f, const char *text, size_t size)
     return at + (at < size);
 }
 
-static void judge_request(const struct fields *f, enum policy_api api, const char *body, size_t len)
+static void judge_request(const struct fields *f, enum cache_class api, const char *body,
+                          size_t len)
 {
-    struct policy_asks asks;
+    struct cache_control asks;
     char model[16];
 
-    policy_api_of(len & 1 ? "GET" : "POST", body, f);
+    cache_class_of(len & 1 ? "GET" : "POST", body, f);
     MUST(policy_collection_of(body) != 0);
     memset(model, 'x', sizeof(model));
     policy_body_is_cacheable(api, body, len, model, sizeof(model));
     MUST(strnlen(model, sizeof(model)) < sizeof(model));
-    policy_asks_of(f, &asks);
+    cache_control_of(f, &asks);
     MUST(asks.max_age_s >= -1 && asks.max_age_s <= INT64_C(1) << 31);
     MUST(asks.min_fresh_s >= 0 && asks.min_fresh_s <= INT64_C(1) << 31);
     fields_each(h, f)
@@ -46,7 +47,7 @@ static void judge_request(const struct fields *f, enum policy_api api, const cha
 
 /* What proves itself whole is whole as well if HTTP says so, and a success of a POST that may be
  * stored would be complete as an error, too. */
-static void judge_answer(const struct fields *f, enum policy_api api, unsigned status,
+static void judge_answer(const struct fields *f, enum cache_class api, unsigned status,
                          const char *body, size_t len)
 {
     static const struct key_rules rules = {.upstream = "http://up/v1"};
@@ -56,13 +57,13 @@ static void judge_answer(const struct fields *f, enum policy_api api, unsigned s
         MUST(policy_head_may_store(api, &rules, status, f));
     if (unframed)
         MUST(policy_answer_is_whole(api, status, f, body, len, true));
-    if (api != POLICY_GET && policy_answer_is_whole(api, 200, f, body, len, true))
+    if (api != CACHE_CLASS_GET && policy_answer_is_whole(api, 200, f, body, len, true))
         MUST(policy_answer_is_whole(api, 400, f, body, len, true));
 }
 
 /* Cut at each of its bytes, a stream is whole from one length on, and not before: that length ends
  * a line, and the terminal event's word is in it (unless an escape spells it). */
-static void cut_stream(enum policy_api api, const char *body, size_t len)
+static void cut_stream(enum cache_class api, const char *body, size_t len)
 {
     struct fields f;
     bool whole = false;
@@ -77,7 +78,7 @@ static void cut_stream(enum policy_api api, const char *body, size_t len)
         MUST(now || !whole);
         if (now && !whole)
             MUST(n >= 2 && (body[n - 1] == '\n' || body[n - 1] == '\r') &&
-                 api != POLICY_EMBEDDINGS && api != POLICY_NONE &&
+                 api != CACHE_CLASS_EMBEDDINGS && api != CACHE_CLASS_NONE &&
                  (memmem(body, n, "[DONE]", 6) || memmem(body, n, "response.", 9) ||
                   memmem(body, n, "\\", 1)));
         whole = now;
@@ -90,12 +91,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     static const unsigned statuses[] = {200, 201, 400, 401, 500};
     char *text;
     struct fields f;
-    enum policy_api api;
+    enum cache_class api;
     size_t at;
 
     if (size < 3)
         return 0;
-    api = (enum policy_api)(data[0] % (POLICY_GET + 1));
+    api = (enum cache_class)(data[0] % (CACHE_CLASS_GET + 1));
     text = fuzz_text(data + 3, size - 3);
     at = read_fields(&f, text, size - 3);
     judge_request(&f, api, text + at, size - 3 - at);

@@ -73,7 +73,7 @@ bool is_object_of(const struct object *o, const struct key *key, size_t size)
     return same;
 }
 
-static void on_gone(void *arg, const struct store_gone *gone)
+static void on_purge(void *arg, const struct store_purge *gone)
 {
     struct rig *rig = arg;
 
@@ -95,7 +95,7 @@ static bool open_with(struct rig *rig, const char *folder, struct store_rules ru
     memset(rig, 0, sizeof(*rig));
     rig->folder = folder ? mem_strdup(folder) : unit_folder();
     rules.folder = rig->folder;
-    rules.on_gone = on_gone;
+    rules.on_purge = on_purge;
     rules.on_replaced = on_replaced;
     rules.arg = rig;
     if (store_open(&rig->store, &rules, err) < 0)
@@ -138,7 +138,7 @@ void put(struct rig *rig, const struct key *key, size_t size)
 void settle(struct rig *rig)
 {
     /* A drop of what is not there, which waits: all before it is written then. */
-    struct store_gone nothing = {.one = true, .key = key_of(UINT64_MAX, UINT64_MAX)};
+    struct store_purge nothing = {.one = true, .key = key_of(UINT64_MAX, UINT64_MAX)};
     uint64_t count;
     struct err err;
 

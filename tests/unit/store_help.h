@@ -18,9 +18,9 @@ struct rig {
     char *folder;
     struct store *store;
     struct store_reader *reader;
-    atomic_uint told;     /* on_gone calls */
+    atomic_uint told;     /* on_purge calls */
     atomic_uint replaced; /* on_replaced calls; the first comes when it is opened */
-    struct store_gone last;
+    struct store_purge last;
     void (*when_told)(struct rig *rig); /* NULL: nothing more */
 };
 

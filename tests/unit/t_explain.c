@@ -46,22 +46,22 @@ static struct err explain_facts(const struct endpoint *e, const struct trouble_f
 
 /* What failed is beyond the proxy, if there is one. */
 static struct err explained(const struct endpoint *e, enum trouble trouble, long proxy_status,
-                          const char *detail)
+                            const char *detail)
 {
     return explain_facts(e, &(struct trouble_facts){.trouble = trouble,
-                                                       .in_tunnel = true,
-                                                       .proxy_status = proxy_status,
-                                                       .detail = detail});
+                                                    .in_tunnel = true,
+                                                    .proxy_status = proxy_status,
+                                                    .detail = detail});
 }
 
 #define ALL_TROUBLES(X)                                                                            \
-    X(TROUBLE_NAME, ERR_UP_NAME)                                                                \
-    X(TROUBLE_PROXY_NAME, ERR_UP_NAME)                                                          \
-    X(TROUBLE_CONNECT, ERR_UP_CONNECT)                                                          \
-    X(TROUBLE_CONNECT_TIME, ERR_UP_CONNECT)                                                     \
-    X(TROUBLE_PROXY, ERR_UP_PROXY)                                                              \
-    X(TROUBLE_TLS, ERR_UP_TLS)                                                                  \
-    X(TROUBLE_CUT, ERR_UP_BROKEN)                                                               \
+    X(TROUBLE_NAME, ERR_UP_NAME)                                                                   \
+    X(TROUBLE_PROXY_NAME, ERR_UP_NAME)                                                             \
+    X(TROUBLE_CONNECT, ERR_UP_CONNECT)                                                             \
+    X(TROUBLE_CONNECT_TIME, ERR_UP_CONNECT)                                                        \
+    X(TROUBLE_PROXY, ERR_UP_PROXY)                                                                 \
+    X(TROUBLE_TLS, ERR_UP_TLS)                                                                     \
+    X(TROUBLE_CUT, ERR_UP_BROKEN)                                                                  \
     X(TROUBLE_ANSWER, ERR_UP_ANSWER)
 
 static const struct {
@@ -171,8 +171,7 @@ static enum err_code code_before(const char *upstream, const char *proxy, enum t
     struct endpoint e;
 
     if (make_endpoint(&e, upstream, proxy)) {
-        code =
-            explain_facts(&e, &(struct trouble_facts){.trouble = trouble, .detail = "d"}).code;
+        code = explain_facts(&e, &(struct trouble_facts){.trouble = trouble, .detail = "d"}).code;
         endpoint_release(&e);
     }
     return code;

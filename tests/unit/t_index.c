@@ -51,7 +51,7 @@ static void prepare(struct asker *a, unsigned number)
     *a = (struct asker){.key = key_of(number, 3)};
     a->query = (struct index_query){.now_ms = clock_unix_ms(),
                                     .asks = {.max_age_s = -1},
-                                    .api = POLICY_CHAT,
+                                    .api = CACHE_CLASS_CHAT,
                                     .method = "POST",
                                     .target = "/v1/chat/completions?a=b",
                                     .model = "m-1",
@@ -730,8 +730,8 @@ TEST("what belongs to an object is counted with it, and goes with it")
     CHECK_INT(figures_of(index).bytes, before.bytes + 5000);
     index_charge(index, a.answer.object, 100000); /* too much: room is made */
     CHECK(figures_of(index).bytes <= 100000);
-    index_drop(index, &(struct store_gone){.one = true, .key = key_of(1, 3)});
-    index_drop(index, &(struct store_gone){.one = true, .key = key_of(2, 3)});
+    index_drop(index, &(struct store_purge){.one = true, .key = key_of(1, 3)});
+    index_drop(index, &(struct store_purge){.one = true, .key = key_of(2, 3)});
     CHECK_INT(figures_of(index).bytes, 0);
     index_charge(index, a.answer.object, 5000); /* it is not in memory any more */
     CHECK_INT(figures_of(index).bytes, 0);
@@ -773,9 +773,9 @@ TEST("a walk through the memory tier sees what was used last first, and ends whe
     store_answer(index, 7, GOOD);
     store_answer(index, 8, GOOD);
     check_walk(index, 10, "8 7 ");
-    CHECK_INT(index_drop(index, &(struct store_gone){.one = true, .key = key_of(7, 3)}), 1);
-    CHECK_INT(index_drop(index, &(struct store_gone){.one = true, .key = key_of(7, 3)}), 0);
-    CHECK_INT(index_drop(index, &(struct store_gone){.collection = 0}), 5);
+    CHECK_INT(index_drop(index, &(struct store_purge){.one = true, .key = key_of(7, 3)}), 1);
+    CHECK_INT(index_drop(index, &(struct store_purge){.one = true, .key = key_of(7, 3)}), 0);
+    CHECK_INT(index_drop(index, &(struct store_purge){.collection = 0}), 5);
     check_walk(index, 10, "");
     index_free(index);
 }
@@ -808,7 +808,7 @@ static void store_get_answer(struct index *index, unsigned number, const char *t
     struct asker a;
 
     prepare(&a, number);
-    a.query.api = POLICY_GET;
+    a.query.api = CACHE_CLASS_GET;
     a.query.method = "GET";
     a.query.target = target;
     a.query.model = NULL;
@@ -835,7 +835,8 @@ TEST("what is dropped is named by key, collection, model or age, or not at all")
 
     for (size_t i = 0; i < countof(rows); i++) {
         struct index *index = index_new(&usual);
-        struct store_gone gone = {.one = rows[i].one, .key = key_of(3, 3), .model = rows[i].model};
+        struct store_purge purge = {
+            .one = rows[i].one, .key = key_of(3, 3), .model = rows[i].model};
 
         unit_row(rows[i].name);
         store_get_answer(index, 1, "/v1/files/a?b");
@@ -843,10 +844,10 @@ TEST("what is dropped is named by key, collection, model or age, or not at all")
         store_answer(index, 3, GOOD);
         store_answer(index, 4, GOOD);
         if (rows[i].target)
-            gone.collection = policy_collection_of(rows[i].target);
+            purge.collection = policy_collection_of(rows[i].target);
         if (rows[i].old)
-            gone.stored_before_ms = clock_unix_ms() - 3600000;
-        index_drop(index, &gone);
+            purge.stored_before_ms = clock_unix_ms() - 3600000;
+        index_drop(index, &purge);
         for (unsigned n = 0; n < 4; n++)
             CHECK_INT(verdict_on(index, n + 1), rows[i].left[n] ? INDEX_HIT : INDEX_MISS);
         unit_row(NULL);
@@ -860,10 +861,10 @@ TEST("what was stored before a moment is dropped, and what came since is not")
     struct asker a;
 
     store_answer(index, 1, GOOD);
-    index_drop(index, &(struct store_gone){.stored_before_ms = clock_unix_ms() + 1});
+    index_drop(index, &(struct store_purge){.stored_before_ms = clock_unix_ms() + 1});
     CHECK_INT(verdict_on(index, 1), INDEX_MISS);
     ask(index, &a, 2);
-    index_drop(index, &(struct store_gone){.stored_before_ms = clock_unix_ms() + 1});
+    index_drop(index, &(struct store_purge){.stored_before_ms = clock_unix_ms() + 1});
     answer_with(a.answer.flight, GOOD); /* newer than any time that is named */
     leave(&a);
     CHECK_INT(verdict_on(index, 2), INDEX_HIT);
@@ -878,7 +879,7 @@ TEST("what is in flight when it is dropped is read on, not joined, and not kept"
     size_t len = sizeof(buf);
 
     ask(index, &a, 1);
-    index_drop(index, &(struct store_gone){.collection = 0});
+    index_drop(index, &(struct store_purge){.collection = 0});
     CHECK_INT(ask(index, &b, 1), INDEX_MISS);
     CHECK(a.answer.flight != b.answer.flight);
     answer_with(a.answer.flight, SAYS("\"old\""));
@@ -902,14 +903,14 @@ TEST("a write drops the GETs of its collection, those in flight too, and no othe
     store_answer(index, 9, GOOD); /* no GET */
     prepare(&a, 1);
     prepare(&b, 2);
-    a.query.api = b.query.api = POLICY_GET;
+    a.query.api = b.query.api = CACHE_CLASS_GET;
     a.query.method = b.query.method = "GET";
     a.query.target = "/v1/files";
     b.query.target = "/v1/batches";
     ask_now(index, &a);
     ask_now(index, &b);
     index_drop(index,
-               &(struct store_gone){.collection = policy_collection_of("/v1/files/x/content")});
+               &(struct store_purge){.collection = policy_collection_of("/v1/files/x/content")});
     answer_with(a.answer.flight, GOOD);
     answer_with(b.answer.flight, GOOD);
     leave(&a);
@@ -985,7 +986,7 @@ TEST("what is found on disk does not replace what was fetched meanwhile, nor wha
     object_unref(object);
 
     object = object_from_disk(2, "\"disk\"");
-    index_drop(index, &(struct store_gone){.one = true, .key = key_of(2, 3)});
+    index_drop(index, &(struct store_purge){.one = true, .key = key_of(2, 3)});
     index_keep(index, object, epoch);
     CHECK_INT(verdict_on(index, 2), INDEX_MISS);
     object_unref(object);
@@ -1162,7 +1163,7 @@ TEST("an answer that is dropped while it is proven is not joined from then on, a
     ask(p.index, &old, 1);
     answer_with(old.answer.flight, body);
     leave(&old);
-    index_drop(p.index, &(struct store_gone){.one = true, .key = key_of(1, 3)});
+    index_drop(p.index, &(struct store_purge){.one = true, .key = key_of(1, 3)});
     CHECK_INT(ask(p.index, &new, 1), INDEX_MISS);
     proofs_run(&p);
     CHECK_INT(figures_of(p.index).items, 0);
@@ -1434,7 +1435,7 @@ static void *ask_and_fetch(void *arg)
             fetch(&a, number, round);
         leave(&a);
         if (with_drops && round % 20 == 0)
-            index_drop(index, &(struct store_gone){.one = true, .key = key_of(number, 3)});
+            index_drop(index, &(struct store_purge){.one = true, .key = key_of(number, 3)});
     }
     return NULL;
 }
@@ -1454,7 +1455,7 @@ static void ask_on_many_threads(bool drops)
     CHECK_INT(verdicts[0] + verdicts[1] + verdicts[2], THREADS * ROUNDS);
     CHECK(verdicts[INDEX_HIT] > 0 && verdicts[INDEX_MISS] > 0);
     CHECK(figures_of(index).items <= KEYS);
-    index_drop(index, &(struct store_gone){.collection = 0});
+    index_drop(index, &(struct store_purge){.collection = 0});
     CHECK_INT(figures_of(index).bytes, 0);
     index_free(index);
 }

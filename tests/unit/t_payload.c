@@ -13,7 +13,7 @@
 #define STREAM "Content-Type: text/event-stream; charset=utf-8\n"
 #define DONE "data: [DONE]\n\n"
 
-static bool is_stored(enum policy_api api, const char *lines, const char *body, size_t len)
+static bool is_stored(enum cache_class api, const char *lines, const char *body, size_t len)
 {
     struct fields f;
     bool stored, unframed;
@@ -26,12 +26,12 @@ static bool is_stored(enum policy_api api, const char *lines, const char *body, 
     return stored;
 }
 
-static bool document_is_stored(enum policy_api api, const char *body)
+static bool document_is_stored(enum cache_class api, const char *body)
 {
     return is_stored(api, JSON, body, strlen(body));
 }
 
-static bool stream_is_stored(enum policy_api api, const char *body)
+static bool stream_is_stored(enum cache_class api, const char *body)
 {
     return is_stored(api, STREAM, body, strlen(body));
 }
@@ -41,7 +41,7 @@ struct row {
     bool stored;
 };
 
-static void check_documents(enum policy_api api, const struct row *rows, size_t count)
+static void check_documents(enum cache_class api, const struct row *rows, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
         unit_row(rows[i].body);
@@ -50,7 +50,7 @@ static void check_documents(enum policy_api api, const struct row *rows, size_t 
     unit_row(NULL);
 }
 
-static void check_streams(enum policy_api api, const struct row *rows, size_t count)
+static void check_streams(enum cache_class api, const struct row *rows, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
         unit_row(rows[i].body);
@@ -115,12 +115,12 @@ TEST("a choice ends well with one of the known reasons, or the answer is not sto
                     "{\"choices\":[{\"delta\":{\"content\":\"a\"},\"finish_reason\":\"stop\"}]}\n\n"
                     "data: {\"choices\":[{\"delta\":{},\"finish_reason\":%s}]}\n\n" DONE,
                     reasons[i].reason) > 0);
-        CHECK_INT(document_is_stored(POLICY_CHAT, chat), reasons[i].well);
-        CHECK_INT(document_is_stored(POLICY_COMPLETIONS, completion), reasons[i].well);
-        CHECK_INT(stream_is_stored(POLICY_CHAT, chunks), reasons[i].well);
-        CHECK_INT(stream_is_stored(POLICY_COMPLETIONS, texts), reasons[i].well);
+        CHECK_INT(document_is_stored(CACHE_CLASS_CHAT, chat), reasons[i].well);
+        CHECK_INT(document_is_stored(CACHE_CLASS_COMPLETIONS, completion), reasons[i].well);
+        CHECK_INT(stream_is_stored(CACHE_CLASS_CHAT, chunks), reasons[i].well);
+        CHECK_INT(stream_is_stored(CACHE_CLASS_COMPLETIONS, texts), reasons[i].well);
         /* a reason stays, and a bad one after it counts */
-        CHECK_INT(stream_is_stored(POLICY_CHAT, later), reasons[i].well || reasons[i].open);
+        CHECK_INT(stream_is_stored(CACHE_CLASS_CHAT, later), reasons[i].well || reasons[i].open);
     }
     unit_row(NULL);
 }
@@ -180,9 +180,9 @@ TEST("a choice without text, call, refusal or audio is not stored, reasoning is 
                      messages[i].said) > 0);
         REQUIRE(asprintf(&wrong, "{\"choices\":[{\"delta\":{%s},\"finish_reason\":\"length\"}]}",
                          messages[i].said) > 0);
-        CHECK_INT(document_is_stored(POLICY_CHAT, whole), messages[i].speaks);
-        CHECK_INT(stream_is_stored(POLICY_CHAT, pieces), messages[i].speaks);
-        CHECK(!document_is_stored(POLICY_CHAT, wrong));
+        CHECK_INT(document_is_stored(CACHE_CLASS_CHAT, whole), messages[i].speaks);
+        CHECK_INT(stream_is_stored(CACHE_CLASS_CHAT, pieces), messages[i].speaks);
+        CHECK(!document_is_stored(CACHE_CLASS_CHAT, wrong));
     }
     unit_row(NULL);
 }
@@ -229,7 +229,7 @@ TEST("a chat completion is an object with choices, each of which is good")
         {"{\"choices\":[" GOOD("\"a\"") "],\"error\":null}", true},
     };
 
-    check_documents(POLICY_CHAT, rows, countof(rows));
+    check_documents(CACHE_CLASS_CHAT, rows, countof(rows));
 }
 
 TEST("a document may have as many choices as it likes")
@@ -240,7 +240,7 @@ TEST("a document may have as many choices as it likes")
     for (unsigned i = 1; i < 2000; i++)
         str_addf(&body, ",{\"text\":\"a\",\"index\":%u,\"finish_reason\":\"length\"}", i);
     str_adds(&body, "]}");
-    CHECK(document_is_stored(POLICY_COMPLETIONS, body.text));
+    CHECK(document_is_stored(CACHE_CLASS_COMPLETIONS, body.text));
     str_release(&body);
 }
 
@@ -261,7 +261,7 @@ TEST("of a completion each choice has a text")
         {"{\"choices\":[{\"text\":\"a\"}]}", false},
     };
 
-    check_documents(POLICY_COMPLETIONS, rows, countof(rows));
+    check_documents(CACHE_CLASS_COMPLETIONS, rows, countof(rows));
 }
 
 TEST("embeddings are an object with data in it, each with a vector")
@@ -289,8 +289,8 @@ TEST("embeddings are an object with data in it, each with a vector")
         {"{\"data\":[1],\"error\":{\"message\":\"m\"}}", false},
     };
 
-    check_documents(POLICY_EMBEDDINGS, rows, countof(rows));
-    CHECK(!stream_is_stored(POLICY_EMBEDDINGS, "data: {\"data\":[1]}\n\n" DONE));
+    check_documents(CACHE_CLASS_EMBEDDINGS, rows, countof(rows));
+    CHECK(!stream_is_stored(CACHE_CLASS_EMBEDDINGS, "data: {\"data\":[1]}\n\n" DONE));
 }
 
 /* ---- streams of chat and completions ---- */
@@ -352,7 +352,7 @@ TEST("in a stream each choice that was begun says something, and ends well befor
         {EVENT(DELTA("0", "\"a\"")) "data: {\"cho\n\n" EVENT(ENDED("0")) DONE, false},
     };
 
-    check_streams(POLICY_CHAT, rows, countof(rows));
+    check_streams(CACHE_CLASS_CHAT, rows, countof(rows));
 }
 
 TEST("in a stream of completions each choice has a text")
@@ -370,7 +370,7 @@ TEST("in a stream of completions each choice has a text")
         {DONE, false},
     };
 
-    check_streams(POLICY_COMPLETIONS, rows, countof(rows));
+    check_streams(CACHE_CLASS_COMPLETIONS, rows, countof(rows));
 }
 
 static void add_long_event(struct str *body, const char *before, const char *after)
@@ -388,7 +388,7 @@ TEST("a chunk that is too long to be read may have begun any choice, and so is n
     str_adds(&body, EVENT(DELTA("0", "\"a\"")));
     add_long_event(&body, "data: {\"x\":\"", "\"}\n\n");
     str_adds(&body, EVENT(ENDED("0")) DONE);
-    CHECK(!stream_is_stored(POLICY_CHAT, body.text));
+    CHECK(!stream_is_stored(CACHE_CLASS_CHAT, body.text));
     str_release(&body);
 }
 
@@ -449,8 +449,8 @@ TEST("a Response has an item with text, a refusal, audio or a call in its output
                          "data: {\"type\":\"response.output_text.delta\",\"delta\":\"a\"}\n\n"
                          "data: {\"type\":\"response.completed\",\"response\":%s}\n\n",
                          body) > 0);
-        CHECK_INT(document_is_stored(POLICY_RESPONSES, body), outputs[i].speaks);
-        CHECK_INT(stream_is_stored(POLICY_RESPONSES, stream), outputs[i].speaks);
+        CHECK_INT(document_is_stored(CACHE_CLASS_RESPONSES, body), outputs[i].speaks);
+        CHECK_INT(stream_is_stored(CACHE_CLASS_RESPONSES, stream), outputs[i].speaks);
         /* an item that was finished before a terminal event which says nothing of it */
         REQUIRE(asprintf(&seen,
                          "data: {\"type\":\"response.output_item.done\",\"item\":%s}\n\n"
@@ -458,7 +458,7 @@ TEST("a Response has an item with text, a refusal, audio or a call in its output
                          "{\"status\":\"completed\",\"output\":[]}}\n\n",
                          outputs[i].items) > 0);
         if (!strstr(outputs[i].items, "},{"))
-            CHECK_INT(stream_is_stored(POLICY_RESPONSES, seen), outputs[i].speaks);
+            CHECK_INT(stream_is_stored(CACHE_CLASS_RESPONSES, seen), outputs[i].speaks);
     }
     unit_row(NULL);
 }
@@ -513,9 +513,9 @@ TEST("a Response is completed, or incomplete for another reason than a filter")
                          "data: {\"type\":\"response.created\"}\n\n"
                          "data: {\"type\":\"response.incomplete\",\"response\":%s}\n\n",
                          body) > 0);
-        CHECK_INT(document_is_stored(POLICY_RESPONSES, body), ends[i].done);
-        CHECK_INT(stream_is_stored(POLICY_RESPONSES, completed), ends[i].done);
-        CHECK_INT(stream_is_stored(POLICY_RESPONSES, incomplete), ends[i].done);
+        CHECK_INT(document_is_stored(CACHE_CLASS_RESPONSES, body), ends[i].done);
+        CHECK_INT(stream_is_stored(CACHE_CLASS_RESPONSES, completed), ends[i].done);
+        CHECK_INT(stream_is_stored(CACHE_CLASS_RESPONSES, incomplete), ends[i].done);
     }
     unit_row(NULL);
 }
@@ -573,7 +573,7 @@ TEST("a stream of a Response is judged by its terminal event, and where that is 
         {CREATED, false},
     };
 
-    check_streams(POLICY_RESPONSES, rows, countof(rows));
+    check_streams(CACHE_CLASS_RESPONSES, rows, countof(rows));
 }
 
 TEST("a terminal event that is too long to be read is believed where events before it said "
@@ -605,7 +605,7 @@ TEST("a terminal event that is too long to be read is believed where events befo
         str_adds(&body, rows[i].before);
         str_adds(&body, rows[i].terminal);
         add_long_event(&body, "data: {\"type\":\"response.completed\",\"x\":\"", "\"}\n\n");
-        CHECK_INT(stream_is_stored(POLICY_RESPONSES, body.text), rows[i].stored);
+        CHECK_INT(stream_is_stored(CACHE_CLASS_RESPONSES, body.text), rows[i].stored);
         str_release(&body);
     }
     unit_row(NULL);
@@ -618,12 +618,12 @@ TEST("an item that is too long to be read is known by the event that says that i
     add_long_event(&body, "event: response.output_item.done\ndata: {\"item\":{\"result\":\"",
                    "\"}}\n\n");
     str_adds(&body, COMPLETED(""));
-    CHECK(!stream_is_stored(POLICY_RESPONSES, body.text));
+    CHECK(!stream_is_stored(CACHE_CLASS_RESPONSES, body.text));
     str_clear(&body);
     str_adds(&body, NAMED("response.image_generation_call.completed", ""));
     add_long_event(&body, "event: response.output_item.done\ndata: {\"item\":{\"result\":\"",
                    "\"}}\n\n");
     str_adds(&body, COMPLETED(""));
-    CHECK(stream_is_stored(POLICY_RESPONSES, body.text));
+    CHECK(stream_is_stored(CACHE_CLASS_RESPONSES, body.text));
     str_release(&body);
 }

@@ -13,58 +13,58 @@ TEST("four POSTs and every GET are looked up, by their exact path")
 {
     static const struct {
         const char *method, *target;
-        enum policy_api api;
+        enum cache_class api;
     } rows[] = {
-        {"POST", "/v1/chat/completions", POLICY_CHAT},
-        {"POST", "/v1/completions", POLICY_COMPLETIONS},
-        {"POST", "/v1/embeddings", POLICY_EMBEDDINGS},
-        {"POST", "/v1/responses", POLICY_RESPONSES},
-        {"POST", "/v1/chat/completions?a=/b", POLICY_CHAT},
-        {"POST", "/v1/responses?", POLICY_RESPONSES},
-        {"POST", "/v1/chat/completions/", POLICY_NONE},
-        {"POST", "/v1/chat/completions/id", POLICY_NONE},
-        {"POST", "/v1/chat/completion", POLICY_NONE},
-        {"POST", "/v1/chat", POLICY_NONE},
-        {"POST", "/v1/chat%2fcompletions", POLICY_NONE},
-        {"POST", "/v1/c%68at/completions", POLICY_NONE},
-        {"POST", "/v1//chat/completions", POLICY_NONE},
-        {"POST", "/V1/chat/completions", POLICY_NONE},
-        {"POST", "/v1/Chat/Completions", POLICY_NONE},
-        {"POST", "/v1/responses/id/cancel", POLICY_NONE},
-        {"POST", "/v1/responses/input_tokens", POLICY_NONE},
-        {"POST", "/v1/images/generations", POLICY_NONE},
-        {"POST", "/v1/audio/speech", POLICY_NONE},
-        {"POST", "/v1/files", POLICY_NONE},
-        {"POST", "/v1", POLICY_NONE},
-        {"POST", "/chat/completions", POLICY_NONE},
-        {"POST", "/?/v1/chat/completions", POLICY_NONE},
-        {"POST", "", POLICY_NONE},
-        {"GET", "/v1/models", POLICY_GET},
-        {"GET", "/v1/models/gpt-4o?x", POLICY_GET},
-        {"GET", "/v1/files/file-1/content", POLICY_GET},
-        {"GET", "/v1/chat/completions", POLICY_GET},
-        {"GET", "/v1/a%2fb/", POLICY_GET},
-        {"GET", "/v1", POLICY_GET},
-        {"GET", "/v1/", POLICY_GET},
-        {"GET", "/v1?x", POLICY_GET},
-        {"GET", "/v1x", POLICY_NONE},
-        {"GET", "/v10/models", POLICY_NONE},
-        {"GET", "/health", POLICY_NONE},
-        {"GET", "/", POLICY_NONE},
-        {"HEAD", "/v1/models", POLICY_NONE},
-        {"OPTIONS", "/v1/models", POLICY_NONE},
-        {"DELETE", "/v1/models/x", POLICY_NONE},
-        {"PUT", "/v1/chat/completions", POLICY_NONE},
-        {"PATCH", "/v1/chat/completions", POLICY_NONE},
-        {"get", "/v1/models", POLICY_NONE},
-        {"post", "/v1/chat/completions", POLICY_NONE},
+        {"POST", "/v1/chat/completions", CACHE_CLASS_CHAT},
+        {"POST", "/v1/completions", CACHE_CLASS_COMPLETIONS},
+        {"POST", "/v1/embeddings", CACHE_CLASS_EMBEDDINGS},
+        {"POST", "/v1/responses", CACHE_CLASS_RESPONSES},
+        {"POST", "/v1/chat/completions?a=/b", CACHE_CLASS_CHAT},
+        {"POST", "/v1/responses?", CACHE_CLASS_RESPONSES},
+        {"POST", "/v1/chat/completions/", CACHE_CLASS_NONE},
+        {"POST", "/v1/chat/completions/id", CACHE_CLASS_NONE},
+        {"POST", "/v1/chat/completion", CACHE_CLASS_NONE},
+        {"POST", "/v1/chat", CACHE_CLASS_NONE},
+        {"POST", "/v1/chat%2fcompletions", CACHE_CLASS_NONE},
+        {"POST", "/v1/c%68at/completions", CACHE_CLASS_NONE},
+        {"POST", "/v1//chat/completions", CACHE_CLASS_NONE},
+        {"POST", "/V1/chat/completions", CACHE_CLASS_NONE},
+        {"POST", "/v1/Chat/Completions", CACHE_CLASS_NONE},
+        {"POST", "/v1/responses/id/cancel", CACHE_CLASS_NONE},
+        {"POST", "/v1/responses/input_tokens", CACHE_CLASS_NONE},
+        {"POST", "/v1/images/generations", CACHE_CLASS_NONE},
+        {"POST", "/v1/audio/speech", CACHE_CLASS_NONE},
+        {"POST", "/v1/files", CACHE_CLASS_NONE},
+        {"POST", "/v1", CACHE_CLASS_NONE},
+        {"POST", "/chat/completions", CACHE_CLASS_NONE},
+        {"POST", "/?/v1/chat/completions", CACHE_CLASS_NONE},
+        {"POST", "", CACHE_CLASS_NONE},
+        {"GET", "/v1/models", CACHE_CLASS_GET},
+        {"GET", "/v1/models/gpt-4o?x", CACHE_CLASS_GET},
+        {"GET", "/v1/files/file-1/content", CACHE_CLASS_GET},
+        {"GET", "/v1/chat/completions", CACHE_CLASS_GET},
+        {"GET", "/v1/a%2fb/", CACHE_CLASS_GET},
+        {"GET", "/v1", CACHE_CLASS_GET},
+        {"GET", "/v1/", CACHE_CLASS_GET},
+        {"GET", "/v1?x", CACHE_CLASS_GET},
+        {"GET", "/v1x", CACHE_CLASS_NONE},
+        {"GET", "/v10/models", CACHE_CLASS_NONE},
+        {"GET", "/health", CACHE_CLASS_NONE},
+        {"GET", "/", CACHE_CLASS_NONE},
+        {"HEAD", "/v1/models", CACHE_CLASS_NONE},
+        {"OPTIONS", "/v1/models", CACHE_CLASS_NONE},
+        {"DELETE", "/v1/models/x", CACHE_CLASS_NONE},
+        {"PUT", "/v1/chat/completions", CACHE_CLASS_NONE},
+        {"PATCH", "/v1/chat/completions", CACHE_CLASS_NONE},
+        {"get", "/v1/models", CACHE_CLASS_NONE},
+        {"post", "/v1/chat/completions", CACHE_CLASS_NONE},
     };
     struct fields fields;
 
     fields_init(&fields);
     for (size_t i = 0; i < countof(rows); i++) {
         unit_row(rows[i].target);
-        CHECK_INT(policy_api_of(rows[i].method, rows[i].target, &fields), rows[i].api);
+        CHECK_INT(cache_class_of(rows[i].method, rows[i].target, &fields), rows[i].api);
     }
     unit_row(NULL);
 }
@@ -95,10 +95,10 @@ TEST("a request for a part, with a condition or for another protocol is passed o
 
         unit_row(rows[i].fields);
         read_fields(&f, rows[i].fields);
-        CHECK_INT(policy_api_of("GET", "/v1/models", &f),
-                  rows[i].passed ? POLICY_NONE : POLICY_GET);
-        CHECK_INT(policy_api_of("POST", "/v1/chat/completions", &f),
-                  rows[i].passed ? POLICY_NONE : POLICY_CHAT);
+        CHECK_INT(cache_class_of("GET", "/v1/models", &f),
+                  rows[i].passed ? CACHE_CLASS_NONE : CACHE_CLASS_GET);
+        CHECK_INT(cache_class_of("POST", "/v1/chat/completions", &f),
+                  rows[i].passed ? CACHE_CLASS_NONE : CACHE_CLASS_CHAT);
         fields_release(&f);
     }
     unit_row(NULL);
@@ -109,29 +109,29 @@ TEST("a request for a part, with a condition or for another protocol is passed o
 TEST("a response in the background or in a conversation is stateful; other bodies are not")
 {
     static const struct {
-        enum policy_api api;
+        enum cache_class api;
         const char *body;
         bool cacheable;
     } rows[] = {
-        {POLICY_RESPONSES, "{\"model\":\"m\"}", true},
-        {POLICY_RESPONSES, "{\"model\":\"m\",\"background\":true}", false},
-        {POLICY_RESPONSES, "{\"background\":1,\"model\":\"m\"}", false},
-        {POLICY_RESPONSES, "{\"background\":\"yes\",\"model\":\"m\"}", false},
-        {POLICY_RESPONSES, "{\"b\\u0061ckground\":true,\"model\":\"m\"}", false},
-        {POLICY_RESPONSES, "{\"model\":\"m\",\"background\":false}", true},
-        {POLICY_RESPONSES, "{\"model\":\"m\",\"background\":null}", true},
-        {POLICY_RESPONSES, "{\"model\":\"m\",\"background\":0}", true},
-        {POLICY_RESPONSES, "{\"model\":\"m\",\"conversation\":\"conv_1\"}", false},
-        {POLICY_RESPONSES, "{\"model\":\"m\",\"conversation\":{\"id\":\"conv_1\"}}", false},
-        {POLICY_RESPONSES, "{\"model\":\"m\",\"conversation\":\"\"}", false},
-        {POLICY_RESPONSES, "{\"model\":\"m\",\"conversation\":false}", false},
-        {POLICY_RESPONSES, "{\"model\":\"m\",\"conversation\":null}", true},
-        {POLICY_RESPONSES, "{\"model\":\"m\",\"input\":{\"background\":true}}", true},
-        {POLICY_RESPONSES, "{\"model\":\"m\",\"metadata\":{\"conversation\":\"c\"}}", true},
-        {POLICY_RESPONSES, "{\"model\":\"m\",\"previous_response_id\":\"r\"}", true},
-        {POLICY_CHAT, "{\"model\":\"m\",\"background\":true,\"conversation\":1}", true},
-        {POLICY_COMPLETIONS, "{\"model\":\"m\",\"background\":true}", true},
-        {POLICY_EMBEDDINGS, "{\"model\":\"m\",\"background\":true}", true},
+        {CACHE_CLASS_RESPONSES, "{\"model\":\"m\"}", true},
+        {CACHE_CLASS_RESPONSES, "{\"model\":\"m\",\"background\":true}", false},
+        {CACHE_CLASS_RESPONSES, "{\"background\":1,\"model\":\"m\"}", false},
+        {CACHE_CLASS_RESPONSES, "{\"background\":\"yes\",\"model\":\"m\"}", false},
+        {CACHE_CLASS_RESPONSES, "{\"b\\u0061ckground\":true,\"model\":\"m\"}", false},
+        {CACHE_CLASS_RESPONSES, "{\"model\":\"m\",\"background\":false}", true},
+        {CACHE_CLASS_RESPONSES, "{\"model\":\"m\",\"background\":null}", true},
+        {CACHE_CLASS_RESPONSES, "{\"model\":\"m\",\"background\":0}", true},
+        {CACHE_CLASS_RESPONSES, "{\"model\":\"m\",\"conversation\":\"conv_1\"}", false},
+        {CACHE_CLASS_RESPONSES, "{\"model\":\"m\",\"conversation\":{\"id\":\"conv_1\"}}", false},
+        {CACHE_CLASS_RESPONSES, "{\"model\":\"m\",\"conversation\":\"\"}", false},
+        {CACHE_CLASS_RESPONSES, "{\"model\":\"m\",\"conversation\":false}", false},
+        {CACHE_CLASS_RESPONSES, "{\"model\":\"m\",\"conversation\":null}", true},
+        {CACHE_CLASS_RESPONSES, "{\"model\":\"m\",\"input\":{\"background\":true}}", true},
+        {CACHE_CLASS_RESPONSES, "{\"model\":\"m\",\"metadata\":{\"conversation\":\"c\"}}", true},
+        {CACHE_CLASS_RESPONSES, "{\"model\":\"m\",\"previous_response_id\":\"r\"}", true},
+        {CACHE_CLASS_CHAT, "{\"model\":\"m\",\"background\":true,\"conversation\":1}", true},
+        {CACHE_CLASS_COMPLETIONS, "{\"model\":\"m\",\"background\":true}", true},
+        {CACHE_CLASS_EMBEDDINGS, "{\"model\":\"m\",\"background\":true}", true},
     };
     char model[8];
 
@@ -173,20 +173,21 @@ TEST("a body that is no JSON object is cacheable and has no model")
     for (size_t i = 0; i < countof(rows); i++) {
         unit_row(rows[i]);
         snprintf(model, sizeof(model), "before");
-        CHECK(policy_body_is_cacheable(POLICY_RESPONSES, rows[i], strlen(rows[i]), model,
+        CHECK(policy_body_is_cacheable(CACHE_CLASS_RESPONSES, rows[i], strlen(rows[i]), model,
                                        sizeof(model)));
         CHECK_STR(model, "");
     }
     unit_row(NULL);
     for (size_t i = 0; i < countof(stateful); i++) {
         unit_row(stateful[i]);
-        CHECK(!policy_body_is_cacheable(POLICY_RESPONSES, stateful[i], strlen(stateful[i]), NULL,
-                                        0));
-        CHECK(policy_body_is_cacheable(POLICY_CHAT, stateful[i], strlen(stateful[i]), NULL, 0));
+        CHECK(!policy_body_is_cacheable(CACHE_CLASS_RESPONSES, stateful[i], strlen(stateful[i]),
+                                        NULL, 0));
+        CHECK(
+            policy_body_is_cacheable(CACHE_CLASS_CHAT, stateful[i], strlen(stateful[i]), NULL, 0));
     }
     unit_row(NULL);
-    CHECK(!policy_body_is_cacheable(POLICY_RESPONSES, utf16, sizeof(utf16) - 1, NULL, 0));
-    CHECK(policy_body_is_cacheable(POLICY_GET, NULL, 0, model, sizeof(model)));
+    CHECK(!policy_body_is_cacheable(CACHE_CLASS_RESPONSES, utf16, sizeof(utf16) - 1, NULL, 0));
+    CHECK(policy_body_is_cacheable(CACHE_CLASS_GET, NULL, 0, model, sizeof(model)));
 }
 
 TEST("the model is unescaped and cut to fit at a character's end")
@@ -197,7 +198,7 @@ TEST("the model is unescaped and cut to fit at a character's end")
 
     for (size_t size = 0; size < countof(models); size++) {
         model[0] = '\0';
-        CHECK(!policy_body_is_cacheable(POLICY_RESPONSES, body, strlen(body), model, size));
+        CHECK(!policy_body_is_cacheable(CACHE_CLASS_RESPONSES, body, strlen(body), model, size));
         CHECK_STR(model, models[size]);
     }
 }
@@ -210,7 +211,7 @@ TEST("what a request asks of caches is read as RFC 9111 says, and what is unread
 {
     static const struct {
         const char *fields;
-        struct policy_asks asks;
+        struct cache_control asks;
     } rows[] = {
         {"", {.max_age_s = -1}},
         {"Cache-Control: no-cache\n", {.no_cache = true, .max_age_s = -1}},
@@ -271,13 +272,13 @@ TEST("what a request asks of caches is read as RFC 9111 says, and what is unread
     };
 
     for (size_t i = 0; i < countof(rows); i++) {
-        const struct policy_asks *wanted = &rows[i].asks;
-        struct policy_asks asks = {true, true, true, 99, 99};
+        const struct cache_control *wanted = &rows[i].asks;
+        struct cache_control asks = {true, true, true, 99, 99};
         struct fields f;
 
         unit_row(rows[i].fields);
         read_fields(&f, rows[i].fields);
-        policy_asks_of(&f, &asks);
+        cache_control_of(&f, &asks);
         CHECK_INT(asks.no_cache, wanted->no_cache);
         CHECK_INT(asks.no_store, wanted->no_store);
         CHECK_INT(asks.only_if_cached, wanted->only_if_cached);

@@ -18,7 +18,7 @@
 static const struct key_rules key_rules = {.upstream = "http://up/v1"};
 
 /* May it be stored, by its head's fields (lines)? */
-static bool may_store(enum policy_api api, unsigned status, const char *lines)
+static bool may_store(enum cache_class api, unsigned status, const char *lines)
 {
     struct fields f;
     bool may;
@@ -34,9 +34,9 @@ TEST("200, 201, 400 and 401 may be stored, for the APIs that are looked up")
     for (unsigned status = 100; status < 600; status++) {
         bool may = status == 200 || status == 201 || status == 400 || status == 401;
 
-        for (enum policy_api api = POLICY_CHAT; api <= POLICY_GET; api++)
+        for (enum cache_class api = CACHE_CLASS_CHAT; api <= CACHE_CLASS_GET; api++)
             CHECK_INT(may_store(api, status, JSON), may);
-        CHECK(!may_store(POLICY_NONE, status, JSON));
+        CHECK(!may_store(CACHE_CLASS_NONE, status, JSON));
     }
 }
 
@@ -64,13 +64,14 @@ TEST("a POST's success may be stored if it is JSON or a stream, a GET's if it is
     for (size_t i = 0; i < countof(rows); i++) {
         unit_row(rows[i].fields);
         for (unsigned status = 200; status <= 201; status++) {
-            CHECK_INT(may_store(POLICY_CHAT, status, rows[i].fields), rows[i].post);
-            CHECK_INT(may_store(POLICY_COMPLETIONS, status, rows[i].fields), rows[i].post);
-            CHECK_INT(may_store(POLICY_RESPONSES, status, rows[i].fields), rows[i].post);
-            CHECK_INT(may_store(POLICY_EMBEDDINGS, status, rows[i].fields), rows[i].embeddings);
-            CHECK_INT(may_store(POLICY_GET, status, rows[i].fields), rows[i].get);
+            CHECK_INT(may_store(CACHE_CLASS_CHAT, status, rows[i].fields), rows[i].post);
+            CHECK_INT(may_store(CACHE_CLASS_COMPLETIONS, status, rows[i].fields), rows[i].post);
+            CHECK_INT(may_store(CACHE_CLASS_RESPONSES, status, rows[i].fields), rows[i].post);
+            CHECK_INT(may_store(CACHE_CLASS_EMBEDDINGS, status, rows[i].fields),
+                      rows[i].embeddings);
+            CHECK_INT(may_store(CACHE_CLASS_GET, status, rows[i].fields), rows[i].get);
         }
-        for (enum policy_api api = POLICY_CHAT; api <= POLICY_GET; api++)
+        for (enum cache_class api = CACHE_CLASS_CHAT; api <= CACHE_CLASS_GET; api++)
             CHECK(may_store(api, 400, rows[i].fields) && may_store(api, 401, rows[i].fields));
     }
     unit_row(NULL);
@@ -78,8 +79,8 @@ TEST("a POST's success may be stored if it is JSON or a stream, a GET's if it is
 
 TEST("Vary: Accept may be stored where Accept is in the key: not of a POST")
 {
-    CHECK(may_store(POLICY_GET, 200, "Vary: Accept\n"));
-    CHECK(!may_store(POLICY_CHAT, 200, "Vary: Accept\nContent-Type: application/json\n"));
+    CHECK(may_store(CACHE_CLASS_GET, 200, "Vary: Accept\n"));
+    CHECK(!may_store(CACHE_CLASS_CHAT, 200, "Vary: Accept\nContent-Type: application/json\n"));
 }
 
 TEST("fields that forbid to store, and those that only look as if they did")
@@ -151,10 +152,10 @@ TEST("fields that forbid to store, and those that only look as if they did")
 
         unit_row(rows[i].fields);
         REQUIRE(asprintf(&lines, JSON "%s", rows[i].fields) > 0);
-        CHECK_INT(may_store(POLICY_CHAT, 200, lines), rows[i].ok);
-        CHECK_INT(may_store(POLICY_GET, 201, lines), rows[i].ok);
-        CHECK_INT(may_store(POLICY_CHAT, 400, lines), rows[i].bad);
-        CHECK_INT(may_store(POLICY_GET, 401, lines), rows[i].bad);
+        CHECK_INT(may_store(CACHE_CLASS_CHAT, 200, lines), rows[i].ok);
+        CHECK_INT(may_store(CACHE_CLASS_GET, 201, lines), rows[i].ok);
+        CHECK_INT(may_store(CACHE_CLASS_CHAT, 400, lines), rows[i].bad);
+        CHECK_INT(may_store(CACHE_CLASS_GET, 401, lines), rows[i].bad);
     }
     unit_row(NULL);
 }
@@ -165,18 +166,18 @@ TEST("without rules of the key no answer may vary, but by Accept-Encoding and Or
     struct fields f;
 
     read_fields(&f, JSON "Vary: Authorization\n");
-    CHECK(policy_head_may_store(POLICY_CHAT, &key_rules, 200, &f));
-    CHECK(!policy_head_may_store(POLICY_CHAT, &shared, 200, &f));
-    CHECK(!policy_head_may_store(POLICY_CHAT, NULL, 200, &f));
+    CHECK(policy_head_may_store(CACHE_CLASS_CHAT, &key_rules, 200, &f));
+    CHECK(!policy_head_may_store(CACHE_CLASS_CHAT, &shared, 200, &f));
+    CHECK(!policy_head_may_store(CACHE_CLASS_CHAT, NULL, 200, &f));
     fields_release(&f);
     read_fields(&f, JSON "Vary: Origin, Accept-Encoding\n");
-    CHECK(policy_head_may_store(POLICY_CHAT, NULL, 200, &f));
+    CHECK(policy_head_may_store(CACHE_CLASS_CHAT, NULL, 200, &f));
     fields_release(&f);
 }
 
 /* ---- documents ---- */
 
-static bool is_whole(enum policy_api api, unsigned status, const char *lines, const char *body,
+static bool is_whole(enum cache_class api, unsigned status, const char *lines, const char *body,
                      size_t len, bool framed)
 {
     struct fields f;
@@ -233,13 +234,16 @@ TEST("what proves an answer whole depends on its content type")
         for (unsigned framed = 0; framed < 2; framed++) {
             bool whole = framed ? rows[i].framed : rows[i].unframed;
 
-            CHECK_INT(is_whole(POLICY_GET, 200, rows[i].fields, rows[i].body, len, framed), whole);
-            CHECK_INT(is_whole(POLICY_GET, 400, rows[i].fields, rows[i].body, len, framed), whole);
-            CHECK_INT(is_whole(POLICY_CHAT, 401, rows[i].fields, rows[i].body, len, framed), whole);
+            CHECK_INT(is_whole(CACHE_CLASS_GET, 200, rows[i].fields, rows[i].body, len, framed),
+                      whole);
+            CHECK_INT(is_whole(CACHE_CLASS_GET, 400, rows[i].fields, rows[i].body, len, framed),
+                      whole);
+            CHECK_INT(is_whole(CACHE_CLASS_CHAT, 401, rows[i].fields, rows[i].body, len, framed),
+                      whole);
             /* none of these says anything */
-            for (enum policy_api api = POLICY_CHAT; api < POLICY_GET; api++)
+            for (enum cache_class api = CACHE_CLASS_CHAT; api < CACHE_CLASS_GET; api++)
                 CHECK(!is_whole(api, 200, rows[i].fields, rows[i].body, len, framed));
-            CHECK(!is_whole(POLICY_NONE, 200, rows[i].fields, rows[i].body, len, framed));
+            CHECK(!is_whole(CACHE_CLASS_NONE, 200, rows[i].fields, rows[i].body, len, framed));
         }
     }
     unit_row(NULL);
@@ -254,23 +258,23 @@ TEST("a POST's success is JSON or a stream by its type, whatever it says, and a 
                                         "Content-Type: application/octet-stream\n"};
 
     for (unsigned framed = 0; framed < 2; framed++) {
-        CHECK(is_whole(POLICY_CHAT, 200, JSON, json, strlen(json), framed));
-        CHECK(is_whole(POLICY_CHAT, 201, "Content-Type: application/x+json\n", json, strlen(json),
-                       framed));
-        CHECK(is_whole(POLICY_CHAT, 200, STREAM, stream, strlen(stream), framed));
-        CHECK(!is_whole(POLICY_CHAT, 200, STREAM, json, strlen(json), framed));
-        CHECK(!is_whole(POLICY_CHAT, 200, JSON, stream, strlen(stream), framed));
+        CHECK(is_whole(CACHE_CLASS_CHAT, 200, JSON, json, strlen(json), framed));
+        CHECK(is_whole(CACHE_CLASS_CHAT, 201, "Content-Type: application/x+json\n", json,
+                       strlen(json), framed));
+        CHECK(is_whole(CACHE_CLASS_CHAT, 200, STREAM, stream, strlen(stream), framed));
+        CHECK(!is_whole(CACHE_CLASS_CHAT, 200, STREAM, json, strlen(json), framed));
+        CHECK(!is_whole(CACHE_CLASS_CHAT, 200, JSON, stream, strlen(stream), framed));
     }
     for (size_t i = 0; i < countof(types); i++) {
-        CHECK(!is_whole(POLICY_CHAT, 200, types[i], json, strlen(json), true));
-        CHECK(!is_whole(POLICY_CHAT, 200, types[i], stream, strlen(stream), true));
-        CHECK(!is_whole(POLICY_CHAT, 200, types[i], page, strlen(page), true));
-        CHECK(is_whole(POLICY_GET, 200, types[i], page, strlen(page), true));
+        CHECK(!is_whole(CACHE_CLASS_CHAT, 200, types[i], json, strlen(json), true));
+        CHECK(!is_whole(CACHE_CLASS_CHAT, 200, types[i], stream, strlen(stream), true));
+        CHECK(!is_whole(CACHE_CLASS_CHAT, 200, types[i], page, strlen(page), true));
+        CHECK(is_whole(CACHE_CLASS_GET, 200, types[i], page, strlen(page), true));
     }
-    CHECK(!is_whole(POLICY_CHAT, 200, "Content-Type: text/html\n", page, strlen(page), true));
-    CHECK(!is_whole(POLICY_GET, 200, "Content-Type: text/html\n", page, strlen(page), true));
-    CHECK(!is_whole(POLICY_GET, 200, "Content-Type: text/html\n", "", 0, true));
-    CHECK(is_whole(POLICY_GET, 401, "Content-Type: text/html\n", page, strlen(page), true));
+    CHECK(!is_whole(CACHE_CLASS_CHAT, 200, "Content-Type: text/html\n", page, strlen(page), true));
+    CHECK(!is_whole(CACHE_CLASS_GET, 200, "Content-Type: text/html\n", page, strlen(page), true));
+    CHECK(!is_whole(CACHE_CLASS_GET, 200, "Content-Type: text/html\n", "", 0, true));
+    CHECK(is_whole(CACHE_CLASS_GET, 401, "Content-Type: text/html\n", page, strlen(page), true));
 }
 
 TEST("a GET whose status is not final is not stored; of a response only the good ends are")
@@ -317,21 +321,22 @@ TEST("a GET whose status is not final is not stored; of a response only the good
         size_t len = (size_t)n;
 
         unit_row(rows[i].word);
-        CHECK_INT(is_whole(POLICY_GET, 200, JSON, body, len, true), rows[i].of_get);
-        CHECK_INT(is_whole(POLICY_GET, 201, JSON, body, len, false), rows[i].of_get);
-        CHECK_INT(is_whole(POLICY_RESPONSES, 200, JSON, body, len, true), rows[i].of_response);
-        CHECK_INT(is_whole(POLICY_RESPONSES, 201, JSON, body, len, false), rows[i].of_response);
-        CHECK(is_whole(POLICY_CHAT, 200, JSON, body, len, true));
-        CHECK(is_whole(POLICY_GET, 400, JSON, body, len, true));
-        CHECK(is_whole(POLICY_RESPONSES, 401, JSON, body, len, true));
+        CHECK_INT(is_whole(CACHE_CLASS_GET, 200, JSON, body, len, true), rows[i].of_get);
+        CHECK_INT(is_whole(CACHE_CLASS_GET, 201, JSON, body, len, false), rows[i].of_get);
+        CHECK_INT(is_whole(CACHE_CLASS_RESPONSES, 200, JSON, body, len, true), rows[i].of_response);
+        CHECK_INT(is_whole(CACHE_CLASS_RESPONSES, 201, JSON, body, len, false),
+                  rows[i].of_response);
+        CHECK(is_whole(CACHE_CLASS_CHAT, 200, JSON, body, len, true));
+        CHECK(is_whole(CACHE_CLASS_GET, 400, JSON, body, len, true));
+        CHECK(is_whole(CACHE_CLASS_RESPONSES, 401, JSON, body, len, true));
         n = snprintf(body, sizeof(body),
                      "{\"data\":[1,{},{\"status\":\"completed\"},{\"status\":\"%s\"}]}",
                      rows[i].word);
         len = (size_t)n;
-        CHECK_INT(is_whole(POLICY_GET, 200, JSON, body, len, true), rows[i].of_get);
+        CHECK_INT(is_whole(CACHE_CLASS_GET, 200, JSON, body, len, true), rows[i].of_get);
         n = snprintf(body, sizeof(body), "{\"data\":[{\"embedding\":[1],\"status\":\"%s\"}]}",
                      rows[i].word);
-        CHECK(is_whole(POLICY_EMBEDDINGS, 200, JSON, body, (size_t)n, true));
+        CHECK(is_whole(CACHE_CLASS_EMBEDDINGS, 200, JSON, body, (size_t)n, true));
     }
     unit_row(NULL);
 }
@@ -358,7 +363,7 @@ TEST("only a status that is a string, and where it belongs, is looked at")
 
     for (size_t i = 0; i < countof(rows); i++) {
         unit_row(rows[i].body);
-        CHECK_INT(is_whole(POLICY_GET, 200, JSON, rows[i].body, strlen(rows[i].body), true),
+        CHECK_INT(is_whole(CACHE_CLASS_GET, 200, JSON, rows[i].body, strlen(rows[i].body), true),
                   rows[i].whole);
     }
     unit_row(NULL);
@@ -385,9 +390,9 @@ TEST("an error in the 200 of a POST is not stored, in a 400 it is, and a GET's m
 
         unit_row(rows[i].error);
         REQUIRE(asprintf(&body, "{\"error\":%s,%s", rows[i].error, good) > 0);
-        for (enum policy_api api = POLICY_CHAT; api <= POLICY_GET; api++) {
+        for (enum cache_class api = CACHE_CLASS_CHAT; api <= CACHE_CLASS_GET; api++) {
             CHECK_INT(is_whole(api, 200, JSON, body, strlen(body), true),
-                      api == POLICY_GET || !rows[i].failed);
+                      api == CACHE_CLASS_GET || !rows[i].failed);
             CHECK(is_whole(api, 400, JSON, body, strlen(body), true));
             CHECK(is_whole(api, 401, JSON, body, strlen(body), false));
         }
@@ -465,17 +470,20 @@ TEST("a stream is whole once its own API's terminal event has come, without an e
         unit_row(rows[i].body);
         REQUIRE(asprintf(&said, CHUNK "%s", rows[i].body) > 0);
         for (unsigned framed = 0; framed < 2; framed++) {
-            CHECK_INT(is_whole(POLICY_CHAT, 400, STREAM, rows[i].body, len, framed), rows[i].chat);
-            CHECK_INT(is_whole(POLICY_COMPLETIONS, 401, STREAM, rows[i].body, len, framed),
+            CHECK_INT(is_whole(CACHE_CLASS_CHAT, 400, STREAM, rows[i].body, len, framed),
                       rows[i].chat);
-            CHECK_INT(is_whole(POLICY_RESPONSES, 400, STREAM, rows[i].body, len, framed),
+            CHECK_INT(is_whole(CACHE_CLASS_COMPLETIONS, 401, STREAM, rows[i].body, len, framed),
+                      rows[i].chat);
+            CHECK_INT(is_whole(CACHE_CLASS_RESPONSES, 400, STREAM, rows[i].body, len, framed),
                       rows[i].responses);
-            CHECK_INT(is_whole(POLICY_GET, 200, STREAM, rows[i].body, len, framed), rows[i].get);
-            CHECK(!is_whole(POLICY_EMBEDDINGS, 400, STREAM, rows[i].body, len, framed));
+            CHECK_INT(is_whole(CACHE_CLASS_GET, 200, STREAM, rows[i].body, len, framed),
+                      rows[i].get);
+            CHECK(!is_whole(CACHE_CLASS_EMBEDDINGS, 400, STREAM, rows[i].body, len, framed));
             /* nothing is said before the end, and then there is */
-            for (enum policy_api api = POLICY_CHAT; api < POLICY_GET; api++)
+            for (enum cache_class api = CACHE_CLASS_CHAT; api < CACHE_CLASS_GET; api++)
                 CHECK(!is_whole(api, 200, STREAM, rows[i].body, len, framed));
-            CHECK_INT(is_whole(POLICY_CHAT, 200, STREAM, said, strlen(said), framed), rows[i].chat);
+            CHECK_INT(is_whole(CACHE_CLASS_CHAT, 200, STREAM, said, strlen(said), framed),
+                      rows[i].chat);
         }
     }
     unit_row(NULL);
@@ -489,9 +497,10 @@ TEST("a terminal event with a megabyte of images in it ends the stream, by its e
     for (size_t i = 0; i < (size_t)3 * 1024 * 1024; i++)
         str_addc(&body, 'A');
     str_adds(&body, "\"}\n\n");
-    CHECK(is_whole(POLICY_GET, 200, STREAM, body.text, body.len, false));
-    CHECK(!is_whole(POLICY_GET, 200, STREAM, body.text, body.len - 1, false));
-    CHECK(!is_whole(POLICY_RESPONSES, 200, STREAM, body.text, body.len, false)); /* says nothing */
+    CHECK(is_whole(CACHE_CLASS_GET, 200, STREAM, body.text, body.len, false));
+    CHECK(!is_whole(CACHE_CLASS_GET, 200, STREAM, body.text, body.len - 1, false));
+    CHECK(!is_whole(CACHE_CLASS_RESPONSES, 200, STREAM, body.text, body.len,
+                    false)); /* says nothing */
     str_release(&body);
 }
 
@@ -535,7 +544,7 @@ static const char responses_stream[] =
     "\"item\":{\"id\":\"msg_67c\",\"type\":\"message\",\"status\":\"completed\"}}\n\n";
 
 /* The terminal event follows. Its last byte is the one that makes it whole. */
-static void cut_everywhere(enum policy_api api, const char *beginning, const char *terminal)
+static void cut_everywhere(enum cache_class api, const char *beginning, const char *terminal)
 {
     struct str stream = STR_INIT;
 
@@ -553,19 +562,19 @@ static void cut_everywhere(enum policy_api api, const char *beginning, const cha
 
 TEST("a stream that is cut at any byte before the end of its terminal event is never whole")
 {
-    cut_everywhere(POLICY_CHAT, chat_stream, "data: [DONE]\n\n");
+    cut_everywhere(CACHE_CLASS_CHAT, chat_stream, "data: [DONE]\n\n");
     /* the LF after the last CR is no news */
-    cut_everywhere(POLICY_COMPLETIONS, completions_stream, "data: [DONE]\r\n\r");
-    cut_everywhere(POLICY_RESPONSES, responses_stream,
+    cut_everywhere(CACHE_CLASS_COMPLETIONS, completions_stream, "data: [DONE]\r\n\r");
+    cut_everywhere(CACHE_CLASS_RESPONSES, responses_stream,
                    "event: response.completed\n"
                    "data: {\"type\":\"response.completed\",\"sequence_number\":4,\"response\":{"
                    "\"id\":\"resp_67c\",\"status\":\"completed\",\"error\":null}}\n\n");
     cut_everywhere(
-        POLICY_RESPONSES, responses_stream,
+        CACHE_CLASS_RESPONSES, responses_stream,
         "data: {\"type\":\"response.incomplete\",\"response\":{\"status\":\"incomplete\","
         "\"incomplete_details\":{\"reason\":\"max_output_tokens\"}}}\n\n");
-    cut_everywhere(POLICY_GET, responses_stream, COMPLETED);
-    cut_everywhere(POLICY_GET, chat_stream, "data: [DONE]\n\n");
+    cut_everywhere(CACHE_CLASS_GET, responses_stream, COMPLETED);
+    cut_everywhere(CACHE_CLASS_GET, chat_stream, "data: [DONE]\n\n");
 }
 
 TEST("a stream of another API never ends")
@@ -574,11 +583,11 @@ TEST("a stream of another API never ends")
 
     str_adds(&stream, responses_stream);
     str_adds(&stream, COMPLETED);
-    CHECK(!is_whole(POLICY_CHAT, 200, STREAM, stream.text, stream.len, true));
+    CHECK(!is_whole(CACHE_CLASS_CHAT, 200, STREAM, stream.text, stream.len, true));
     str_clear(&stream);
     str_adds(&stream, chat_stream);
     str_adds(&stream, "data: [DONE]\n\n");
-    CHECK(!is_whole(POLICY_RESPONSES, 200, STREAM, stream.text, stream.len, true));
+    CHECK(!is_whole(CACHE_CLASS_RESPONSES, 200, STREAM, stream.text, stream.len, true));
     str_release(&stream);
 }
 
@@ -608,13 +617,13 @@ static const unsigned char empty_gz[] = {0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x0
 /* A POST's success. */
 static bool gz_is_whole(const char *lines, const unsigned char *gz, size_t len, bool framed)
 {
-    return is_whole(POLICY_CHAT, 200, lines, (const char *)gz, len, framed);
+    return is_whole(CACHE_CLASS_CHAT, 200, lines, (const char *)gz, len, framed);
 }
 
 /* An answer that is judged by its frame alone. */
 static bool gz_file_is_whole(const char *lines, const unsigned char *gz, size_t len, bool framed)
 {
-    return is_whole(POLICY_GET, 200, lines, (const char *)gz, len, framed);
+    return is_whole(CACHE_CLASS_GET, 200, lines, (const char *)gz, len, framed);
 }
 
 TEST("gzip is judged by what it unpacks to")
@@ -665,9 +674,9 @@ TEST("what unpacks to more than 64 MiB is not stored")
             str_addc(&gz, '\0');
         str_add(&gz, tail, sizeof(tail));
     }
-    CHECK(is_whole(POLICY_GET, 200, GZIP, gz.text, gz.len, true));
+    CHECK(is_whole(CACHE_CLASS_GET, 200, GZIP, gz.text, gz.len, true));
     str_add(&gz, json_gz, sizeof(json_gz));
-    CHECK(!is_whole(POLICY_GET, 200, GZIP, gz.text, gz.len, true));
+    CHECK(!is_whole(CACHE_CLASS_GET, 200, GZIP, gz.text, gz.len, true));
     str_release(&gz);
 }
 

@@ -29,7 +29,8 @@ static char *lines_with(const char *const *pairs, int64_t length, const char *en
     return text;
 }
 
-static char *lines_for(const char *const *pairs, int64_t length, const struct request_forwarded *fwd)
+static char *lines_for(const char *const *pairs, int64_t length,
+                       const struct request_forwarded *fwd)
 {
     return lines_with(pairs, length, NULL, fwd);
 }

@@ -297,7 +297,8 @@ TEST("what is within a member is found in the same pass: of objects, and of each
 TEST("filled is a string, an array or an object in which there is something")
 {
     static const char *const filled[] = {"\"a\"", "\" .\"", "[0]", "[ [] ]", "{\"\":0}", "[null]"};
-    static const char *const others[] = {"\"\"", "\" \"", "\"\\n\"", "[]", "[ \n]", "{}", "{ }", "1", "true", "null"};
+    static const char *const others[] = {"\"\"", "\" \"", "\"\\n\"", "[]",   "[ \n]",
+                                         "{}",   "{ }",   "1",       "true", "null"};
     const struct scan_value missing = {.kind = SCAN_MISSING};
     struct scan_value whole;
 
