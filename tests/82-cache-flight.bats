@@ -343,7 +343,8 @@ words() {
 @test "the most patient of those who wait says how long the upstream may be silent" {
     proxy --cache-ttl 1h
     body=(-d '{"k":"patience"}')
-    local script="delay:3500;body:$(said late)"
+    local script
+    script="delay:3500;body:$(said late)"
     spawn first err.first curl -q -sS --max-time 1 -H 'x-stainless-timeout: 0.2' -H "X-Script: $script" "${body[@]}" "$PROXY/v1/chat/completions"
     expect_stat in_flight = 1
     costs 0 gets HIT second -H 'x-stainless-timeout: 20' -H "X-Script: $script" "${body[@]}" /v1/chat/completions
