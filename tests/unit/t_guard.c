@@ -128,7 +128,6 @@ static const char *const kept_out[] = {
     ".localhost:8080",
     "notlocalhost:8080",
     "proxy.test.:8080",
-    ".localhost:8080",
     "localhost:8080@evil.com",
     "user@localhost:8080",
     "user:pw@localhost:8080",
