@@ -330,6 +330,22 @@ hammer() {
     not grep -v HTTP/2.0 "$NGINX_DIR/conn.log"
 }
 
+@test "connections that serve one request each, and refuse all others that were sent on them: all succeed" {
+    make_ca
+    secure 'ssl http2' 1
+    proxy --upstream "https://localhost:$NGINX_PORT" --ca-file "$CA_FILE" --workers 1
+    hammer 40 3
+    cat status.* | sort | uniq -c >statuses
+    [[ $(tr -s ' ' <statuses) == ' 120 200' ]] || {
+        cat statuses
+        grep -l '"error"' answer.* | head -n 1 | xargs -r cat
+        false
+    }
+    expect_stat requests = 120
+    upstream_get requests | jq -r '.[].body_sha256' | sort | uniq -d >twice
+    [[ ! -s twice ]]
+}
+
 @test "an HTTP/2 connection that dies breaks its streams; the next request has a new one" {
     h2
     spawn out err curl -q -sSN --max-time 60 -H 'X-Script: data:1;barrier:b' "$PROXY/v1/x"

@@ -107,7 +107,9 @@ int64_t attempt_delivered(struct attempt *attempt);
 
 /* --- attempt_refused.c: what a server has not acted on ---------------------------------- */
 
-#define ATTEMPT_WRITES_MAX 4U
+/* How often a request may be written. A connection that serves one more request before it closes
+ * refuses all but one of the requests that are written to it at once: as many as a pool has. */
+#define ATTEMPT_WRITES_MAX 100U
 
 /* Has it failed in a way that allows to send the request again? The server refused its stream,
  * which libcurl repeats by itself, but for those that end with CURLE_HTTP2, as one begun behind a
