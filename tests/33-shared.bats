@@ -121,6 +121,27 @@ fetched_anew() {
     costs 1 gets MISS list -H 'X-Script: body:{"list":"new"}' "$1"
 }
 
+# and the request that asks
+six_are_in() {
+    client "$PROXY/health" | jq -e '.in_flight == 7'
+}
+
+@test "an answer that outgrows --memory reaches all who share it" {
+    proxy --workers 2 --memory 4M
+    local i
+    for i in 1 2 3 4 5 6; do
+        reader "$i" 'chunked;header:Content-Type=text/plain;body:start;barrier:x;size:12000000' /v1/files/memory/content
+    done
+    barrier wait x
+    eventually six_are_in
+    barrier release x
+    for i in 1 2 3 4 5 6; do
+        ends_with 0 "$i"
+        { printf start && "$test_bin/upstream" --expect-size 12000000; } | cmp - "got.$i"
+    done
+    expect_stat requests = 1
+}
+
 @test "a write whose client leaves before the head drops what is stored of its collection" {
     proxy
     local how n=0

@@ -352,12 +352,11 @@ not_here() {
 
 @test "the default port is asked where nothing else is known" {
     ! port_answers 8080 || skip 'something runs on port 8080'
-    mkdir -p home/run
-    chmod 770 home/run
+    mkdir -m 700 none
     proxy --home "$PWD/home" --port 8080 --cache-dir "$PWD/elsewhere"
     keep 1
     items 1
-    env HOME="$PWD/home" XDG_CONFIG_HOME="$PWD/home/config" "$goproxyai_bin" cache clear >out
+    env HOME="$PWD/home" XDG_CONFIG_HOME="$PWD/home/config" XDG_RUNTIME_DIR="$PWD/none" "$goproxyai_bin" cache clear >out
     said "1 answer removed from the proxy on http://localhost:8080 (memory and $PWD/elsewhere)"
     is_miss /v1/files/f1
 }

@@ -130,7 +130,7 @@ bool flight_append(struct flight *flight, const void *bytes, size_t len)
     if (flight->keeper && body_size(&flight->body) > flight->keep_max)
         outgrow(flight, (size_t)flight->keep_max);
     else if (flight->keeper && !budget_has_room(flight->body.budget, 1))
-        outgrow(flight, 0);
+        outgrow(flight, (size_t)body_size(&flight->body)); /* as much as it holds already */
     return room;
 }
 
