@@ -310,21 +310,25 @@ hammer() {
     done
 }
 
+# each_served_once N: all N requests of hammer were answered 200, and the upstream got each of them once
+each_served_once() {
+    cat status.* | sort | uniq -c >statuses
+    [[ $(tr -s ' ' <statuses) == " $1 200" ]] || {
+        cat statuses
+        grep -l '"error"' answer.* | head -n 1 | xargs -r cat
+        return 1
+    }
+    expect_stat requests = "$1" || return 1
+    upstream_get requests | jq -r '.[].body_sha256' | sort | uniq -d >twice
+    [[ ! -s twice ]]
+}
+
 @test "connections that the server closes after a few requests (GOAWAY): all succeed, and nothing is sent twice" {
     make_ca
     secure 'ssl http2' 7
     proxy --upstream "https://localhost:$NGINX_PORT" --ca-file "$CA_FILE" --workers 1
     hammer 16 25
-    cat status.* | sort | uniq -c >statuses
-    [[ $(tr -s ' ' <statuses) == ' 400 200' ]] || {
-        cat statuses
-        grep -l '"error"' answer.* | head -n 1 | xargs -r cat
-        false
-    }
-    expect_stat requests = 400
-    # each of them once
-    upstream_get requests | jq -r '.[].body_sha256' | sort | uniq -d >twice
-    [[ ! -s twice ]]
+    each_served_once 400
     eventually logged 400
     [[ $(nginx_connections) -gt 40 ]]
     not grep -v HTTP/2.0 "$NGINX_DIR/conn.log"
@@ -335,15 +339,7 @@ hammer() {
     secure 'ssl http2' 1
     proxy --upstream "https://localhost:$NGINX_PORT" --ca-file "$CA_FILE" --workers 1
     hammer 40 3
-    cat status.* | sort | uniq -c >statuses
-    [[ $(tr -s ' ' <statuses) == ' 120 200' ]] || {
-        cat statuses
-        grep -l '"error"' answer.* | head -n 1 | xargs -r cat
-        false
-    }
-    expect_stat requests = 120
-    upstream_get requests | jq -r '.[].body_sha256' | sort | uniq -d >twice
-    [[ ! -s twice ]]
+    each_served_once 120
 }
 
 @test "an HTTP/2 connection that dies breaks its streams; the next request has a new one" {

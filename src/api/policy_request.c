@@ -32,7 +32,7 @@ static enum cache_class api_of_post(const char *target)
     return CACHE_CLASS_NONE;
 }
 
-/* A body that is encoded cannot be looked into. */
+/* Has the body a Content-Encoding, so that its members are unknown? */
 static bool is_encoded(const struct fields *fields)
 {
     const char *encoding = fields_get(fields, "content-encoding");
@@ -61,9 +61,8 @@ bool policy_is_generation(const char *method, const char *target)
            api == CACHE_CLASS_RESPONSES;
 }
 
-/* A body that is no strict JSON, but that a server may take for JSON: could it name a conversation,
- * or ask for work in the background? By its bytes: the names, an escape of an ASCII character, with
- * which they may be spelled, and a NUL, as UTF-16 has them. */
+/* Could a lenient server read `conversation` or `background` in a body that is no strict JSON?
+ * Signs are the names, an escaped ASCII character (which may spell a name), and a NUL (UTF-16). */
 static bool may_be_stateful(const char *body, size_t len)
 {
     static const char *const signs[] = {"conversation", "background", "\\u00"};

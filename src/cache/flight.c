@@ -130,7 +130,7 @@ bool flight_append(struct flight *flight, const void *bytes, size_t len)
     if (flight->keeper && body_size(&flight->body) > flight->keep_max)
         outgrow(flight, (size_t)flight->keep_max);
     else if (flight->keeper && !budget_has_room(flight->body.budget, 1))
-        outgrow(flight, (size_t)body_size(&flight->body)); /* as much as it holds already */
+        outgrow(flight, (size_t)body_size(&flight->body)); /* no more memory than now */
     return room;
 }
 
@@ -214,29 +214,29 @@ static int64_t longer(int64_t a, int64_t b)
     return a == 0 || b == 0 ? 0 : a > b ? a : b;
 }
 
-void flight_be_patient(struct flight *flight, const struct flight_patience *patience)
+void flight_raise_timeouts(struct flight *flight, const struct flight_timeouts *timeouts)
 {
-    struct flight_patience *most = &flight->patience;
+    struct flight_timeouts *most = &flight->timeouts;
 
     pthread_mutex_lock(&flight->body.lock);
-    if (flight->has_patience) {
-        most->before_head = longer(most->before_head, patience->before_head);
-        most->within_body = longer(most->within_body, patience->within_body);
+    if (flight->has_timeouts) {
+        most->before_head = longer(most->before_head, timeouts->before_head);
+        most->within_body = longer(most->within_body, timeouts->within_body);
     } else {
-        *most = *patience;
-        flight->has_patience = true;
+        *most = *timeouts;
+        flight->has_timeouts = true;
     }
     pthread_mutex_unlock(&flight->body.lock);
 }
 
-struct flight_patience flight_patience(struct flight *flight)
+struct flight_timeouts flight_timeouts(struct flight *flight)
 {
-    struct flight_patience patience;
+    struct flight_timeouts timeouts;
 
     pthread_mutex_lock(&flight->body.lock);
-    patience = flight->patience;
+    timeouts = flight->timeouts;
     pthread_mutex_unlock(&flight->body.lock);
-    return patience;
+    return timeouts;
 }
 
 bool flight_is_open(struct flight *flight, struct body_reader *reader)

@@ -65,7 +65,7 @@ struct flight_hooks {
 };
 
 /* How long the upstream may be silent, ms; 0: for ever. */
-struct flight_patience {
+struct flight_timeouts {
     int64_t before_head, within_body;
 };
 
@@ -79,8 +79,8 @@ struct flight {
     struct flight_hooks *keeper; /* the filler's; NULL: nobody keeps it */
     uint64_t keep_max;           /* a body that grows beyond is not kept */
     struct flight_filler filler;
-    struct flight_patience patience;
-    bool has_patience; /* one of its readers has said so */
+    struct flight_timeouts timeouts;
+    bool has_timeouts; /* the timeouts are set */
     struct head head;  /* immutable once state is FLIGHT_GROWING */
     struct err *err;   /* why it failed or broke, else NULL; immutable once the body has ended */
 };
@@ -113,11 +113,11 @@ bool flight_give_up(struct flight *flight, bool *whole);
 bool flight_join(struct flight *flight, struct body_reader *reader,
                  void (*notify)(struct body_reader *));
 enum flight_state flight_look(struct flight *flight, struct body_reader *reader);
-/* A reader has that much patience with the upstream. The most patient one counts, and counts on
- * after it has left. */
-void flight_be_patient(struct flight *flight, const struct flight_patience *patience);
+/* Raises the flight's timeouts to those of a reader, where these are longer. They stay raised when
+ * the reader leaves. */
+void flight_raise_timeouts(struct flight *flight, const struct flight_timeouts *timeouts);
 /* Filler. */
-struct flight_patience flight_patience(struct flight *flight);
+struct flight_timeouts flight_timeouts(struct flight *flight);
 /* Parks the reader, wherever it stands, if more is to come; else false. */
 bool flight_is_open(struct flight *flight, struct body_reader *reader);
 void flight_leave(struct flight *flight, struct body_reader *reader);

@@ -142,8 +142,8 @@ void req_leave_flight(struct req *req);
  * refuses it. REQ_REPLY, or REQ_CLOSE where it had its answer. */
 enum req_next req_abort(struct req *req);
 enum req_next req_step(struct req *req);
-void req_pass_body_on(struct req *req);     /* it is too long to be held */
-void req_be_patient(const struct req *req); /* its flight's upstream has as long as it bears */
+void req_pass_body_on(struct req *req);         /* it is too long to be held */
+void req_raise_timeouts(const struct req *req); /* of its flight, to the request's own */
 
 /* req_key.c */
 enum req_next req_step_key(struct req *req);

@@ -99,7 +99,7 @@ enum req_next req_step_lookup(struct req *req)
     case INDEX_JOIN:
         req->flight = answer.flight;
         req->cache = STATS_JOIN;
-        req_be_patient(req);
+        req_raise_timeouts(req);
         return req_goto(req, STEP_WAIT);
     case INDEX_MISS:
         req->flight = answer.flight;

@@ -121,8 +121,7 @@ static void start_job(struct req *req)
     str_init(&job->target);
     str_adds(&job->target, req->target.text);
     fields_init(&job->fields);
-    fields_each(h, &req->fields)
-        fields_add_field(&job->fields, &h);
+    fields_add_all(&job->fields, &req->fields);
     job->body = req->whole;
     str_init(&req->whole);
     job->held = req->held;

@@ -231,15 +231,15 @@ static enum req_next step_read(struct req *req)
 }
 
 /* What the user set holds; else what is usual for such a request; else the default. */
-void req_be_patient(const struct req *req)
+void req_raise_timeouts(const struct req *req)
 {
     const struct endpoint *e = &req->worker->server->endpoint;
     struct sdk_deadline sdk = sdk_deadline_of(req->method, req->target.text, &req->fields);
-    struct flight_patience patience = {e->silence_ms, e->silence_ms};
+    struct flight_timeouts timeouts = {e->silence_ms, e->silence_ms};
 
     if (!e->silence_is_set && sdk.head_ms > 0)
-        patience = (struct flight_patience){sdk.head_ms, sdk.body_ms};
-    flight_be_patient(req->flight, &patience);
+        timeouts = (struct flight_timeouts){sdk.head_ms, sdk.body_ms};
+    flight_raise_timeouts(req->flight, &timeouts);
 }
 
 static enum req_next step_fetch(struct req *req)
@@ -253,7 +253,7 @@ static enum req_next step_fetch(struct req *req)
                                   .growing = req->upload,
                                   .forwarded = {req->conn->address, req->id}};
 
-    req_be_patient(req);
+    req_raise_timeouts(req);
     order.finish = req->worker->server->caching.finish;
     /* One entry serves every client: it is kept in a form that all can be given. */
     if (req->api != CACHE_CLASS_NONE && fields_get(&req->fields, "accept-encoding"))

@@ -27,9 +27,8 @@ static bool is_ours(const struct stat *info)
     return info->st_uid == geteuid() && !(info->st_mode & (S_IWGRP | S_IWOTH));
 }
 
-/* In the user's runtime folder. Where that is not there (containers, cron, su), or is another
- * user's (as after sudo), a folder takes its place that is as well of this machine, and gone after
- * a start of it. */
+/* The folder of notes: in XDG_RUNTIME_DIR; where that is missing (containers, cron, su) or belongs
+ * to another user (sudo), in /tmp, which is local to the machine as well, and emptied at boot. */
 static char *notes_folder(void)
 {
     const char *runtime = getenv("XDG_RUNTIME_DIR");

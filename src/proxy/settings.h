@@ -1,8 +1,6 @@
-/* What the configuration asks for, in terms of the parts that are made of it.
+/* Converts the configuration into the plain values that other folders' constructors take.
  *
- * The only file of this folder's, besides those that make the server, that reads the configuration
- * for a part of another folder: a part is made of plain values, so that a row of a database can
- * make one as well.
+ * Those constructors never see the configuration: a row of a database can supply the same values.
  */
 #ifndef PROXY_SETTINGS_H
 #define PROXY_SETTINGS_H

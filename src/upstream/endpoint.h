@@ -20,8 +20,9 @@ struct endpoint_spec {
     const char *name;  /* which the endpoint does not copy */
     const char *url;   /* of the API, with or without /v1 */
     const char *proxy; /* a URL with its password, "none", or "": what the environment names */
-    const struct crypto_certs *certs; /* trusted besides the system's, or NULL; outlive it */
-    int64_t connect_ms;               /* 0: off, as for the two below */
+    const struct crypto_certs
+        *certs;         /* trusted besides the system's; NULL: none; outlive the endpoint */
+    int64_t connect_ms; /* 0: off, as for the two below */
     int64_t silence_ms;
     int64_t total_ms;
     bool silence_is_set; /* by the user: then an SDK's own deadline does not count */

@@ -152,13 +152,13 @@ static enum fetch_wait step_head(struct fetch *f)
     return FETCH_WAIT;
 }
 
-/* Of the most patient reader, who may have joined late. */
+/* The longest timeout of all readers so far: a reader may join at any time. */
 static void set_silence(struct fetch *f)
 {
-    struct flight_patience patience = flight_patience(f->flight);
+    struct flight_timeouts timeouts = flight_timeouts(f->flight);
 
-    f->attempt.deadline.silence_ms = f->step == FETCH_BODY ? patience.within_body
-                                                           : patience.before_head;
+    f->attempt.deadline.silence_ms = f->step == FETCH_BODY ? timeouts.within_body
+                                                           : timeouts.before_head;
 }
 
 static enum fetch_wait step_commit(struct fetch *f)

@@ -63,8 +63,8 @@ void fetcher_init(struct fetcher *fetcher, struct loop *loop, struct mailbox *ma
                   const struct endpoint *endpoint);
 void fetcher_release(struct fetcher *fetcher); /* after its pools */
 
-/* Starts filling the flight, of which it takes a reference of its own, with as much patience as the
- * flight's readers have by then. Cannot fail here: what goes wrong becomes the flight's failure. */
+/* Starts filling the flight, of which it takes a reference of its own. The flight's timeouts hold.
+ * Cannot fail: an error becomes the flight's failure. */
 void fetch_start(struct fetcher *fetcher, struct pool *pool, const struct fetch_request *request,
                  struct flight *flight);
 

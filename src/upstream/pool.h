@@ -1,10 +1,9 @@
 /* A curl multi handle in a worker's loop, and the upstream connections it keeps.
  *
  * A multi's own work grows with the transfers that are open in it, so each lane has a pool of its
- * own (see lane.h). Transfers run only within pool_run(); everything else that
- * a transfer needs done later is put on `todo`, because curl must not be re-entered from its
- * callbacks. Owner thread only. What is CURL * or CURLM * is void * here: this file's two .c files
- * and no others include curl's header.
+ * own (worker.h). Transfers run only within pool_run(). Later work of a transfer is put on `todo`,
+ * because libcurl must not be re-entered from its callbacks. Owner thread only. CURL * and CURLM *
+ * are void * here: only pool.c and attempt.c include libcurl's header.
  */
 #ifndef UPSTREAM_POOL_H
 #define UPSTREAM_POOL_H

@@ -126,10 +126,10 @@ TEST("a reader that falls behind before it has seen the head may ask for the ans
     flight_unref(flight);
 }
 
-TEST("the most patient reader counts, whoever came first, and for ever is the longest")
+TEST("a flight has the longest timeouts of its readers, whoever came first; 0 is the longest")
 {
     static const struct {
-        struct flight_patience first, second, most;
+        struct flight_timeouts first, second, most;
     } rows[] = {
         {{100, 500}, {300, 200}, {300, 500}},
         {{300, 200}, {100, 500}, {300, 500}},
@@ -140,14 +140,14 @@ TEST("the most patient reader counts, whoever came first, and for ever is the lo
 
     for (size_t i = 0; i < countof(rows); i++) {
         struct flight *flight = start(false);
-        struct flight_patience most;
+        struct flight_timeouts most;
 
-        flight_be_patient(flight, &rows[i].first);
-        most = flight_patience(flight);
+        flight_raise_timeouts(flight, &rows[i].first);
+        most = flight_timeouts(flight);
         CHECK_INT(most.before_head, rows[i].first.before_head);
         CHECK_INT(most.within_body, rows[i].first.within_body);
-        flight_be_patient(flight, &rows[i].second);
-        most = flight_patience(flight);
+        flight_raise_timeouts(flight, &rows[i].second);
+        most = flight_timeouts(flight);
         CHECK_INT(most.before_head, rows[i].most.before_head);
         CHECK_INT(most.within_body, rows[i].most.within_body);
         flight_unref(flight);
