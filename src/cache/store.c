@@ -86,6 +86,7 @@ int store_open(struct store **made, const struct store_rules *rules, struct err 
         return -1;
     }
     store_opened(s);
+    store_adopt(s); /* before anyone looks for what they cover */
     errno = pthread_create(&s->thread, NULL, store_write, s);
     if (errno) {
         err_sys(err, "cannot start the store's thread");
@@ -156,12 +157,16 @@ void store_put(struct store *s, struct object *object)
                (uint64_t)atomic_load(&s->dropped));
 }
 
+static bool is_shared(const struct store *s)
+{
+    return atomic_load_explicit(&s->has_peers, memory_order_relaxed);
+}
+
 bool store_may_have(struct store *s, const struct key *key)
 {
     struct object *held;
 
-    if (atomic_load_explicit(&s->has_peers, memory_order_relaxed) ||
-        filter_has(&s->filter, db_id(key)))
+    if (is_shared(s) || filter_has(&s->filter, db_id(key)))
         return true;
     held = queue_find(&s->queue, key);
     object_unref(held);
@@ -176,6 +181,16 @@ void store_touch(struct store *s, const struct key *key, int64_t now_ms)
 void store_drop(struct store *s, const struct store_purge *purge)
 {
     queue_drop(&s->queue, purge, NULL);
+}
+
+void store_begin_write(struct store *s, uint64_t collection)
+{
+    queue_begin_write(&s->queue, collection, is_shared(s));
+}
+
+void store_end_write(struct store *s, uint64_t collection)
+{
+    queue_end_write(&s->queue, collection, is_shared(s));
 }
 
 int store_drop_now(struct store *s, const struct store_purge *purge, uint64_t *count,

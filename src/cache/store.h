@@ -76,7 +76,12 @@ bool store_takes(const struct store *store, uint64_t body_len);
 void store_put(struct store *store, struct object *object);
 void store_touch(struct store *store, const struct key *key, int64_t now_ms);
 void store_drop(struct store *store, const struct store_purge *purge);
-/* The same, for commands: waits until it is done and the file has shrunk. *count: entries on
+/* Around a request that changes a collection: begin before it is sent, end once it was answered or
+ * came to nothing. The end drops the GETs of the collection; so does the next process that opens
+ * the folder, if this one dies in between (tombstone.h). Each begin has one end. */
+void store_begin_write(struct store *store, uint64_t collection);
+void store_end_write(struct store *store, uint64_t collection);
+/* store_drop(), for commands: waits until it is done and the file has shrunk. *count: entries on
  * disk. */
 int store_drop_now(struct store *store, const struct store_purge *purge, uint64_t *count,
                    struct err *err);

@@ -62,6 +62,7 @@ struct store {
     bool unheard;      /* there may be more, which could not be read */
     uint64_t free_bytes;
     uint64_t reopen_ms, retry_ms; /* not before that */
+    uint64_t adopt_ms;            /* tombstones of other processes were looked for */
     uint64_t written_ms;          /* the last change that is still in the log; 0: none */
     bool tidying;
 };
@@ -75,6 +76,15 @@ struct object *store_unpack(struct packer *packer, const struct entry *entry);
 
 /* After the file was opened: what the writer and the figures know of it. */
 void store_opened(struct store *store);
+/* store_heard.c; the writer's, once it runs */
+/* Another process purged that at that time (Unix, ms). */
+void store_on_heard(void *store, int64_t at_ms, const struct store_purge *purge);
+/* Tells those who have it in memory. */
+void store_pass_on(struct store *store);
+/* All is written that was queued before that place. */
+void store_forget_heard(struct store *store, uint64_t place);
+/* Carries out what processes that ended were still to purge. */
+void store_adopt(struct store *store);
 void *store_write(void *store); /* the thread */
 
 /* Within a transaction (store_ops.c): what waits since it could not be written, and then these,

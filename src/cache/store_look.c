@@ -178,6 +178,21 @@ enum sql_result db_ids(struct db *db, int64_t *after, void (*each)(void *arg, in
     return SQL_OK;
 }
 
+enum sql_result db_collections(struct db *db, int64_t after,
+                               void (*each)(void *arg, int64_t collection), void *arg)
+{
+    struct sql_query *q;
+    enum sql_result result = sql_query(db->sql, COLLECTIONS, &q);
+
+    if (result != SQL_OK)
+        return result;
+    sql_bind_int(q, 1, after);
+    while ((result = sql_step(db->sql, q)) == SQL_OK)
+        each(arg, sql_int(q, 0));
+    sql_end(q);
+    return result == SQL_NONE ? SQL_OK : result;
+}
+
 enum sql_result db_shrink(struct db *db)
 {
     struct sql_query *q;

@@ -10,7 +10,6 @@
 
 #define OPS_MAX 16384
 #define BYTES_MAX ((size_t)64 << 20)
-#define DROPS_MAX 4096
 /* A transaction costs as much as many entries, and nobody waits for this one. */
 #define TOUCH_WAIT_MS 2000U
 #define TOUCHES_IDLE 1024U /* taken while there is room */
@@ -19,7 +18,6 @@
 #define PROMPT_MAX 20U /* batches that do not wait for more; one again each GATHER_MS */
 #define BUSY_OPS 128   /* so many within that time: more will come */
 #define GATHER_BUSY_MS 450U
-#define MERGE_LOOK 8 /* pending drops that a new one is compared with */
 
 void queue_init(struct store_queue *q)
 {
@@ -33,14 +31,9 @@ void queue_init(struct store_queue *q)
     pthread_cond_init(&q->answered, NULL);
     pthread_condattr_destroy(&monotonic);
     list_init(&q->drops);
+    tombstone_log_init(&q->tombstones);
     atomic_init(&q->drop_count, 0);
     atomic_init(&q->holds.count, 0);
-}
-
-static void free_drop(struct store_drop *drop)
-{
-    free(drop->model);
-    free(drop);
 }
 
 void queue_release(struct store_queue *q)
@@ -48,7 +41,8 @@ void queue_release(struct store_queue *q)
     batch_clear(q, &q->waiting);
     free(q->waiting.ops);
     while (!list_empty(&q->drops))
-        free_drop(container_of(list_pop(&q->drops), struct store_drop, node));
+        free(container_of(list_pop(&q->drops), struct store_drop, node));
+    tombstone_log_release(&q->tombstones);
     pthread_cond_destroy(&q->filled);
     pthread_cond_destroy(&q->answered);
     pthread_mutex_destroy(&q->lock);
@@ -56,7 +50,7 @@ void queue_release(struct store_queue *q)
 
 /* ---- any thread ---- */
 
-static struct store_op *add(struct store_queue *q, enum store_op_kind kind)
+struct store_op *queue_add(struct store_queue *q, enum store_op_kind kind)
 {
     struct store_batch *w = &q->waiting;
 
@@ -94,7 +88,7 @@ static bool is_to_wake(struct store_queue *q)
     return wake;
 }
 
-static void unlock_and_wake(struct store_queue *q)
+void queue_unlock_and_wake(struct store_queue *q)
 {
     bool wake = is_to_wake(q);
 
@@ -126,6 +120,18 @@ void queue_let_go_of_purged(struct store_queue *q, const struct store_purge *pur
     pthread_mutex_unlock(&q->lock);
 }
 
+/* While a request that changes the collection is on its way, its GETs must not outlive the process
+ * without a tombstone. */
+static bool note_get(struct store_queue *q, uint64_t collection)
+{
+    struct tombstone *tombstone = tombstone_find(&q->tombstones, collection);
+
+    if (tombstone && !tombstone_record(&q->tombstones, tombstone))
+        return false;
+    stored_gets_add(&q->gets, collection);
+    return true;
+}
+
 bool queue_put(struct store_queue *q, struct object *object, bool hold_it)
 {
     struct store_op *op;
@@ -134,8 +140,10 @@ bool queue_put(struct store_queue *q, struct object *object, bool hold_it)
     pthread_mutex_lock(&q->lock);
     fits = q->waiting.count < OPS_MAX &&
            q->waiting.bytes + q->in_hand + object->body_len <= BYTES_MAX && !q->closing;
+    if (fits && object->collection)
+        fits = note_get(q, object->collection);
     if (fits) {
-        op = add(q, OP_PUT);
+        op = queue_add(q, OP_PUT);
         op->object = object_ref(object);
         op->held = hold_it;
         if (hold_it)
@@ -145,7 +153,7 @@ bool queue_put(struct store_queue *q, struct object *object, bool hold_it)
         if (object->collection)
             q->last_get = q->last_put;
     }
-    unlock_and_wake(q);
+    queue_unlock_and_wake(q);
     return fits;
 }
 
@@ -157,79 +165,15 @@ bool queue_touch(struct store_queue *q, int64_t id, int64_t now_ms)
     fits = q->waiting.count < OPS_MAX && !q->closing &&
            (q->nearly_full || q->touches < TOUCHES_IDLE);
     if (fits) {
-        struct store_op *op = add(q, OP_TOUCH);
+        struct store_op *op = queue_add(q, OP_TOUCH);
 
         op->id = id;
         op->ms = now_ms;
         if (q->touches++ == 0)
             q->touched_ms = clock_mono_ms();
     }
-    unlock_and_wake(q);
+    queue_unlock_and_wake(q);
     return fits;
-}
-
-static bool is_same(const struct store_purge *a, const struct store_purge *b)
-{
-    return a->one == b->one && a->collection == b->collection &&
-           a->stored_before_ms == b->stored_before_ms &&
-           (!a->one || memcmp(a->key.bytes, b->key.bytes, KEY_BYTES) == 0) &&
-           strcmp(a->model ? a->model : "", b->model ? b->model : "") == 0;
-}
-
-/* Is there an equal one that is not yet taken, and no put after it that it would have to cover? */
-static struct store_drop *find_same(struct store_queue *q, const struct store_purge *purge)
-{
-    uint64_t after = purge->collection ? q->last_get : q->last_put;
-    unsigned looked = 0;
-
-    for (struct list *node = q->drops.prev; node != &q->drops && looked < MERGE_LOOK;
-         node = node->prev, looked++) {
-        struct store_drop *drop = container_of(node, struct store_drop, node);
-
-        if (drop->place < q->taken || drop->place < after)
-            return NULL;
-        if (is_same(&drop->purge, purge))
-            return drop;
-    }
-    return NULL;
-}
-
-static void add_drop(struct store_queue *q, const struct store_purge *purge,
-                     struct store_waiter *waiter)
-{
-    static const struct store_purge everything = {.one = false};
-    struct store_drop *drop;
-    struct store_op *op;
-
-    if (!waiter && atomic_load(&q->drop_count) >= DROPS_MAX)
-        purge = &everything;
-    drop = waiter ? NULL : find_same(q, purge);
-    if (drop) {
-        atomic_store(&drop->at_ms, clock_unix_ms());
-        return;
-    }
-    drop = mem_zero(sizeof(*drop));
-    drop->purge = *purge;
-    drop->model = purge->model ? mem_strdup(purge->model) : NULL;
-    drop->purge.model = drop->model;
-    atomic_init(&drop->at_ms, clock_unix_ms());
-    drop->place = q->taken + q->waiting.count;
-    list_init(&drop->late);
-    list_append(&q->drops, &drop->node);
-    atomic_fetch_add(&q->drop_count, 1);
-    op = add(q, OP_DROP);
-    op->drop = drop;
-    op->waiter = waiter;
-}
-
-void queue_drop(struct store_queue *q, const struct store_purge *purge, struct store_waiter *waiter)
-{
-    pthread_mutex_lock(&q->lock);
-    add_drop(q, purge, waiter);
-    held_let_go_of_purged(&q->holds, purge);
-    if (waiter)
-        q->hurry = true;
-    unlock_and_wake(q);
 }
 
 /* Of an operation in hand the kind and the id are read only, which nobody changes. */
@@ -249,13 +193,13 @@ bool queue_discard(struct store_queue *q, int64_t id, struct store_waiter *waite
     fits = waiter ||
            (q->waiting.count < OPS_MAX && !discards(&q->waiting, id) && !discards(q->hand, id));
     if (fits) {
-        struct store_op *op = add(q, OP_DISCARD);
+        struct store_op *op = queue_add(q, OP_DISCARD);
 
         op->id = id;
         op->waiter = waiter;
         q->hurry = q->hurry || waiter;
     }
-    unlock_and_wake(q);
+    queue_unlock_and_wake(q);
     return fits;
 }
 
@@ -265,37 +209,6 @@ void queue_wait(struct store_queue *q, struct store_waiter *waiter)
     while (!waiter->done)
         pthread_cond_wait(&q->answered, &q->lock);
     pthread_mutex_unlock(&q->lock);
-}
-
-bool queue_hides(struct store_queue *q, const struct object *object)
-{
-    bool hides = false;
-
-    if (atomic_load(&q->drop_count) == 0)
-        return false;
-    pthread_mutex_lock(&q->lock);
-    list_each(node, &q->drops) {
-        struct store_drop *drop = container_of(node, struct store_drop, node);
-
-        hides = hides || (object->stored_ms <= atomic_load(&drop->at_ms) &&
-                          store_purge_covers(&drop->purge, &object->key, object->collection,
-                                             object->stored_ms, object->model));
-    }
-    pthread_mutex_unlock(&q->lock);
-    return hides;
-}
-
-bool queue_clears(struct store_queue *q)
-{
-    bool clears = false;
-
-    if (atomic_load(&q->drop_count) == 0)
-        return false;
-    pthread_mutex_lock(&q->lock);
-    list_each(node, &q->drops)
-        clears = clears || store_purge_is_all(&container_of(node, struct store_drop, node)->purge);
-    pthread_mutex_unlock(&q->lock);
-    return clears;
 }
 
 uint64_t queue_place(struct store_queue *q)
@@ -319,14 +232,14 @@ void queue_hurry(struct store_queue *q)
 {
     pthread_mutex_lock(&q->lock);
     q->hurry = true;
-    unlock_and_wake(q);
+    queue_unlock_and_wake(q);
 }
 
 void queue_close(struct store_queue *q)
 {
     pthread_mutex_lock(&q->lock);
     q->closing = true;
-    unlock_and_wake(q);
+    queue_unlock_and_wake(q);
 }
 
 /* ---- the writer ---- */
@@ -438,16 +351,6 @@ void queue_answer(struct store_queue *q, struct store_waiter *waiter, int result
     waiter->done = true;
     pthread_cond_broadcast(&q->answered);
     pthread_mutex_unlock(&q->lock);
-}
-
-void queue_settle(struct store_queue *q, struct store_drop *drop)
-{
-    pthread_mutex_lock(&q->lock);
-    list_remove(&drop->node);
-    atomic_fetch_sub(&q->drop_count, 1);
-    pthread_mutex_unlock(&q->lock);
-    list_remove(&drop->late);
-    free_drop(drop);
 }
 
 static void let_go_of_ops(struct store_queue *q, struct store_op *ops, size_t count)

@@ -18,7 +18,10 @@
  * same answer is not asked and paid for once more. A drop ends that at once.
  *
  * A drop is *pending* from the moment it is queued until it is on disk, even where that takes long
- * because the disk cannot be written to. Readers ask queue_hides().
+ * because the disk cannot be written to. Readers ask queue_hides(). It has a tombstone for as long,
+ * which is recorded (tombstone.h) where the disk may have entries that the drop covers. A request
+ * that changes a collection takes that tombstone before it goes out (queue_begin_write()), and
+ * gives it to the drop that follows it (queue_end_write()).
  */
 #ifndef CACHE_STORE_QUEUE_H
 #define CACHE_STORE_QUEUE_H
@@ -33,6 +36,8 @@
 #include "cache/object.h"
 #include "cache/store.h"
 #include "cache/store_held.h"
+#include "cache/stored_gets.h"
+#include "cache/tombstone.h"
 
 #define BATCH_OPS 8192
 #define BATCH_BYTES ((size_t)8 << 20)
@@ -48,8 +53,8 @@ struct store_waiter {
 struct store_drop {
     struct list node; /* of the pending ones, under the queue's lock */
     struct list late; /* the writer's: it could not be written and is to be tried again */
-    struct store_purge purge;
-    char *model; /* gone.model, which is ours */
+    struct tombstone *tombstone; /* a reference */
+    struct store_purge purge;    /* the tombstone's */
     _Atomic int64_t at_ms;
     uint64_t place; /* among all operations ever queued */
 };
@@ -89,6 +94,8 @@ struct store_queue {
     bool hurry, closing;
     struct list drops;
     atomic_uint drop_count;
+    struct tombstone_log tombstones;
+    struct stored_gets gets;
     struct store_holds holds;
 };
 
@@ -104,6 +111,10 @@ void queue_let_go_of_purged(struct store_queue *queue, const struct store_purge 
 bool queue_touch(struct store_queue *queue, int64_t id, int64_t now_ms);
 void queue_drop(struct store_queue *queue, const struct store_purge *purge,
                 struct store_waiter *waiter);
+/* Around a request that changes a collection; each begin has one end, which drops its GETs.
+ * shared: other processes may have stored some that we do not know of. */
+void queue_begin_write(struct store_queue *queue, uint64_t collection, bool shared);
+void queue_end_write(struct store_queue *queue, uint64_t collection, bool shared);
 /* False as well: that row is to be discarded already. With a waiter it is always true. */
 bool queue_discard(struct store_queue *queue, int64_t id, struct store_waiter *waiter);
 /* Waits for the answer to the drop or discard that was queued with it. */
@@ -124,8 +135,20 @@ bool queue_take(struct store_queue *queue, struct store_batch *batch, unsigned w
 void queue_answer(struct store_queue *queue, struct store_waiter *waiter, int result,
                   uint64_t count, const struct err *err);
 void queue_settle(struct store_queue *queue, struct store_drop *drop); /* it is on disk: freed */
+/* Would the drop be forgotten with this process, although the disk may have what it covers? */
+bool queue_may_forget(struct store_queue *queue, const struct store_drop *drop);
+/* The collection has GETs on disk; 0: any may have. */
+void queue_note_gets(struct store_queue *queue, uint64_t collection);
+/* Opens the folder's file of tombstones, unless it is open, and drops what processes that ended
+ * left in it: each() is told of it, with the queue locked. */
+void queue_adopt(struct store_queue *queue, const char *folder,
+                 void (*each)(void *arg, const struct store_purge *purge), void *arg);
 /* They are written, or never will be: what is held of them is let go of. */
 void queue_let_go(struct store_queue *queue, struct store_op *ops, size_t count);
 void batch_clear(struct store_queue *queue, struct store_batch *batch);
+
+/* For the queue's own files, with its lock held. */
+struct store_op *queue_add(struct store_queue *queue, enum store_op_kind kind);
+void queue_unlock_and_wake(struct store_queue *queue);
 
 #endif

@@ -55,6 +55,9 @@ static const char *const texts[STATEMENTS] = {
              " FROM entry ORDER BY stored_ms DESC",
     [FIND] = "SELECT key FROM entry WHERE id BETWEEN ?1 AND ?2",
     [IDS] = "SELECT id FROM entry", /* by its index alone */
+    /* n is part of the index as well */
+    [COLLECTIONS] = "SELECT DISTINCT collection FROM entry"
+                    " WHERE collection IS NOT NULL AND n>?1",
     [IDS_AFTER] = "SELECT id FROM entry WHERE n>?1",
     [PUT] = "INSERT OR IGNORE INTO entry VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13)",
     [PUT_BODY] = "INSERT OR REPLACE INTO body VALUES(?1, ?2, ?3)",

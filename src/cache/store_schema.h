@@ -18,6 +18,7 @@ enum statement {
     FIND,
     IDS,
     IDS_AFTER,
+    COLLECTIONS,
     PUT,
     PUT_BODY,
     TOUCH,

@@ -87,6 +87,9 @@ enum sql_result db_sizes(struct db *db, struct db_sizes *sizes);
  * were put since. */
 enum sql_result db_ids(struct db *db, int64_t *after, void (*each)(void *arg, int64_t id),
                        void *arg);
+/* The collections of GETs that were put after that n. */
+enum sql_result db_collections(struct db *db, int64_t after,
+                               void (*each)(void *arg, int64_t collection), void *arg);
 /* Of a key: its first 63 bits. */
 int64_t db_id(const struct key *key);
 /* Gives some free pages back to the file system; it sees them go at the checkpoint. */

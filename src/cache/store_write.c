@@ -6,7 +6,6 @@
  * are kept and tried again until they are on disk.
  */
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/clock.h"
 #include "base/mem.h"
@@ -18,6 +17,7 @@
 #define QUIET_MS 2000  /* without a change, before the log is emptied */
 #define EVICT_MAX 2048 /* entries a transaction: other processes want to write too */
 #define SHRINK_FROM ((uint64_t)1 << 20)
+#define ADOPT_MS 1000     /* tombstones of processes that ended are looked for */
 #define WRITER_NICE 5     /* who answers goes first */
 #define FORGET_FROM 4096U /* ids that are gone, before they are forgotten */
 
@@ -26,48 +26,6 @@ static const struct store_purge everything = {.one = false};
 static void add(atomic_uint_least64_t *figure, uint64_t n)
 {
     atomic_fetch_add_explicit(figure, n, memory_order_relaxed);
-}
-
-/* ---- what others took away ---- */
-
-static void on_heard(void *arg, int64_t at_ms, const struct store_purge *purge)
-{
-    struct store *s = arg;
-    struct store_heard *heard;
-
-    s->heard = mem_grow(s->heard, (s->heard_count + 1) * sizeof(s->heard[0]));
-    heard = &s->heard[s->heard_count++];
-    *heard = (struct store_heard){.purge = *purge, .at_ms = at_ms, .until = UINT64_MAX};
-    heard->model = purge->model ? mem_strdup(purge->model) : NULL;
-    heard->purge.model = heard->model;
-}
-
-/* Tells those who have it in memory. What is found in the queue would be in memory again: first. */
-static void pass_on(struct store *s)
-{
-    for (; s->heard_told < s->heard_count; s->heard_told++) {
-        struct store_heard *heard = &s->heard[s->heard_told];
-
-        queue_let_go_of_purged(&s->queue, &heard->purge);
-        if (s->rules.on_purge)
-            s->rules.on_purge(s->rules.arg, &heard->purge);
-        heard->until = queue_place(&s->queue);
-    }
-}
-
-/* All is written that was queued before that place. */
-static void forget_heard(struct store *s, uint64_t place)
-{
-    size_t old = 0;
-
-    for (; old < s->heard_told && s->heard[old].until <= place; old++)
-        free(s->heard[old].model);
-    s->heard_count -= old;
-    s->heard_told -= old;
-    if (old && s->heard_count)
-        memmove(s->heard, s->heard + old, s->heard_count * sizeof(s->heard[0]));
-    else if (old)
-        free(take(s->heard));
 }
 
 /* ---- the file ---- */
@@ -90,9 +48,16 @@ static void on_id(void *arg, int64_t id)
     filter_add(arg, id);
 }
 
+static void on_collection(void *arg, int64_t collection)
+{
+    queue_note_gets(arg, (uint64_t)collection);
+}
+
 /* Learns what others put there since it was last asked. */
 static void learn_new_ids(struct store *s)
 {
+    if (db_collections(s->link.db, s->filtered, on_collection, &s->queue) != SQL_OK)
+        queue_note_gets(&s->queue, 0);
     if (db_ids(s->link.db, &s->filtered, on_id, &s->filter) != SQL_OK)
         add(&s->errors, 1); /* what is not known is missed, and fetched anew */
 }
@@ -162,7 +127,7 @@ static void follow_file(struct store *s)
         return;
     }
     store_opened(s);
-    on_heard(s, clock_unix_ms(), &everything);
+    store_on_heard(s, clock_unix_ms(), &everything);
 }
 
 /* Another process may have replaced the whole file: store_file_anew() keeps that file, but its
@@ -172,7 +137,7 @@ static void follow_lost_log(struct store *s)
     struct err err;
 
     if (begin_anew(s, "its log (-wal, -shm) was removed", &err) == 0)
-        on_heard(s, clock_unix_ms(), &everything);
+        store_on_heard(s, clock_unix_ms(), &everything);
 }
 
 static void watch_file(struct store *s)
@@ -209,10 +174,11 @@ static void trouble(struct store *s, enum sql_result result, struct err *err)
 static enum sql_result hear(struct store *s)
 {
     bool missed;
-    enum sql_result result = db_hear(s->link.db, s->origin, &s->last_seq, &missed, on_heard, s);
+    enum sql_result result = db_hear(s->link.db, s->origin, &s->last_seq, &missed, store_on_heard,
+                                     s);
 
     if (missed)
-        on_heard(s, clock_unix_ms(), &everything);
+        store_on_heard(s, clock_unix_ms(), &everything);
     return result;
 }
 
@@ -285,14 +251,33 @@ static void finish_ops(struct store *s, struct store_op *ops, size_t count)
     }
 }
 
+/* Neither the database nor the file of tombstones takes the drop: without the database nothing that
+ * it covers can come back. */
+static void remove_file(struct store *s)
+{
+    struct err err;
+
+    store_warn(s, TROUBLE_FILE,
+               "%s was removed: answers that are out of date could be neither removed from it nor "
+               "marked; is the disk full?",
+               s->file.path);
+    (void)begin_anew(s, NULL, &err);
+}
+
 static void fail_ops(struct store *s, struct store_op *ops, size_t count, const struct err *err)
 {
+    bool forgets = false;
+
     for (size_t i = 0; i < count; i++) {
         add(&s->dropped, ops[i].kind == OP_PUT);
-        if (ops[i].kind == OP_DROP)
+        if (ops[i].kind == OP_DROP) {
+            forgets = forgets || queue_may_forget(&s->queue, ops[i].drop);
             list_append(&s->late, &ops[i].drop->late);
+        }
         queue_answer(&s->queue, ops[i].waiter, -1, 0, err);
     }
+    if (forgets && !s->rules.look_only)
+        remove_file(s);
 }
 
 /* Everything is gone by taking another file: at once, whatever the size, and the space is free. */
@@ -360,7 +345,7 @@ static bool write_chunk(struct store *s, struct store_batch *batch, size_t *at, 
     result = write_some(s, batch->ops + begin, end - begin, batch->place + begin);
     if (result != SQL_OK)
         trouble(s, result, err);
-    pass_on(s);
+    store_pass_on(s);
     if (result != SQL_OK)
         return false;
     *at = end;
@@ -430,15 +415,17 @@ void *store_write(void *arg)
 
         peers_look(&s->peers);
         watch_file(s);
+        if (clock_mono_ms() - s->adopt_ms >= ADOPT_MS)
+            store_adopt(s);
         look_for_peers(s);
         if (batch.count || (late && s->link.db))
             write_batch(s, &batch);
         if (s->link.db)
             listen_to_others(s);
-        pass_on(s);
+        store_pass_on(s);
         if (s->link.db)
             tidy(s);
-        forget_heard(s, end);
+        store_forget_heard(s, end);
         if (s->link.db && !s->unheard)
             peers_know(&s->peers);
     }
@@ -446,7 +433,7 @@ void *store_write(void *arg)
         shrink_now(s);
     else if (s->link.db)
         db_checkpoint(s->link.db, true);
-    forget_heard(s, UINT64_MAX);
+    store_forget_heard(s, UINT64_MAX);
     free(batch.ops);
     return NULL;
 }

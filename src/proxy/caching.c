@@ -169,20 +169,23 @@ void caching_close(struct caching *caching)
 
 /* ---- in use ---- */
 
-/* The index first: what is stored of a flight from before comes into the store's queue before
- * the drop does. */
-static void drop(struct caching *caching, const struct store_purge *purge)
+void caching_begin_write(struct caching *caching, const char *target)
 {
-    if (!caching->on)
-        return;
-    index_drop(caching->index, purge);
     if (caching->store)
-        store_drop(caching->store, purge);
+        store_begin_write(caching->store, policy_collection_of(target));
 }
 
-void caching_wrote(struct caching *caching, const char *target)
+/* The index first: what is stored of a flight from before comes into the store's queue before
+ * the drop does. */
+void caching_end_write(struct caching *caching, const char *target)
 {
-    drop(caching, &(struct store_purge){.collection = policy_collection_of(target)});
+    const struct store_purge purge = {.collection = policy_collection_of(target)};
+
+    if (!caching->on)
+        return;
+    index_drop(caching->index, &purge);
+    if (caching->store)
+        store_end_write(caching->store, purge.collection);
 }
 
 /* With a disk its entries are what counts, as what is in memory is mostly there as well. */
@@ -197,7 +200,7 @@ struct caching_removed caching_remove(struct caching *caching, const struct stor
         return removed;
     if (caching->store)
         store_figures(caching->store, &before);
-    removed.count = index_drop(caching->index, purge); /* first, as in drop() */
+    removed.count = index_drop(caching->index, purge); /* first, as above */
     if (!caching->store)
         return removed;
     removed.pending = store_drop_now(caching->store, purge, &on_disk, &err) < 0;

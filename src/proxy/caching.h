@@ -61,8 +61,11 @@ int caching_open(struct caching *caching, const struct conf *conf, const char *u
 void caching_settle(struct caching *caching);
 void caching_close(struct caching *caching); /* after the workers */
 
-/* A request that changes things was passed on: stored GETs of its collection are out of date. */
-void caching_wrote(struct caching *caching, const char *target);
+/* Around a request that changes things: begin before it is sent, end once its answer begins or it
+ * came to nothing (RFC 9111 section 4.4). The end drops the stored GETs of its collection, from
+ * memory and disk; a process that is killed in between leaves that to the next one. */
+void caching_begin_write(struct caching *caching, const char *target);
+void caching_end_write(struct caching *caching, const char *target);
 
 struct caching_removed {
     uint64_t count; /* answers */

@@ -297,12 +297,19 @@ static void *run(void *arg)
     return NULL;
 }
 
+static void on_write(void *arg, const char *target)
+{
+    struct server *server = arg;
+
+    caching_begin_write(&server->caching, target);
+}
+
 /* Purges whatever the answer's status: a 404 is news of the object, too. */
 static void on_written(void *arg, const char *target)
 {
     struct server *server = arg;
 
-    caching_wrote(&server->caching, target);
+    caching_end_write(&server->caching, target);
 }
 
 int worker_init(struct worker *worker, struct server *server, struct err *err)
@@ -331,6 +338,7 @@ int worker_init(struct worker *worker, struct server *server, struct err *err)
         return -1;
     fetcher_init(&worker->fetcher, &worker->loop, &worker->mailbox, &server->endpoint);
     worker->fetcher.budget = &server->caching.budget;
+    worker->fetcher.on_write = on_write;
     worker->fetcher.on_written = on_written;
     worker->fetcher.arg = server;
     for (unsigned i = 0; i < server->listen_count; i++) {

@@ -1,61 +1,14 @@
 #include "upstream/fetch.h"
 
 #include <assert.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "api/policy.h"
 #include "base/mem.h"
-#include "upstream/attempt.h"
+#include "upstream/fetch_internal.h"
 
 #define SPARES_MAX 64
-
-enum fetch_step {
-    FETCH_CHOOSE, /* an endpoint */
-    FETCH_SEND,   /* the request to it */
-    FETCH_HEAD,   /* wait for the answer's head */
-    FETCH_COMMIT, /* the head is the flight's, for ever */
-    FETCH_BODY,   /* wait for the rest */
-    FETCH_NEXT,   /* the attempt failed before its head: another one? */
-    FETCH_END
-};
-
-enum fetch_letter { FETCH_LETTER_ROOM = 1, FETCH_LETTER_ABANDONED = 2 };
-
-struct fetch {
-    struct list node; /* fetcher->active, or ->spare */
-    struct fetcher *fetcher;
-    struct pool *pool;
-    struct flight *flight;
-    enum fetch_step step;
-
-    /* the request */
-    char method[FETCH_METHOD_SIZE];
-    struct str target;
-    struct fields fields; /* they hold the client's key */
-    int64_t length;
-    struct str whole; /* its body, if that is held in one piece, … */
-    size_t held;
-    struct flight *growing; /* … or grows */
-    struct body_reader upload;
-    const char *encodings;
-    struct str client, request_id; /* to be forwarded */
-    bool writes;                   /* it changes things, and that was not said yet */
-    bool finish;
-
-    const struct endpoint *endpoint;
-    struct attempt attempt;
-    struct head *head;      /* within FETCH_COMMIT: the answer's */
-    int curl_code;          /* how the attempt ended */
-    const struct err *stop; /* set: the reason for which we end the fetch */
-    bool is_whole_anyway;   /* nobody waited for the end, but all had come */
-
-    struct letter letter;
-    atomic_uint letter_says; /* enum fetch_letter, set by any thread */
-    struct timer timer;
-    int64_t delivered; /* bytes of the body that had arrived at the last look */
-};
 
 /* --- the end -------------------------------------------------------------------------- */
 
@@ -152,21 +105,12 @@ static enum fetch_wait step_head(struct fetch *f)
     return FETCH_WAIT;
 }
 
-/* The longest timeout of all readers so far: a reader may join at any time. */
-static void set_silence(struct fetch *f)
-{
-    struct flight_timeouts timeouts = flight_timeouts(f->flight);
-
-    f->attempt.deadline.silence_ms = f->step == FETCH_BODY ? timeouts.within_body
-                                                           : timeouts.before_head;
-}
-
 static enum fetch_wait step_commit(struct fetch *f)
 {
     fetch_note_written(f);
     flight_set_head(f->flight, f->head);
     f->step = FETCH_BODY;
-    set_silence(f);
+    fetch_set_silence(f);
     return FETCH_ON;
 }
 
@@ -233,7 +177,7 @@ static void fetch_run(struct fetch *f, enum fetch_step from)
         ;
 }
 
-static void fetch_stop(struct fetch *f, const struct err *why)
+void fetch_stop(struct fetch *f, const struct err *why)
 {
     f->stop = why;
     fetch_run(f, FETCH_END);
@@ -257,7 +201,15 @@ static void on_head(struct attempt *attempt, struct head *head)
 
 static bool on_bytes(struct attempt *attempt, const char *bytes, size_t len)
 {
-    return flight_append(fetch_of(attempt)->flight, bytes, len);
+    struct fetch *f = fetch_of(attempt);
+
+    if (flight_append(f->flight, bytes, len))
+        return true;
+    if (flight_has_laggards(f->flight)) {
+        f->held_up_ms = f->fetcher->loop->now_ms;
+        fetch_start_timer(f);
+    }
+    return false;
 }
 
 static enum body_read on_want(struct attempt *attempt, char *buf, size_t *len)
@@ -313,6 +265,8 @@ static bool on_run(struct attempt *attempt)
         fetch_stop(f, &err);
         return false;
     }
+    if (says & FETCH_LETTER_ROOM)
+        f->held_up_ms = 0;
     attempt_resume(attempt, f->growing && !f->upload.parked, says & FETCH_LETTER_ROOM);
     return true;
 }
@@ -331,57 +285,6 @@ static void attach(struct fetch *f)
     flight_set_filler(f->flight, &filler);
 }
 
-/* --- deadlines ------------------------------------------------------------------------ */
-
-/* A shorter body fits the kernel's send buffer. */
-#define WATCHED_MIN ((size_t)64 * 1024)
-#define LOOKS_PER_SILENCE 8
-
-static bool is_watched(const struct fetch *f)
-{
-    return !f->attempt.answer.done && (f->growing || f->whole.len > WATCHED_MIN);
-}
-
-/* Progress of the upload ends a silence. Neither libcurl (for a body in memory) nor the kernel (for
- * its send buffer) reports progress, so both counters are polled. */
-static void note_delivered(struct fetch *f)
-{
-    int64_t delivered = attempt_delivered(&f->attempt);
-
-    if (delivered > f->delivered)
-        attempt_heard(&f->attempt);
-    f->delivered = delivered; /* it falls when the request is sent again */
-}
-
-static void start_timer(struct fetch *f)
-{
-    const struct deadline *d = &f->attempt.deadline;
-    uint64_t at = deadline_next(d), look;
-
-    if (is_watched(f) && d->silence_ms > 0) {
-        look = f->fetcher->loop->now_ms + (uint64_t)d->silence_ms / LOOKS_PER_SILENCE + 1;
-        at = look < at ? look : at;
-    }
-    if (at != UINT64_MAX)
-        timer_set(&f->fetcher->loop->timers, &f->timer, at);
-}
-
-static void on_deadline(struct timer *timer)
-{
-    struct fetch *f = container_of(timer, struct fetch, timer);
-    struct err err;
-
-    if (f->attempt.send_paused || f->attempt.recv_paused)
-        attempt_heard(&f->attempt); /* it is our side that waits */
-    if (is_watched(f))
-        note_delivered(f);
-    set_silence(f);
-    if (deadline_is_over(&f->attempt.deadline, f->fetcher->loop->now_ms, &err))
-        fetch_stop(f, &err);
-    else
-        start_timer(f);
-}
-
 /* --- the beginning -------------------------------------------------------------------- */
 
 static struct fetch *fetch_new(struct fetcher *fetcher)
@@ -396,7 +299,7 @@ static struct fetch *fetch_new(struct fetcher *fetcher)
     str_init(&f->client);
     str_init(&f->request_id);
     letter_init(&f->letter, on_letter);
-    timer_init(&f->timer, on_deadline);
+    timer_init(&f->timer, fetch_on_timer);
     attempt_init(&f->attempt, &events);
     return f;
 }
@@ -448,15 +351,18 @@ void fetch_start(struct fetcher *fetcher, struct pool *pool, const struct fetch_
     f->curl_code = 0;
     f->is_whole_anyway = false;
     f->delivered = 0;
+    f->held_up_ms = 0;
     take_request(f, request);
+    if (f->writes)
+        fetcher->on_write(fetcher->arg, f->target.text);
     f->attempt.deadline = (struct deadline){.started_ms = fetcher->loop->now_ms,
                                             .heard_ms = fetcher->loop->now_ms,
                                             .total_ms = fetcher->endpoint->total_ms};
     attempt_reset(&f->attempt, &fetcher->lookups);
     f->step = FETCH_CHOOSE;
-    set_silence(f);
+    fetch_set_silence(f);
     attach(f);
-    start_timer(f);
+    fetch_start_timer(f);
     list_append(&fetcher->active, &f->node);
     fetch_run(f, FETCH_CHOOSE);
 }

@@ -47,7 +47,9 @@ struct fetcher {
     struct mailbox *mailbox;
     const struct endpoint *endpoint;
     struct budget *budget; /* of what `held` is a part */
-    /* A request that changes things was answered (before any reader sees it), or may have been
+    /* A request that changes things is about to be sent. */
+    void (*on_write)(void *arg, const char *target);
+    /* And then, once: it was answered (before any reader sees it), or may have been
      * acted on although no answer came (RFC 9111 section 4.4, which leaves failures out). */
     void (*on_written)(void *arg, const char *target);
     void *arg;

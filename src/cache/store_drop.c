@@ -1,0 +1,225 @@
+/* The queue's drops: what is to be taken away, and its tombstones. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "cache/store_queue.h"
+
+#define DROPS_MAX 4096
+#define MERGE_LOOK 8 /* pending drops that a new one is compared with */
+
+static const struct store_purge everything = {.one = false};
+
+static bool is_same(const struct store_purge *a, const struct store_purge *b)
+{
+    return a->one == b->one && a->collection == b->collection &&
+           a->stored_before_ms == b->stored_before_ms &&
+           (!a->one || memcmp(a->key.bytes, b->key.bytes, KEY_BYTES) == 0) &&
+           strcmp(a->model ? a->model : "", b->model ? b->model : "") == 0;
+}
+
+/* Is there an equal one that is not yet taken, and no put after it that it would have to cover? */
+static struct store_drop *find_same(struct store_queue *q, const struct store_purge *purge)
+{
+    uint64_t after = purge->collection ? q->last_get : q->last_put;
+    unsigned looked = 0;
+
+    for (struct list *node = q->drops.prev; node != &q->drops && looked < MERGE_LOOK;
+         node = node->prev, looked++) {
+        struct store_drop *drop = container_of(node, struct store_drop, node);
+
+        if (drop->place < q->taken || drop->place < after)
+            return NULL;
+        if (is_same(&drop->purge, purge))
+            return drop;
+    }
+    return NULL;
+}
+
+/* May the disk have, or get, an entry that the purge covers? */
+static bool may_cover(const struct store_queue *q, const struct store_purge *purge)
+{
+    return !purge->collection || stored_gets_has(&q->gets, purge->collection);
+}
+
+/* Where too many are pending: the tombstone of a purge of everything, for this one. */
+static struct tombstone *widen(struct store_queue *q, struct tombstone *tombstone)
+{
+    struct tombstone *wide;
+
+    if (atomic_load(&q->drop_count) < DROPS_MAX)
+        return tombstone;
+    wide = tombstone_hold(&q->tombstones, &everything);
+    (void)tombstone_record(&q->tombstones, wide);
+    tombstone_release(&q->tombstones, tombstone);
+    return wide;
+}
+
+/* Takes the reference over. */
+static void add_drop(struct store_queue *q, struct tombstone *tombstone,
+                     struct store_waiter *waiter)
+{
+    struct store_drop *drop;
+    struct store_op *op;
+
+    if (!waiter)
+        tombstone = widen(q, tombstone);
+    held_let_go_of_purged(&q->holds, &tombstone->purge);
+    drop = waiter ? NULL : find_same(q, &tombstone->purge);
+    if (drop) {
+        atomic_store(&drop->at_ms, clock_unix_ms());
+        tombstone_release(&q->tombstones, tombstone);
+        return;
+    }
+    drop = mem_zero(sizeof(*drop));
+    drop->tombstone = tombstone;
+    drop->purge = tombstone->purge;
+    atomic_init(&drop->at_ms, clock_unix_ms());
+    drop->place = q->taken + q->waiting.count;
+    list_init(&drop->late);
+    list_append(&q->drops, &drop->node);
+    atomic_fetch_add(&q->drop_count, 1);
+    op = queue_add(q, OP_DROP);
+    op->drop = drop;
+    op->waiter = waiter;
+}
+
+void queue_drop(struct store_queue *q, const struct store_purge *purge, struct store_waiter *waiter)
+{
+    struct tombstone *tombstone;
+
+    pthread_mutex_lock(&q->lock);
+    tombstone = tombstone_hold(&q->tombstones, purge);
+    if (may_cover(q, purge))
+        (void)tombstone_record(&q->tombstones, tombstone); /* queue_may_forget() is asked later */
+    add_drop(q, tombstone, waiter);
+    if (waiter)
+        q->hurry = true;
+    queue_unlock_and_wake(q);
+}
+
+void queue_begin_write(struct store_queue *q, uint64_t collection, bool shared)
+{
+    const struct store_purge purge = {.collection = collection};
+    struct tombstone *tombstone;
+
+    pthread_mutex_lock(&q->lock);
+    tombstone = tombstone_hold(&q->tombstones, &purge);
+    if (shared || may_cover(q, &purge))
+        (void)tombstone_record(&q->tombstones, tombstone);
+    pthread_mutex_unlock(&q->lock);
+}
+
+void queue_end_write(struct store_queue *q, uint64_t collection, bool shared)
+{
+    struct tombstone *tombstone;
+
+    pthread_mutex_lock(&q->lock);
+    tombstone = tombstone_find(&q->tombstones, collection); /* with the reference of the begin */
+    if (shared)
+        (void)tombstone_record(&q->tombstones, tombstone);
+    add_drop(q, tombstone, NULL);
+    queue_unlock_and_wake(q);
+}
+
+bool queue_hides(struct store_queue *q, const struct object *object)
+{
+    bool hides = false;
+
+    if (atomic_load(&q->drop_count) == 0)
+        return false;
+    pthread_mutex_lock(&q->lock);
+    list_each(node, &q->drops) {
+        struct store_drop *drop = container_of(node, struct store_drop, node);
+
+        hides = hides || (object->stored_ms <= atomic_load(&drop->at_ms) &&
+                          store_purge_covers(&drop->purge, &object->key, object->collection,
+                                             object->stored_ms, object->model));
+    }
+    pthread_mutex_unlock(&q->lock);
+    return hides;
+}
+
+bool queue_clears(struct store_queue *q)
+{
+    bool clears = false;
+
+    if (atomic_load(&q->drop_count) == 0)
+        return false;
+    pthread_mutex_lock(&q->lock);
+    list_each(node, &q->drops)
+        clears = clears || store_purge_is_all(&container_of(node, struct store_drop, node)->purge);
+    pthread_mutex_unlock(&q->lock);
+    return clears;
+}
+
+/* ---- the writer ---- */
+
+/* No GET was put since: the disk has none of what the drop took away. */
+static void forget_gets(struct store_queue *q, const struct store_drop *drop)
+{
+    if (q->last_get > drop->place)
+        return;
+    if (store_purge_is_all(&drop->purge))
+        q->gets = (struct stored_gets){.count = 0};
+    else if (drop->purge.collection && !drop->purge.stored_before_ms && !drop->purge.model)
+        stored_gets_remove(&q->gets, drop->purge.collection);
+}
+
+void queue_settle(struct store_queue *q, struct store_drop *drop)
+{
+    pthread_mutex_lock(&q->lock);
+    list_remove(&drop->node);
+    atomic_fetch_sub(&q->drop_count, 1);
+    forget_gets(q, drop);
+    tombstone_release(&q->tombstones, drop->tombstone);
+    pthread_mutex_unlock(&q->lock);
+    list_remove(&drop->late);
+    free(drop);
+}
+
+bool queue_may_forget(struct store_queue *q, const struct store_drop *drop)
+{
+    bool forgets;
+
+    pthread_mutex_lock(&q->lock);
+    forgets = may_cover(q, &drop->purge) && !tombstone_record(&q->tombstones, drop->tombstone);
+    pthread_mutex_unlock(&q->lock);
+    return forgets;
+}
+
+void queue_note_gets(struct store_queue *q, uint64_t collection)
+{
+    pthread_mutex_lock(&q->lock);
+    if (collection)
+        stored_gets_add(&q->gets, collection);
+    else
+        q->gets.any = true;
+    pthread_mutex_unlock(&q->lock);
+}
+
+struct adoption {
+    struct store_queue *queue;
+    void (*each)(void *arg, const struct store_purge *purge);
+    void *arg;
+};
+
+static void on_adopted(void *arg, struct tombstone *tombstone)
+{
+    struct adoption *adoption = arg;
+
+    adoption->each(adoption->arg, &tombstone->purge);
+    add_drop(adoption->queue, tombstone, NULL);
+}
+
+void queue_adopt(struct store_queue *q, const char *folder,
+                 void (*each)(void *arg, const struct store_purge *purge), void *arg)
+{
+    struct adoption adoption = {.queue = q, .each = each, .arg = arg};
+
+    pthread_mutex_lock(&q->lock);
+    if (tombstone_log_open(&q->tombstones, folder))
+        tombstone_adopt(&q->tombstones, on_adopted, &adoption);
+    queue_unlock_and_wake(q);
+}
