@@ -38,7 +38,7 @@ ends_with() {
 # ---- slow readers of a shared answer ----
 
 # bats test_tags=unsanitized
-@test "a reader that has stopped does not pace an answer that outgrows 32 MiB: it is reset, and the log says why" {
+@test "a reader that has stopped holds up an answer that outgrows 32 MiB for 5 s: then it is reset, and the log says why" {
     proxy --workers 2
     local deaf fast http
     for deaf in first second; do
@@ -65,6 +65,23 @@ ends_with() {
         done
     done
     eventually lines 4 'GET /v1/files/.*it read too slowly, and fell behind others that share the answer'
+    peak_below 90000
+}
+
+# bats test_tags=unsanitized
+@test "a reader that is slow, 8 MB/s, gets all of an answer that outgrows 32 MiB, and so does a fast one" {
+    proxy --workers 2
+    reader first 'chunked;body:start;flush;barrier:x;size:80000000' /v1/files/slow/content
+    barrier wait x
+    reader second none --limit-rate 8M /v1/files/slow/content
+    eventually test -s got.second
+    barrier release x
+    ends_with 0 first
+    ends_with 0 second
+    [[ $(stat -c %s got.first) -eq 80000005 ]]
+    expect_same got.first got.second
+    expect_stat requests = 1
+    not grep -q 'too slowly' "$PROXY_LOG"
     peak_below 90000
 }
 

@@ -78,6 +78,14 @@ static uint64_t unread(const struct body *body)
     return body->end_ - (body->keep || body->loses ? fastest_offset(body) : slowest_offset(body));
 }
 
+/* Are the readers within `ahead` bytes, as body.h says? */
+static bool has_room(const struct body *body, size_t ahead)
+{
+    return unread(body) <= ahead &&
+           (!body->loses || list_empty(&body->readers) ||
+            body->end_ - slowest_offset(body) <= (uint64_t)body->lag_max + ahead);
+}
+
 static bool is_whole(const struct body *body)
 {
     return body->state == BODY_COMPLETE && body->begin_ == 0 && body->first_ == body->last_;
@@ -102,31 +110,6 @@ static void let_go(struct body *body, uint64_t offset)
                 reader->at_ = NULL;
         }
         free_chunk(body, gone);
-    }
-}
-
-static bool has_several_readers(const struct body *body)
-{
-    return body->readers.next != body->readers.prev;
-}
-
-/* Never the fastest one: nobody may be lost to nobody. */
-static void lose_laggards(struct body *body)
-{
-    const uint64_t fastest = fastest_offset(body);
-    struct list *node = body->readers.next;
-
-    while (node != &body->readers) {
-        struct body_reader *reader = container_of(node, struct body_reader, node);
-
-        node = node->next;
-        if (reader->offset == fastest ||
-            body->end_ - reader->offset <= (uint64_t)body->lag_max + body->high)
-            continue;
-        list_remove(&reader->node);
-        reader->lost = true;
-        reader->parked = false;
-        reader->notify(reader);
     }
 }
 
@@ -196,12 +179,8 @@ bool body_append(struct body *body, const void *bytes, size_t len)
     } else if (len > 0) {
         store(body, bytes, len);
         body_notify_locked(body);
-        if (body->loses && has_several_readers(body)) {
-            lose_laggards(body);
-            let_go(body, slowest_offset(body));
-        }
     }
-    room = unread(body) <= body->high;
+    room = has_room(body, body->high);
     body->filler_waits = !room;
     pthread_mutex_unlock(&body->lock);
     return room;
@@ -222,7 +201,7 @@ static void after_reading(struct body *body)
 {
     if (!body->keep)
         let_go(body, list_empty(&body->readers) ? body->end_ : slowest_offset(body));
-    if (body->filler_waits && unread(body) <= body->low) {
+    if (body->filler_waits && has_room(body, body->low)) {
         body->filler_waits = false;
         if (body->on_room)
             body->on_room(body->on_room_arg);
@@ -235,8 +214,35 @@ void body_stop_keeping(struct body *body, size_t lag_max)
     body->keep = false;
     body->loses = true;
     body->lag_max = lag_max;
-    lose_laggards(body);
     after_reading(body);
+    pthread_mutex_unlock(&body->lock);
+}
+
+static void lose_those_behind(struct body *body, uint64_t behind)
+{
+    struct list *node = body->readers.next;
+
+    while (node != &body->readers) {
+        struct body_reader *reader = container_of(node, struct body_reader, node);
+
+        node = node->next;
+        if (body->end_ - reader->offset <= behind)
+            continue;
+        list_remove(&reader->node);
+        reader->lost = true;
+        reader->parked = false;
+        reader->notify(reader);
+    }
+}
+
+void body_lose_laggards(struct body *body)
+{
+    pthread_mutex_lock(&body->lock);
+    /* While the fastest is behind as well it is the one that the filler waits for. */
+    if (body->loses && body->filler_waits && unread(body) <= body->low) {
+        lose_those_behind(body, (uint64_t)body->lag_max + body->low);
+        after_reading(body);
+    }
     pthread_mutex_unlock(&body->lock);
 }
 

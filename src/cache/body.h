@@ -15,10 +15,11 @@
  * others find their bytes whenever they come, and must not hold it up. Of one that does not keep
  * it is the slowest. With no reader at all what comes is kept, or swallowed.
  *
- * A body that kept and stops keeping (it grew too long) has readers wherever they are, and still
- * goes by the fastest: one that falls more than `lag_max` behind has *lost* the body. It is told,
- * and reads BODY_READ_BROKEN. So what is held is bounded, and nobody waits for a reader that has
- * stopped reading.
+ * A body that kept and stops keeping (it grew too long) has readers wherever they are. It still
+ * goes by the fastest, but lets nobody fall more than `lag_max` behind: then the filler stops for
+ * the slowest, too. A reader that makes it wait for too long *loses* the body
+ * (body_lose_laggards()): it is told, and reads BODY_READ_BROKEN. So what is held is bounded, and
+ * nobody waits for ever for a reader that has stopped reading.
  *
  * Locking: one mutex per body. notify and on_room are called under it, from whichever thread
  * read or appended, so they may only post a letter or set a flag of their own thread; lock order:
@@ -46,8 +47,8 @@ struct body {
     uint64_t end_;   /* offset after the last byte */
     struct list readers;
     size_t high, low;
-    bool loses;            /* it stopped keeping: slow readers lose it */
-    size_t lag_max;        /* bytes beyond `high` */
+    bool loses;            /* it stopped keeping: slow readers may lose it */
+    size_t lag_max;        /* bytes, beside `high` and `low` */
     struct budget *budget; /* of what is held; NULL: it is not counted */
     void (*on_room)(void *arg);
     void *on_room_arg;
@@ -79,8 +80,10 @@ void body_release(struct body *body); /* no reader may be left */
 /* Filler. Appends all of it; false: stop until on_room. Nothing may be appended after the end. */
 bool body_append(struct body *body, const void *bytes, size_t len);
 void body_end(struct body *body, enum body_state how);
-/* From now on it lets go of what was read; readers may be lag_max bytes behind the fastest. */
+/* From now on it lets go of what was read; readers may be lag_max bytes behind. */
 void body_stop_keeping(struct body *body, size_t lag_max);
+/* Filler, which has waited for long enough: the readers for which alone it waits lose the body. */
+void body_lose_laggards(struct body *body);
 
 /* Reader. Joins at offset 0, parked or not; false if the first bytes are gone. */
 bool body_join(struct body *body, struct body_reader *reader, void (*notify)(struct body_reader *));
@@ -103,7 +106,7 @@ static inline uint64_t body_size(const struct body *body)
 {
     return body->end_;
 }
-uint64_t body_unread(struct body *body); /* how far the readers are behind, as told above */
+uint64_t body_unread(struct body *body); /* how far the reader that counts is behind */
 /* The filler's as well, of a body that is kept: readers change nothing of what it holds. If that is
  * in one piece, that piece, good until more is appended. */
 bool body_piece(const struct body *body, const unsigned char **bytes);

@@ -271,6 +271,16 @@ bool flight_is_kept(const struct flight *flight)
     return flight->keeper != NULL;
 }
 
+bool flight_has_laggards(const struct flight *flight)
+{
+    return flight->body.loses; /* set on this thread alone */
+}
+
+void flight_lose_laggards(struct flight *flight)
+{
+    body_lose_laggards(&flight->body);
+}
+
 bool flight_is_read(struct flight *flight)
 {
     bool read;

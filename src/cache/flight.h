@@ -95,6 +95,11 @@ void flight_set_hooks(struct flight *flight, struct flight_hooks *keeper, uint64
 struct flight *flight_ref(struct flight *flight);
 void flight_unref(struct flight *flight);
 
+/* Filler, which waits: does it wait for a slow reader of an answer that is not kept any more, or
+ * may it? Then, when it has waited for long enough: that one is broken off. */
+bool flight_has_laggards(const struct flight *flight);
+void flight_lose_laggards(struct flight *flight);
+
 /* Filler. flight_set_filler() names who fills, and (with NULL) that nobody does any more. */
 void flight_set_filler(struct flight *flight, const struct flight_filler *filler);
 void flight_set_head(struct flight *flight, struct head *head); /* takes head's contents */

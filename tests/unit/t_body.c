@@ -299,7 +299,40 @@ TEST("a body that stops keeping lets go of what all have read, and goes by the f
     body_release(&body);
 }
 
-TEST("a reader that falls too far behind the fastest is lost, is told, and holds up nobody")
+TEST("a body that stops keeping waits for the slowest reader, at lag_max, and goes on by it")
+{
+    struct body_reader fast, slow;
+    struct body body;
+    size_t at = 0;
+
+    start(&body, true, 100, 40);
+    body_join(&body, &fast, on_notify);
+    body_join(&body, &slow, on_notify);
+    for (; at < 3000; at += 50) {
+        CHECK(append_at(&body, at, 50));
+        take_some(&fast, 50);
+    }
+    body_stop_keeping(&body, 3000);
+    CHECK(append_at(&body, at, 100));
+    CHECK(!append_at(&body, at + 100, 50)); /* 3150 ahead of the slow one */
+    at += 150;
+    CHECK_INT(take_some(&fast, 150), 150);
+    CHECK_INT(had_room, 0);
+    CHECK_INT(take_some(&slow, 60), 60);
+    CHECK_INT(had_room, 0); /* 50 ahead of low */
+    CHECK_INT(take_some(&slow, 50), 50);
+    CHECK_INT(had_room, 1);
+    body_lose_laggards(&body); /* nobody waits */
+    CHECK(!slow.lost);
+    CHECK(append_at(&body, at, 50));
+    CHECK_INT(take_some(&slow, at + 50 - 110), at + 50 - 110);
+    body_leave(&slow);
+    body_leave(&fast);
+    body_release(&body);
+}
+
+TEST(
+    "a reader that makes the others wait for too long loses the body, is told, and holds up nobody")
 {
     struct body_reader fast, slow, middle;
     struct body body;
@@ -316,20 +349,28 @@ TEST("a reader that falls too far behind the fastest is lost, is told, and holds
     }
     take_some(&middle, 2500);
     body_stop_keeping(&body, 3000);
-    CHECK(!slow.lost);
+    CHECK(!append_at(&body, at, 150));
+    at += 150;
+    body_lose_laggards(&body);
+    CHECK(!slow.lost); /* the fast one is behind as well */
+    take_some(&fast, 150);
+    CHECK_INT(had_room, 0);
+    body_lose_laggards(&body);
+    CHECK_INT(had_room, 1);
+    CHECK(slow.lost);
+    CHECK_INT(body_read(&slow, buf, &len), BODY_READ_BROKEN);
     for (; at < 5000; at += 50) {
-        CHECK(append_at(&body, at, 50)); /* never waits for the slow ones */
+        CHECK(append_at(&body, at, 50)); /* it is not waited for any more */
         CHECK_INT(take_some(&fast, 50), 50);
         CHECK(held(&body) <= 3000 + 100 + 50 + 1024);
     }
-    CHECK(slow.lost);
-    CHECK_INT(body_read(&slow, buf, &len), BODY_READ_BROKEN);
     CHECK(!middle.lost);
     CHECK_INT(take_some(&middle, 2500), 2500);
     body_leave(&slow);
     body_leave(&middle);
     /* The last one is the fastest, however slow. */
     append_at(&body, at, 9000);
+    body_lose_laggards(&body);
     CHECK(!fast.lost);
     body_leave(&fast);
     body_release(&body);
