@@ -52,6 +52,8 @@ let_go() {
 @test "a write that is under way when the proxy is killed drops the GETs of its collection" {
     proxy --memory-cache 0
     stored /v1/files /v1/files/f1 /v1/batches
+    proxy_stop
+    proxy --home "$PROXY_HOME" --memory-cache 0 # it learns what is there
     under_way
     killed
     proxy --home "$PROXY_HOME" --memory-cache 0
@@ -103,6 +105,22 @@ let_go() {
     proxy --home "$PROXY_HOME" --memory-cache 0
     is_gone /v1/chat/completions -d "$body"
     is_kept /v1/files
+}
+
+@test "what a command has gone from memory, when the proxy is killed before the command's end" {
+    proxy --memory-cache 0
+    local body='{"model":"gpt-4o","messages":[{"role":"user","content":"hi"}]}'
+    ask /v1/chat/completions -d "$body"
+    eventually is_kept /v1/chat/completions -d "$body"
+    held
+    local holder=$spawned
+    spawn cleared cleared.err curl -q -sS --max-time 20 --noproxy '*' -X DELETE "$PROXY/cache?model=gpt-4o"
+    eventually is_gone /v1/chat/completions -d "$body"
+    killed
+    spawned=$holder
+    let_go
+    proxy --home "$PROXY_HOME" --memory-cache 0
+    is_gone /v1/chat/completions -d "$body"
 }
 
 @test "another proxy on the folder carries out what a killed one was to purge" {

@@ -273,26 +273,55 @@ void payload_init(struct payload *p, enum cache_class api, bool stream)
 
 /* ---- what was read ---- */
 
-static bool read_members(struct payload *p, const char *json, size_t len)
+/* The members of the outermost object. */
+static struct scan_inside outermost(struct payload *p)
 {
     if (p->api_ == CACHE_CLASS_RESPONSES && !p->stream_)
-        return scan_document(json, len, NULL, p->response_, countof(p->response_));
-    return scan_document(json, len, NULL, p->top_, p->top_count_);
+        return (struct scan_inside){.members = p->response_, .count = countof(p->response_)};
+    return (struct scan_inside){.members = p->top_, .count = p->top_count_};
+}
+
+static void begin_reading(struct payload *p)
+{
+    p->in_choice_ = p->part_spoke_ = p->output_spoke_ = false;
+}
+
+static void note_members(struct payload *p, bool read)
+{
+    p->type = p->top_[TOP_TYPE].value;
+    p->error = p->top_[TOP_ERROR].value;
+    p->read_ += read;
 }
 
 /* A malformed object may have held any choice, and a client's parser would fail on it at each hit.
  */
 bool payload_read(struct payload *p, const char *json, size_t len)
 {
+    const struct scan_inside top = outermost(p);
     bool read;
 
-    p->in_choice_ = p->part_spoke_ = p->output_spoke_ = false;
-    read = read_members(p, json, len);
+    begin_reading(p);
+    read = scan_document(json, len, NULL, top.members, top.count);
     if (!read && (p->in_choice_ || (len > 0 && json[0] == '{')))
         p->bad_ = true;
-    p->type = p->top_[TOP_TYPE].value;
-    p->error = p->top_[TOP_ERROR].value;
-    p->read_ += read;
+    note_members(p, read);
+    return read;
+}
+
+struct scan_push *payload_begin(struct payload *p)
+{
+    const struct scan_inside top = outermost(p);
+
+    begin_reading(p);
+    return scan_push_new(top.members, top.count);
+}
+
+bool payload_end(struct payload *p, struct scan_push *scan)
+{
+    bool read = scan_push_end(scan, NULL);
+
+    p->bad_ |= !read;
+    note_members(p, read);
     return read;
 }
 

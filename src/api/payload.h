@@ -31,6 +31,7 @@
 
 #include "api/policy.h"
 #include "api/scan.h"
+#include "api/scan_push.h"
 
 /* Choices of one stream; a higher index makes it an answer that is not stored. */
 #define PAYLOAD_CHOICES_MAX 128
@@ -66,6 +67,11 @@ void payload_init(struct payload *p, enum cache_class api, bool stream);
 
 /* Reads a document, or an event's data. False: it is no strict JSON, and has no members. */
 bool payload_read(struct payload *p, const char *json, size_t len);
+
+/* The same of a document that comes in pieces: what payload_begin() gives is fed, and freed, by the
+ * caller. */
+struct scan_push *payload_begin(struct payload *p);
+bool payload_end(struct payload *p, struct scan_push *scan);
 
 /* Is the document that was read good? Is the stream of chat or completions, at its [DONE]? */
 bool payload_is_good(const struct payload *p);

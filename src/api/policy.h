@@ -58,7 +58,7 @@ bool policy_is_write(const char *method);
  * segment after /v1, percent-decoded. RFC 9111 section 4.4 for the stored GETs of it. */
 uint64_t policy_collection_of(const char *target);
 
-/* ---- answers (policy_answer.c) ---- */
+/* ---- answers (policy_head.c, policy_answer.c) ---- */
 
 /* By the answer's head: may it be stored once it is complete? Only then may others share it.
  * 200 and 201, 400 and 401 (without x-should-retry: true); of a POST's successes JSON and event
@@ -71,7 +71,7 @@ bool policy_head_may_store(enum cache_class api, const struct key_rules *rules, 
                            const struct fields *fields);
 
 /* Is this the whole answer, one that will not change, and one that says something? body: all of
- * it, as it came (gzip included, which is unpacked up to a cap). framed: the length matched or the
+ * it, as it came. (gzip is unpacked up to 64 MiB.) framed: the length matched or the
  * last chunk came, so HTTP itself says that it is whole; without (close-delimited, or the client
  * left after its terminal event) only the content can prove it.
  *
@@ -85,6 +85,18 @@ bool policy_head_may_store(enum cache_class api, const struct key_rules *rules, 
  * - An error is whole if it parses (JSON), ended (a stream), or is framed. */
 bool policy_answer_is_whole(enum cache_class api, unsigned status, const struct fields *fields,
                             const char *body, size_t len, bool framed);
+
+/* The same, of an answer that comes in pieces: each costs time in proportion to its own length, and
+ * nothing of it is kept. holds() judges what was fed so far as if that were all of it; nothing may
+ * be fed after it. It gives up where gzip unfolds to more than 1 MiB and 100 times what came, as
+ * one piece could take too long then: policy_answer_is_whole() has to judge. One thread's at a
+ * time. */
+struct policy_proof *policy_proof_new(enum cache_class api, unsigned status,
+                                      const struct fields *fields);
+void policy_proof_free(struct policy_proof *proof); /* NULL is nothing */
+void policy_proof_feed(struct policy_proof *proof, const char *bytes, size_t len);
+bool policy_proof_gave_up(const struct policy_proof *proof);
+bool policy_proof_holds(struct policy_proof *proof, bool framed);
 
 /* Which fields of an answer are kept with it, and replayed: not those of a connection (those that
  * Connection names are the caller's to leave out), those that the proxy writes itself, and

@@ -1,144 +1,20 @@
-#include "api/directive.h"
-#include "api/key.h"
+/* Is an answer whole, and does it say something: at once, or as it comes. */
+#include <stdlib.h>
+#include <string.h>
+
 #include "api/payload.h"
 #include "api/policy.h"
+#include "api/policy_internal.h"
 #include "api/scan.h"
+#include "api/scan_push.h"
 #include "api/sse.h"
 #include "base/mem.h"
 #include "base/zip.h"
 
 #define UNPACKED_MAX ((size_t)64 * 1024 * 1024)
-
-static bool is_success(unsigned status)
-{
-    return status == 200 || status == 201;
-}
-
-/* ---- the head ---- */
-
-enum encoding {
-    ENCODING_NONE,
-    ENCODING_GZIP,
-    ENCODING_OTHER /* also gzip in gzip */
-};
-
-static enum encoding and_encoding(enum encoding so_far, const char *token, size_t len)
-{
-    if (len == 0 || str_same_nocase(token, len, "identity", 8))
-        return so_far;
-    if (so_far == ENCODING_NONE &&
-        (str_same_nocase(token, len, "gzip", 4) || str_same_nocase(token, len, "x-gzip", 6)))
-        return ENCODING_GZIP;
-    return ENCODING_OTHER;
-}
-
-static enum encoding encoding_of(const struct fields *fields)
-{
-    enum encoding encoding = ENCODING_NONE;
-    size_t len;
-
-    fields_each(h, fields) {
-        if (!str_same_nocase(h.name, h.name_len, "content-encoding", 16))
-            continue;
-        for (const char *at = h.value; *at; at += len) {
-            at += strspn(at, ", \t");
-            len = strcspn(at, ", \t");
-            encoding = and_encoding(encoding, at, len);
-        }
-    }
-    return encoding;
-}
-
-/* The delivery network in front of api.openai.com marks every client that brings no cookie with
- * these two, SDKs among them: were they the answer's, none would ever be stored. They say nothing
- * about the answer, and are not replayed. */
-static bool is_networks_cookie(const char *value)
-{
-    return str_starts(value, "__cf_bm=") || str_starts(value, "_cfuvid=");
-}
-
-/* Vary (RFC 9111 section 4.1): who asks with other fields must get another answer. That holds for
- * fields that are in the key, and for nothing where Vary is "*" (which is a token as well);
- * Accept-Encoding is the proxy's own matter, and Origin changes none but the fields for browsers,
- * which are not replayed. */
-static bool varies_beyond_key(const struct key_rules *rules, const char *method, const char *list)
-{
-    size_t len;
-
-    for (const char *at = list; *at; at += len) {
-        at += strspn(at, ", \t");
-        len = strcspn(at, ", \t");
-        if (len == 0 || str_same_nocase(at, len, "accept-encoding", 15) ||
-            str_same_nocase(at, len, "origin", 6))
-            continue;
-        if (!rules || *at == '*' || !field_is_token(at, len) ||
-            !key_counts_field(rules, method, at, len))
-            return true;
-    }
-    return false;
-}
-
-static bool forbids_to_store(const struct field *h)
-{
-    const char *rest = h->value;
-    struct directive d;
-
-    if (str_same_nocase(h->name, h->name_len, "set-cookie", 10))
-        return !is_networks_cookie(h->value);
-    if (!str_same_nocase(h->name, h->name_len, "cache-control", 13))
-        return false;
-    while (directive_next(&rest, &d))
-        if (directive_is(&d, "no-store") || directive_is(&d, "no-cache"))
-            return true;
-    return false;
-}
-
-enum content { CONTENT_JSON, CONTENT_STREAM, CONTENT_HTML, CONTENT_OTHER };
-
-static enum content content_of(const struct fields *fields)
-{
-    const char *type = fields_get(fields, "content-type");
-    size_t len = type ? strcspn(type, "; \t") : 0;
-
-    if (str_same_nocase(type, len, "application/json", 16) ||
-        (len > 5 && str_same_nocase(type + len - 5, 5, "+json", 5)))
-        return CONTENT_JSON;
-    if (str_same_nocase(type, len, "text/html", 9) ||
-        str_same_nocase(type, len, "application/xhtml+xml", 21))
-        return CONTENT_HTML;
-    return str_same_nocase(type, len, "text/event-stream", 17) ? CONTENT_STREAM : CONTENT_OTHER;
-}
-
-/* Can a success of this type be an answer of the API? A POST's says something in JSON or in
- * events. A GET's may be a file of any type, but no API answers with a page: that is a login or a
- * notice of a network in between. */
-static bool fits_success(enum cache_class api, enum content content)
-{
-    if (api == CACHE_CLASS_GET)
-        return content != CONTENT_HTML;
-    return content == CONTENT_JSON || (content == CONTENT_STREAM && api != CACHE_CLASS_EMBEDDINGS);
-}
-
-bool policy_head_may_store(enum cache_class api, const struct key_rules *rules, unsigned status,
-                           const struct fields *fields)
-{
-    const char *retry = fields_get(fields, "x-should-retry");
-    const char *method = api == CACHE_CLASS_GET ? "GET" : "POST";
-
-    if (api == CACHE_CLASS_NONE || (!is_success(status) && status != 400 && status != 401))
-        return false;
-    /* A 401 is about the credentials, which such a key leaves out. */
-    if (status == 401 && rules && rules->share)
-        return false;
-    if (is_success(status) ? !fits_success(api, content_of(fields))
-                           : retry && str_is_nocase(retry, "true"))
-        return false;
-    fields_each(h, fields)
-        if (forbids_to_store(&h) || (str_same_nocase(h.name, h.name_len, "vary", 4) &&
-                                     varies_beyond_key(rules, method, h.value)))
-            return false;
-    return encoding_of(fields) != ENCODING_OTHER;
-}
+#define UNPACKED_FREE ((size_t)1024 * 1024)
+#define UNPACKED_RATIO 100
+#define UNPACK_PIECE ((size_t)16 * 1024)
 
 /* ---- the end of a stream ---- */
 
@@ -212,21 +88,7 @@ static void look_at_event(void *arg, const struct sse_event *event)
         note_event(ending, event);
 }
 
-static bool stream_is_whole(enum cache_class api, bool judged, const char *body, size_t len)
-{
-    struct ending ending = {.api = api, .judged = judged};
-    struct sse sse;
-
-    if (api == CACHE_CLASS_EMBEDDINGS)
-        return false; /* has no streams: what could end one is not known */
-    payload_init(&ending.payload, judged ? api : CACHE_CLASS_NONE, true);
-    sse_init(&sse, look_at_event, &ending);
-    sse_feed(&sse, body, len);
-    sse_release(&sse);
-    return ending.whole;
-}
-
-/* ---- documents ---- */
+/* ---- the document of a GET, or of an error ---- */
 
 /* Of OpenAI's objects. What is not among them may change: `queued`, `in_progress`, `validating`,
  * `paused`, `uploaded`, `active`, and the words of tomorrow. */
@@ -245,113 +107,232 @@ static bool is_final(const struct scan_value *status)
     return false;
 }
 
-static bool elements_are_final(const struct scan_value *array)
-{
-    struct scan_member members[] = {{.name = "status"}};
-    struct scan_value rest = *array, element;
-
-    while (scan_element(&rest, &element)) {
-        scan_members(&element, members, countof(members));
-        if (!is_final(&members[0].value))
-            return false;
-    }
-    return true;
-}
-
-/* The document of a GET, or an error's. */
-static bool document_is_whole(enum cache_class api, unsigned status, const char *body, size_t len,
-                              bool framed)
-{
-    struct scan_member members[] = {{.name = "status"}, {.name = "data"}};
-    struct scan_value whole;
-
-    if (!scan_document(body, len, &whole, members, countof(members)))
-        return false;
-    if (whole.kind == SCAN_NUMBER && !framed)
-        return false; /* the beginning of a number is a number */
-    if (api != CACHE_CLASS_GET || !is_success(status))
-        return true;
-    return is_final(&members[0].value) && elements_are_final(&members[1].value);
-}
-
-/* ---- the answer ---- */
-
-static bool document_is_good(enum cache_class api, const char *body, size_t len)
-{
-    struct payload payload;
-
-    payload_init(&payload, api, false);
-    return payload_read(&payload, body, len) && payload_is_good(&payload);
-}
-
-/* What is asked of an answer, beside that it is complete. */
-struct question {
-    enum cache_class api;
-    unsigned status;
-    enum content content;
-    bool framed;
+/* What is looked for in it. Must stay where it is. */
+struct resource {
+    struct scan_member top[2], element[1];
+    struct scan_inside in_data;
+    bool changes; /* an element's status is not final */
 };
 
-static bool plain_is_whole(const struct question *q, const char *body, size_t len)
-{
-    const bool judged = is_success(q->status) && q->api != CACHE_CLASS_GET;
+enum { RESOURCE_STATUS, RESOURCE_DATA };
 
-    if (is_success(q->status) && !fits_success(q->api, q->content))
+static void on_data_element(void *arg)
+{
+    struct resource *resource = arg;
+
+    resource->changes |= !is_final(&resource->element[0].value);
+}
+
+static void resource_init(struct resource *resource)
+{
+    *resource = (struct resource){.changes = false};
+    resource->element[0].name = "status";
+    resource->in_data = (struct scan_inside){resource->element, countof(resource->element),
+                                             on_data_element, resource};
+    resource->top[RESOURCE_STATUS].name = "status";
+    resource->top[RESOURCE_DATA].name = "data";
+    resource->top[RESOURCE_DATA].inside = &resource->in_data;
+}
+
+static bool resource_is_final(const struct resource *resource)
+{
+    return is_final(&resource->top[RESOURCE_STATUS].value) && !resource->changes;
+}
+
+/* ---- a proof ---- */
+
+/* Must stay where it is. */
+struct policy_proof {
+    enum cache_class api;
+    enum policy_content content;
+    enum policy_encoding encoding;
+    bool is_success,
+        judged;  /* judged: a success of a POST, for which to be complete is not enough */
+    bool failed; /* nothing that may follow makes it good */
+    bool gave_up;
+
+    struct ending ending; /* a stream's; the payload of a document as well */
+    struct sse sse;
+    struct resource resource;
+    struct scan_push *scan;
+    bool scan_ended, is_document;
+    enum scan_kind kind;
+
+    struct gunzip *gunzip;
+    uint64_t packed, unpacked;
+};
+
+static void proof_init(struct policy_proof *p, enum cache_class api, unsigned status,
+                       const struct fields *fields)
+{
+    memset(p, 0, sizeof(*p));
+    p->api = api;
+    p->content = policy_content_of(fields);
+    p->encoding = policy_encoding_of(fields);
+    p->is_success = policy_is_success(status);
+    p->judged = p->is_success && api != CACHE_CLASS_GET;
+    p->failed = api == CACHE_CLASS_NONE || p->encoding == POLICY_ENCODING_OTHER ||
+                (p->is_success && !policy_fits_success(api, p->content)) ||
+                (p->content == POLICY_CONTENT_STREAM && api == CACHE_CLASS_EMBEDDINGS);
+    p->ending = (struct ending){.api = api, .judged = p->judged};
+    payload_init(&p->ending.payload, p->judged ? api : CACHE_CLASS_NONE,
+                 p->content == POLICY_CONTENT_STREAM);
+    sse_init(&p->sse, look_at_event, &p->ending);
+    resource_init(&p->resource);
+}
+
+static void proof_release(struct policy_proof *p)
+{
+    sse_release(&p->sse);
+    scan_push_free(p->scan);
+    gunzip_free(p->gunzip);
+}
+
+/* Of a document that was read. */
+static bool document_is_good(const struct policy_proof *p, bool framed)
+{
+    if (!p->is_document)
         return false;
-    if (q->content == CONTENT_STREAM)
-        return stream_is_whole(q->api, judged, body, len);
-    if (q->content != CONTENT_JSON)
-        return q->framed;
-    return judged ? document_is_good(q->api, body, len)
-                  : document_is_whole(q->api, q->status, body, len, q->framed);
+    if (p->judged)
+        return payload_is_good(&p->ending.payload);
+    if (p->kind == SCAN_NUMBER && !framed)
+        return false; /* the beginning of a number is a number */
+    return !p->is_success || resource_is_final(&p->resource);
+}
+
+/* ---- in pieces ---- */
+
+static void scan_piece(struct policy_proof *p, const char *bytes, size_t len)
+{
+    if (!p->scan && p->judged)
+        p->scan = payload_begin(&p->ending.payload);
+    else if (!p->scan)
+        p->scan = scan_push_new(p->resource.top, countof(p->resource.top));
+    p->failed |= !scan_push_feed(p->scan, bytes, len);
+}
+
+static void take_plain(struct policy_proof *p, const char *bytes, size_t len)
+{
+    if (p->content == POLICY_CONTENT_STREAM)
+        sse_feed(&p->sse, bytes, len);
+    else if (p->content == POLICY_CONTENT_JSON)
+        scan_piece(p, bytes, len);
+}
+
+static void take_packed(struct policy_proof *p, const char *bytes, size_t len)
+{
+    const unsigned char *in = (const unsigned char *)bytes;
+    enum gunzip_result result = GUNZIP_FULL;
+    unsigned char plain[UNPACK_PIECE];
+
+    if (!p->gunzip)
+        p->gunzip = gunzip_new();
+    p->packed += len;
+    while (result == GUNZIP_FULL && !p->failed) {
+        size_t n = sizeof(plain);
+
+        result = gunzip_take(p->gunzip, &in, &len, plain, &n);
+        p->unpacked += n;
+        p->failed |= result == GUNZIP_BAD || p->unpacked > UNPACKED_MAX;
+        p->gave_up = p->unpacked > UNPACKED_FREE && p->unpacked / UNPACKED_RATIO > p->packed;
+        if (p->gave_up)
+            return;
+        take_plain(p, (const char *)plain, n);
+    }
+}
+
+struct policy_proof *policy_proof_new(enum cache_class api, unsigned status,
+                                      const struct fields *fields)
+{
+    struct policy_proof *p = mem_alloc(sizeof(*p));
+
+    proof_init(p, api, status, fields);
+    return p;
+}
+
+void policy_proof_free(struct policy_proof *p)
+{
+    if (p)
+        proof_release(p);
+    free(p);
+}
+
+void policy_proof_feed(struct policy_proof *p, const char *bytes, size_t len)
+{
+    if (p->failed || p->gave_up || len == 0)
+        return;
+    if (p->encoding == POLICY_ENCODING_GZIP)
+        take_packed(p, bytes, len);
+    else
+        take_plain(p, bytes, len);
+}
+
+static void end_document(struct policy_proof *p)
+{
+    if (p->scan_ended || !p->scan)
+        return;
+    p->scan_ended = true;
+    p->is_document = p->judged ? payload_end(&p->ending.payload, p->scan)
+                               : scan_push_end(p->scan, &p->kind);
+}
+
+bool policy_proof_gave_up(const struct policy_proof *p)
+{
+    return p->gave_up && !p->failed;
+}
+
+bool policy_proof_holds(struct policy_proof *p, bool framed)
+{
+    if (p->failed || p->gave_up || (p->gunzip && !gunzip_is_whole(p->gunzip)))
+        return false;
+    if (p->content == POLICY_CONTENT_STREAM)
+        return p->ending.whole;
+    if (p->content != POLICY_CONTENT_JSON)
+        return framed;
+    end_document(p);
+    return document_is_good(p, framed);
+}
+
+/* ---- at once ---- */
+
+static void read_document(struct policy_proof *p, const char *body, size_t len)
+{
+    struct scan_value whole;
+
+    if (p->judged) {
+        p->is_document = payload_read(&p->ending.payload, body, len);
+        return;
+    }
+    p->is_document = scan_document(body, len, &whole, p->resource.top, countof(p->resource.top));
+    p->kind = whole.kind;
+}
+
+static bool plain_is_whole(struct policy_proof *p, const char *body, size_t len, bool framed)
+{
+    if (p->content == POLICY_CONTENT_STREAM) {
+        sse_feed(&p->sse, body, len);
+        return p->ending.whole;
+    }
+    if (p->content != POLICY_CONTENT_JSON)
+        return framed;
+    read_document(p, body, len);
+    return document_is_good(p, framed);
 }
 
 bool policy_answer_is_whole(enum cache_class api, unsigned status, const struct fields *fields,
                             const char *body, size_t len, bool framed)
 {
-    const struct question question = {
-        .api = api, .status = status, .content = content_of(fields), .framed = framed};
-    enum encoding encoding = encoding_of(fields);
+    struct policy_proof proof;
     struct str plain = STR_INIT;
-    bool whole;
+    bool whole = false;
 
-    if (api == CACHE_CLASS_NONE || encoding == ENCODING_OTHER)
-        return false;
-    if (encoding == ENCODING_NONE || len == 0)
-        return plain_is_whole(&question, body, len);
-    whole = gunzip_all(body, len, UNPACKED_MAX, &plain) &&
-            plain_is_whole(&question, plain.text, plain.len);
+    proof_init(&proof, api, status, fields);
+    if (!proof.failed && (proof.encoding == POLICY_ENCODING_NONE || len == 0))
+        whole = plain_is_whole(&proof, body, len, framed);
+    else if (!proof.failed)
+        whole = gunzip_all(body, len, UNPACKED_MAX, &plain) &&
+                plain_is_whole(&proof, plain.text, plain.len, framed);
     str_release(&plain);
+    proof_release(&proof);
     return whole;
-}
-
-/* ---- fields ---- */
-
-bool policy_field_is_kept(const struct field *h)
-{
-    static const char *const names[] = {
-        /* the connection's (RFC 9110 section 7.6.1) */
-        "connection", "keep-alive", "proxy-connection", "transfer-encoding", "te", "trailer",
-        "upgrade", "proxy-authenticate", "proxy-authorization", "content-length",
-        /* the proxy's own */
-        "cache-status", "x-proxy",
-        /* what is another's, or another time's */
-        "set-cookie", "set-cookie2", "date", "age"};
-    static const char *const beginnings[] = {"x-cache", "access-control-", "x-ratelimit-",
-                                             "ratelimit"};
-
-    /* The first letter rules out most fields. */
-    if (!strchr("acdkprstuxACDKPRSTUX", h->name[0]))
-        return true;
-    for (size_t i = 0; i < countof(names); i++)
-        if (names[i][0] == (h->name[0] | 0x20) &&
-            str_same_nocase(h->name, h->name_len, names[i], strlen(names[i])))
-            return false;
-    for (size_t i = 0; i < countof(beginnings); i++) {
-        size_t len = strlen(beginnings[i]);
-
-        if (h->name_len >= len && str_same_nocase(h->name, len, beginnings[i], len))
-            return false;
-    }
-    return true;
 }

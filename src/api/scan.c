@@ -7,8 +7,8 @@
 
 static const struct scan_value missing = {.kind = SCAN_MISSING};
 
-/* What a value is that begins like this; whether it is one shows when it is read. */
-static enum scan_kind kind_of(char first)
+/* Whether it is one shows when it is read. */
+enum scan_kind scan_kind_of(char first)
 {
     switch (first) {
     case '"':
@@ -30,16 +30,16 @@ static enum scan_kind kind_of(char first)
 
 static struct scan_value value_of(const char *at, const char *after)
 {
-    return (struct scan_value){.kind = kind_of(*at), .at = at, .len = (size_t)(after - at)};
+    return (struct scan_value){.kind = scan_kind_of(*at), .at = at, .len = (size_t)(after - at)};
 }
 
 /* As deep as the caller's own tables are. */
-static void forget_members(struct scan_member *members, size_t count)
+void scan_forget_members(struct scan_member *members, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
         members[i].value = missing;
         if (members[i].inside)
-            forget_members(members[i].inside->members, members[i].inside->count);
+            scan_forget_members(members[i].inside->members, members[i].inside->count);
     }
 }
 
@@ -122,7 +122,7 @@ static const char *skip_element(const char *at, const char *end, unsigned depth,
 {
     if (!inside)
         return skip_value(at, end, depth, NULL);
-    forget_members(inside->members, inside->count);
+    scan_forget_members(inside->members, inside->count);
     /* An array in an array is not looked into. */
     at = skip_value(at, end, depth, at < end && *at == '{' ? inside : NULL);
     if (at && inside->on_element)
@@ -149,8 +149,7 @@ static const char *skip_array(const char *at, const char *end, unsigned depth,
 }
 
 /* The first byte rules out most names, without a call. */
-static struct scan_member *find_member(const struct scan_inside *inside, const char *name,
-                                       size_t len)
+struct scan_member *scan_find_member(const struct scan_inside *inside, const char *name, size_t len)
 {
     const char first = name[1];
 
@@ -194,13 +193,13 @@ static const char *skip_member(const char *at, const char *end, unsigned depth,
     at = lex_string(at, end);
     if (!at)
         return NULL;
-    member = inside ? find_member(inside, name, (size_t)(at - name)) : NULL;
+    member = inside ? scan_find_member(inside, name, (size_t)(at - name)) : NULL;
     at = lex_blanks(at, end);
     if (at == end || *at != ':')
         return NULL;
     value = lex_blanks(at + 1, end);
     if (member && member->value.kind != SCAN_MISSING)
-        forget_members(member, 1); /* what the value before this one had within */
+        scan_forget_members(member, 1); /* what the value before this one had within */
     at = skip_value(value, end, depth, inside_of(member, value, end));
     if (at && member)
         note_value(inside, member, value_of(value, at));
@@ -230,7 +229,7 @@ static const char *skip_value(const char *at, const char *end, unsigned depth,
 {
     if (at == end)
         return NULL;
-    switch (kind_of(*at)) {
+    switch (scan_kind_of(*at)) {
     case SCAN_STRING:
         return lex_string(at, end);
     case SCAN_OBJECT:
@@ -250,10 +249,10 @@ bool scan_document(const char *json, size_t len, struct scan_value *whole,
     const struct scan_inside top = {.members = members, .count = count};
     const char *end = json + len, *at = lex_blanks(json, end), *after;
 
-    forget_members(members, count);
+    scan_forget_members(members, count);
     after = skip_value(at, end, 0, at < end && *at == '{' ? &top : NULL);
     if (!after || lex_blanks(after, end) < end) {
-        forget_members(members, count);
+        scan_forget_members(members, count);
         after = NULL;
     }
     if (whole)
@@ -266,7 +265,7 @@ void scan_members(const struct scan_value *object, struct scan_member *members, 
     const struct scan_inside top = {.members = members, .count = count};
     const struct scan_value whole = *object; /* which may be one of the members' */
 
-    forget_members(members, count);
+    scan_forget_members(members, count);
     if (whole.kind == SCAN_OBJECT)
         skip_object(whole.at, whole.at + whole.len, 1, &top);
 }

@@ -53,6 +53,13 @@ struct scan_inside {
 bool scan_document(const char *json, size_t len, struct scan_value *whole,
                    struct scan_member *members, size_t count);
 
+/* For scan_push.h: makes the members missing, and those within them; finds the first one with that
+ * name (as it is written, quotes included), or NULL; what a value is that begins like this. */
+void scan_forget_members(struct scan_member *members, size_t count);
+struct scan_member *scan_find_member(const struct scan_inside *inside, const char *name,
+                                     size_t len);
+enum scan_kind scan_kind_of(char first);
+
 /* The members of an object, and the elements of an array one after the other, of a value that
  * one of these functions gave; of other kinds, none. `rest` begins as the array, and is the
  * caller's own copy: each call takes an element from it. */

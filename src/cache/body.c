@@ -254,6 +254,13 @@ bool body_piece(const struct body *body, const unsigned char **bytes)
     return true;
 }
 
+void body_each(const struct body *body, void (*each)(void *arg, const void *bytes, size_t len),
+               void *arg)
+{
+    for (const struct chunk *chunk = body->first_; chunk; chunk = chunk->next)
+        each(arg, chunk->bytes, chunk->len);
+}
+
 bool body_copy(const struct body *body, unsigned char *out)
 {
     if (body->begin_)

@@ -107,8 +107,11 @@ static inline uint64_t body_size(const struct body *body)
     return body->end_;
 }
 uint64_t body_unread(struct body *body); /* how far the reader that counts is behind */
-/* The filler's as well, of a body that is kept: readers change nothing of what it holds. If that is
- * in one piece, that piece, good until more is appended. */
+/* The filler's as well, of a body that is kept: readers change nothing of what it holds. Calls
+ * each() for its pieces in order. */
+void body_each(const struct body *body, void (*each)(void *arg, const void *bytes, size_t len),
+               void *arg);
+/* If it is in one piece, that piece, good until more is appended. */
 bool body_piece(const struct body *body, const unsigned char **bytes);
 /* Copies all of it (body_size() bytes); false if its first bytes are gone. */
 bool body_copy(const struct body *body, unsigned char *out);

@@ -3,8 +3,11 @@
  *
  *      claim_new ──► may_share ──no──► withdraw
  *                        └──► complete ──► proved? ──► publish, or withdraw
- *                                (a long answer's proof is a job; the flight can be joined
- * meanwhile)
+ *                              (the object of a long answer is made by a job; the flight can be
+ *                               joined meanwhile)
+ *
+ * A short answer is proved at its end, in one piece. One that grows beyond that is proved as it
+ * comes (a tap), so that no turn of a loop takes time in proportion to an answer's length.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -14,9 +17,11 @@
 #include "cache/shard.h"
 
 #define LABEL_PATH_MAX 200
-#define PROVE_MAX ((uint64_t)256 * 1024)
-#define PROVE_GZIP_MAX ((uint64_t)8 * 1024)
-#define PROVE_RATIO 8 /* of an answer's gzip, as it mostly is */
+/* A longer answer is proved as it comes; of gzip, which may unfold to a thousand times its size. */
+#define PROVE_MAX ((uint64_t)64 * 1024)
+#define PROVE_GZIP_MAX ((uint64_t)4 * 1024)
+#define COPY_MAX ((uint64_t)256 * 1024) /* a longer one is copied by a job */
+#define PROVE_RATIO 8                   /* of an answer's gzip, as it mostly is */
 
 void claim_leave_slot(struct claim *claim)
 {
@@ -56,6 +61,8 @@ static void on_free(struct flight_hooks *keeper)
 
     if (!claim->settled) /* mostly it is: no lock for that */
         on_withdraw(keeper, NULL);
+    list_remove(&claim->tap.node);
+    policy_proof_free(claim->proof);
     free(claim);
 }
 
@@ -69,18 +76,66 @@ static bool on_may_share(struct flight_hooks *keeper, struct flight *flight)
                                  &head->fields);
 }
 
+/* --- the proof ------------------------------------------------------------------------ */
+
+static bool is_framed(const struct claim *claim, const struct flight *flight)
+{
+    return !claim->unframed && !flight->head.until_close;
+}
+
+static void on_head(struct tap *tap, struct flight *flight)
+{
+    struct claim *claim = container_of(tap, struct claim, tap);
+    const bool encoded = fields_get(&flight->head.fields, "content-encoding") != NULL;
+
+    claim->prove_max = encoded ? PROVE_GZIP_MAX : PROVE_MAX;
+}
+
+static void on_piece(void *arg, const void *bytes, size_t len)
+{
+    policy_proof_feed(arg, bytes, len);
+}
+
+static void on_bytes(struct tap *tap, struct flight *flight, const void *bytes, size_t len)
+{
+    struct claim *claim = container_of(tap, struct claim, tap);
+
+    if (claim->proof) {
+        policy_proof_feed(claim->proof, bytes, len);
+    } else if (body_size(&flight->body) > claim->prove_max) {
+        claim->proof = policy_proof_new(claim->api, flight->head.status, &flight->head.fields);
+        body_each(&flight->body, on_piece, claim->proof);
+    }
+}
+
+static bool is_whole(const struct claim *claim, const struct flight *flight, const void *bytes)
+{
+    return policy_answer_is_whole(claim->api, flight->head.status, &flight->head.fields, bytes,
+                                  (size_t)body_size(&flight->body), is_framed(claim, flight));
+}
+
+/* Of a long answer; open where it is short, or could not be proved as it came. */
+enum proof { PROOF_HOLDS, PROOF_FAILS, PROOF_OPEN };
+
+static enum proof proof_of(const struct claim *claim, const struct flight *flight)
+{
+    if (!claim->proof || policy_proof_gave_up(claim->proof))
+        return PROOF_OPEN;
+    return policy_proof_holds(claim->proof, is_framed(claim, flight)) ? PROOF_HOLDS : PROOF_FAILS;
+}
+
+/* --- the object ----------------------------------------------------------------------- */
+
 /* An object's memory is seldom in the processor's cache, what has just come is: so that is looked
  * at, where it is in one piece, and copied only then. */
 static bool fill_if_whole(const struct claim *claim, struct flight *flight, struct object *object)
 {
-    const struct head *head = &flight->head;
     const unsigned char *bytes = object->body;
     bool in_one = body_piece(&flight->body, &bytes);
 
     if (!in_one && !body_copy(&flight->body, object->body))
         return false;
-    if (!policy_answer_is_whole(claim->api, head->status, &head->fields, (const char *)bytes,
-                                object->body_len, !claim->unframed && !head->until_close))
+    if (proof_of(claim, flight) == PROOF_OPEN && !is_whole(claim, flight, bytes))
         return false;
     if (in_one)
         memcpy(object->body, bytes, object->body_len);
@@ -107,28 +162,41 @@ static struct object *object_of(const struct claim *claim, struct flight *flight
     return object;
 }
 
-/* Proving an answer takes time in proportion to its length: more than this is no work for a loop.
- * (gzip may unfold to a thousand times its size.) */
+/* What to do takes time in proportion to the length: to prove it where that was not possible as it
+ * came, and to copy it. */
 static bool takes_long(const struct claim *claim, const struct flight *flight)
 {
-    const char *encoding = fields_get(&flight->head.fields, "content-encoding");
+    return claim->index->rules.jobs && (body_size(&flight->body) > COPY_MAX ||
+                                        (claim->proof && policy_proof_gave_up(claim->proof)));
+}
 
-    return claim->index->rules.jobs &&
-           body_size(&flight->body) > (encoding ? PROVE_GZIP_MAX : PROVE_MAX);
+/* Of a short answer, which is copied if it does not lie in one piece. */
+static bool short_is_whole(const struct claim *claim, const struct flight *flight)
+{
+    mem_auto unsigned char *copy = NULL;
+    const unsigned char *bytes;
+
+    if (!body_piece(&flight->body, &bytes)) {
+        bytes = copy = mem_alloc((size_t)body_size(&flight->body) + 1);
+        if (!body_copy(&flight->body, copy))
+            return false;
+    }
+    return is_whole(claim, flight, bytes);
 }
 
 static bool on_is_whole(struct flight_hooks *keeper, struct flight *flight)
 {
     struct claim *claim = container_of(keeper, struct claim, keeper);
-    struct object *object;
+    enum proof proof;
 
     claim->unframed = true;
+    proof = proof_of(claim, flight);
+    if (proof != PROOF_OPEN)
+        return proof == PROOF_HOLDS;
     /* Nobody reads it and nobody joins any more: its end is judged where it is kept, or not. */
     if (takes_long(claim, flight))
         return true;
-    object = object_of(claim, flight);
-    object_unref(object);
-    return object != NULL;
+    return short_is_whole(claim, flight);
 }
 
 /* Puts the object where the flight was, unless something newer is there. */
@@ -168,20 +236,20 @@ static bool keep(struct claim *claim, struct flight *flight)
     return object != NULL;
 }
 
-/* What the proof and the copy take meanwhile, from above. */
-static size_t memory_of_proof(const struct flight *flight)
+/* What the copy, and the proof where it is still to be made, take meanwhile, from above. */
+static size_t memory_of_job(const struct claim *claim, const struct flight *flight)
 {
     size_t size = (size_t)body_size(&flight->body);
 
-    return fields_get(&flight->head.fields, "content-encoding") ? size * PROVE_RATIO : size;
+    return proof_of(claim, flight) == PROOF_OPEN ? size * PROVE_RATIO : size;
 }
 
-static void on_prove(struct job *job)
+static void on_job(struct job *job)
 {
     struct claim *claim = container_of(job, struct claim, job);
     struct flight *flight = claim->flight;
     struct budget *budget = claim->index->rules.budget;
-    size_t bytes = memory_of_proof(flight);
+    size_t bytes = memory_of_job(claim, flight);
 
     if (budget_has_room(budget, bytes)) {
         budget_add(budget, bytes);
@@ -193,15 +261,19 @@ static void on_prove(struct job *job)
     flight_unref(flight); /* and the claim with it, if that was the last one */
 }
 
-/* While the proof takes its time the flight stays where it was: who asks for the same reads it. */
+/* While the job takes its time the flight stays where it was: who asks for the same reads it. */
 static bool on_complete(struct flight_hooks *keeper, struct flight *flight)
 {
     struct claim *claim = container_of(keeper, struct claim, keeper);
 
+    if (proof_of(claim, flight) == PROOF_FAILS) {
+        on_withdraw(keeper, flight);
+        return false;
+    }
     if (!takes_long(claim, flight))
         return keep(claim, flight);
     flight_ref(flight);
-    jobs_add(claim->index->rules.jobs, &claim->job, on_prove);
+    jobs_add(claim->index->rules.jobs, &claim->job, on_job);
     return true;
 }
 
@@ -223,6 +295,7 @@ struct claim *claim_new(struct index *index, struct slot *slot, struct flight *f
                                           .is_whole = on_is_whole,
                                           .withdraw = on_withdraw,
                                           .free = on_free};
+    claim->tap = (struct tap){.on_head = on_head, .on_bytes = on_bytes};
     claim->index = index;
     claim->shard = shard;
     claim->flight = flight;
@@ -237,6 +310,7 @@ struct claim *claim_new(struct index *index, struct slot *slot, struct flight *f
     if (claim->collection)
         shard->gets++;
     list_append(&shard->claims, &claim->node);
+    flight_add_tap(flight, &claim->tap);
     flight_set_hooks(flight, &claim->keeper, index->rules.object_bytes, index->rules.budget);
     return claim;
 }

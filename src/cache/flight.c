@@ -30,6 +30,7 @@ struct flight *flight_new(bool keep, size_t high, size_t low)
 
     atomic_init(&flight->refs, 1);
     flight->state = FLIGHT_WAITING;
+    list_init(&flight->taps);
     head_init(&flight->head);
     body_init(&flight->body, keep, high, low, on_body_room, flight);
     return flight;
@@ -41,6 +42,11 @@ void flight_set_hooks(struct flight *flight, struct flight_hooks *keeper, uint64
     flight->keeper = keeper;
     flight->keep_max = keep_max;
     flight->body.budget = budget;
+}
+
+void flight_add_tap(struct flight *flight, struct tap *tap)
+{
+    list_append(&flight->taps, &tap->node);
 }
 
 struct flight *flight_ref(struct flight *flight)
@@ -83,6 +89,40 @@ static void withdraw(struct flight *flight, size_t lag_max)
     body_stop_keeping(&flight->body, lag_max);
 }
 
+/* --- taps ----------------------------------------------------------------------------- */
+
+static void tap_head(struct flight *flight)
+{
+    list_each(node, &flight->taps) {
+        struct tap *tap = container_of(node, struct tap, node);
+
+        if (tap->on_head)
+            tap->on_head(tap, flight);
+    }
+}
+
+static void tap_bytes(struct flight *flight, const void *bytes, size_t len)
+{
+    list_each(node, &flight->taps) {
+        struct tap *tap = container_of(node, struct tap, node);
+
+        if (tap->on_bytes)
+            tap->on_bytes(tap, flight, bytes, len);
+    }
+}
+
+static void tap_end(struct flight *flight, bool complete)
+{
+    list_each(node, &flight->taps) {
+        struct tap *tap = container_of(node, struct tap, node);
+
+        if (tap->on_end)
+            tap->on_end(tap, flight, complete);
+    }
+}
+
+/* --- the filler ------------------------------------------------------------------------ */
+
 static struct body_reader *first_reader(struct flight *flight)
 {
     struct list *readers = &flight->body.readers;
@@ -109,6 +149,7 @@ void flight_set_head(struct flight *flight, struct head *head)
     }
     body_notify_locked(body);
     pthread_mutex_unlock(&body->lock);
+    tap_head(flight);
 }
 
 /* Whoever reads it already goes on. Of one that was only to be finished for the cache (its readers
@@ -127,6 +168,7 @@ bool flight_append(struct flight *flight, const void *bytes, size_t len)
 {
     bool room = body_append(&flight->body, bytes, len);
 
+    tap_bytes(flight, bytes, len);
     if (flight->keeper && body_size(&flight->body) > flight->keep_max)
         outgrow(flight, (size_t)flight->keep_max);
     else if (flight->keeper && !budget_has_room(flight->body.budget, 1))
@@ -137,6 +179,7 @@ bool flight_append(struct flight *flight, const void *bytes, size_t len)
 void flight_complete(struct flight *flight)
 {
     assert(flight->state == FLIGHT_GROWING);
+    tap_end(flight, true);
     if (flight->keeper && !flight->keeper->complete(flight->keeper, flight))
         free_keeper(flight);
     body_end(&flight->body, BODY_COMPLETE);
@@ -145,6 +188,7 @@ void flight_complete(struct flight *flight)
 static void end_badly(struct flight *flight, const struct err *err, enum flight_state from,
                       enum flight_state to)
 {
+    tap_end(flight, false);
     if (flight->keeper)
         withdraw(flight, (size_t)flight->keep_max); /* what came is for all readers */
     pthread_mutex_lock(&flight->body.lock);

@@ -28,6 +28,7 @@
 #include "base/err.h"
 #include "base/fields.h"
 #include "cache/body.h"
+#include "cache/tap.h"
 
 /* What of an answer precedes its body. Fields are end-to-end ones only (RFC 9110 section 7.6.1),
  * without Content-Length, which is `length`. */
@@ -78,6 +79,7 @@ struct flight {
     bool taken;                  /* the owner has seen the head: nobody inherits it */
     struct flight_hooks *keeper; /* the filler's; NULL: nobody keeps it */
     uint64_t keep_max;           /* a body that grows beyond is not kept */
+    struct list taps;            /* the filler's */
     struct flight_filler filler;
     struct flight_timeouts timeouts;
     bool has_timeouts; /* the timeouts are set */
@@ -92,6 +94,8 @@ struct flight *flight_new(bool keep, size_t high, size_t low);
  * on its readers are held together as body.h says. */
 void flight_set_hooks(struct flight *flight, struct flight_hooks *keeper, uint64_t keep_max,
                       struct budget *budget);
+/* Before anybody else knows the flight; any number of them. */
+void flight_add_tap(struct flight *flight, struct tap *tap);
 struct flight *flight_ref(struct flight *flight);
 void flight_unref(struct flight *flight);
 

@@ -20,7 +20,10 @@
 
 struct claim {
     struct flight_hooks keeper;
-    struct job job; /* the proof of an answer that takes long */
+    struct tap tap;
+    struct policy_proof *proof; /* of a long answer, as it comes; NULL: none */
+    uint64_t prove_max;         /* a body that grows beyond is long, bytes */
+    struct job job;             /* to make the object of a long answer */
     struct index *index;
     struct shard *shard;
     struct list node; /* of shard->claims */

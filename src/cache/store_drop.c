@@ -56,8 +56,8 @@ static struct tombstone *widen(struct store_queue *q, struct tombstone *tombston
     return wide;
 }
 
-/* Takes the reference over. */
-static void add_drop(struct store_queue *q, struct tombstone *tombstone,
+/* Takes the reference over. at_ms (Unix time): what was stored until then is hidden. */
+static void add_drop(struct store_queue *q, struct tombstone *tombstone, int64_t at_ms,
                      struct store_waiter *waiter)
 {
     struct store_drop *drop;
@@ -68,14 +68,15 @@ static void add_drop(struct store_queue *q, struct tombstone *tombstone,
     held_let_go_of_purged(&q->holds, &tombstone->purge);
     drop = waiter ? NULL : find_same(q, &tombstone->purge);
     if (drop) {
-        atomic_store(&drop->at_ms, clock_unix_ms());
+        if (at_ms > atomic_load(&drop->at_ms))
+            atomic_store(&drop->at_ms, at_ms);
         tombstone_release(&q->tombstones, tombstone);
         return;
     }
     drop = mem_zero(sizeof(*drop));
     drop->tombstone = tombstone;
     drop->purge = tombstone->purge;
-    atomic_init(&drop->at_ms, clock_unix_ms());
+    atomic_init(&drop->at_ms, at_ms);
     drop->place = q->taken + q->waiting.count;
     list_init(&drop->late);
     list_append(&q->drops, &drop->node);
@@ -93,7 +94,7 @@ void queue_drop(struct store_queue *q, const struct store_purge *purge, struct s
     tombstone = tombstone_hold(&q->tombstones, purge);
     if (may_cover(q, purge))
         (void)tombstone_record(&q->tombstones, tombstone); /* queue_may_forget() is asked later */
-    add_drop(q, tombstone, waiter);
+    add_drop(q, tombstone, clock_unix_ms(), waiter);
     if (waiter)
         q->hurry = true;
     queue_unlock_and_wake(q);
@@ -119,7 +120,7 @@ void queue_end_write(struct store_queue *q, uint64_t collection, bool shared)
     tombstone = tombstone_find(&q->tombstones, collection); /* with the reference of the begin */
     if (shared)
         (void)tombstone_record(&q->tombstones, tombstone);
-    add_drop(q, tombstone, NULL);
+    add_drop(q, tombstone, clock_unix_ms(), NULL);
     queue_unlock_and_wake(q);
 }
 
@@ -210,7 +211,8 @@ static void on_adopted(void *arg, struct tombstone *tombstone)
     struct adoption *adoption = arg;
 
     adoption->each(adoption->arg, &tombstone->purge);
-    add_drop(adoption->queue, tombstone, NULL);
+    /* Whatever time the entries were stored at: the clock may have been set since. */
+    add_drop(adoption->queue, tombstone, INT64_MAX, NULL);
 }
 
 void queue_adopt(struct store_queue *q, const char *folder,

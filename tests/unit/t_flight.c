@@ -627,6 +627,81 @@ TEST("when a body outgrows its keeper, a reader that makes it wait may lose it, 
     }
 }
 
+/* ---- taps ---- */
+
+struct test_tap {
+    struct tap tap;
+    struct str seen;
+};
+
+static void on_tap_head(struct tap *tap, struct flight *flight)
+{
+    str_addf(&container_of(tap, struct test_tap, tap)->seen, "%u:", flight->head.status);
+}
+
+static void on_tap_bytes(struct tap *tap, struct flight *flight, const void *bytes, size_t len)
+{
+    CHECK(body_size(&flight->body) >= len);
+    str_add(&container_of(tap, struct test_tap, tap)->seen, bytes, len);
+}
+
+static void on_tap_end(struct tap *tap, struct flight *flight, bool complete)
+{
+    CHECK_INT(body_state(&flight->body), BODY_OPEN); /* no reader knows yet */
+    str_adds(&container_of(tap, struct test_tap, tap)->seen, complete ? ".whole" : ".broken");
+}
+
+static void tap_flight(struct test_tap *t, struct flight *flight)
+{
+    *t = (struct test_tap){
+        .tap = {.on_head = on_tap_head, .on_bytes = on_tap_bytes, .on_end = on_tap_end}};
+    str_init(&t->seen);
+    flight_add_tap(flight, &t->tap);
+}
+
+static void check_tap(struct test_tap *t, const char *seen)
+{
+    CHECK_STR(t->seen.text, seen);
+    list_remove(&t->tap.node);
+    str_release(&t->seen);
+}
+
+TEST("each tap on a flight sees its head, its bytes as they come, and how it ended")
+{
+    for (int complete = 0; complete < 2; complete++) {
+        struct flight *flight = start(true);
+        struct test_tap a, b, none = {.tap = {.on_head = NULL}};
+        struct err err = {.code = ERR_UP_BROKEN};
+
+        tap_flight(&a, flight);
+        flight_add_tap(flight, &none.tap);
+        tap_flight(&b, flight);
+        set_head(flight, 201);
+        flight_append(flight, "one", 3);
+        flight_append(flight, "two", 3);
+        if (complete)
+            flight_complete(flight);
+        else
+            flight_break(flight, &err);
+        check_tap(&a, complete ? "201:onetwo.whole" : "201:onetwo.broken");
+        check_tap(&b, complete ? "201:onetwo.whole" : "201:onetwo.broken");
+        list_remove(&none.tap.node);
+        flight_unref(flight);
+    }
+}
+
+TEST("a tap on a flight that fails before its head sees the end alone")
+{
+    struct flight *flight = start(true);
+    struct err err = {.code = ERR_UP_BROKEN};
+    struct test_tap tap;
+
+    tap_flight(&tap, flight);
+    flight_fail(flight, &err);
+    check_tap(&tap, ".broken");
+    flight_unref(flight);
+}
+
 TEST("a filler that goes on for the cache alone is told when the answer outgrows it")
 {
     for (int by_budget = 0; by_budget < 2; by_budget++) {

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "store_help.h"
 #include "unit.h"
@@ -406,5 +407,55 @@ TEST("a file that the user removes is begun anew, and all that was in it is gone
     SOON(there(&a, 2));
     CHECK_INT(access(path.text, R_OK), 0);
     str_release(&path);
+    rig_free(&a);
+}
+
+TEST("what a process that died was to purge is never found, from the first look on")
+{
+    struct rig a;
+    struct err err;
+    mem_auto char *folder = NULL;
+
+    REQUIRE(open_rig(&a, NULL));
+    for (unsigned round = 0; round < 30; round++) {
+        /* asked after the store was opened */
+        put_with(&a, 1, 7, clock_unix_ms() + 1000, "m");
+        put_with(&a, 2, 8, clock_unix_ms() + 1000, "m");
+        settle(&a);
+        CHECK(there(&a, 1));
+        store_begin_write(a.store, 7); /* and no end: as if it were killed */
+        free(folder);
+        folder = mem_strdup(a.folder);
+        rig_free(&a);
+        REQUIRE(rig_open(&a, folder, INT64_MAX, &err));
+        CHECK(!there(&a, 1));
+        CHECK(there(&a, 2));
+    }
+    rig_free(&a);
+}
+
+TEST(
+    "a GET that is put behind a purge is purged by the next one, though the process dies before it")
+{
+    struct rig a;
+    struct err err;
+    struct sql *held;
+    mem_auto char *folder = NULL;
+
+    REQUIRE(open_rig(&a, NULL));
+    put_with(&a, 1, 7, 0, "m");
+    settle(&a);
+    held = hold_file(&a);
+    store_begin_write(a.store, 7);
+    store_end_write(a.store, 7);
+    put_with(&a, 2, 7, 0, "m");
+    let_file_go(held);
+    settle(&a);
+    CHECK(!there(&a, 1) && there(&a, 2));
+    store_begin_write(a.store, 7);
+    folder = mem_strdup(a.folder);
+    rig_free(&a);
+    REQUIRE(rig_open(&a, folder, INT64_MAX, &err));
+    CHECK(!there(&a, 2));
     rig_free(&a);
 }

@@ -174,7 +174,7 @@ TEST("a glob that is too long for a record, and a record that nobody wrote, stan
     tombstone_log_release(&log);
 
     fd = open_file(folder);
-    CHECK_INT(pwrite(fd, "\x55\x55\x55", 3, RECORD_BYTES), 3);
+    CHECK_INT(pwrite(fd, "\x55\x55\x55", 3, RECORD_BYTES + 8), 3); /* of the collection */
     close(fd);
     REQUIRE(open_log(&log, folder));
     adopted = adopt(&log);
