@@ -92,6 +92,11 @@ tells_of() {
     [[ -z $(field got x-cache) && -z $(field got cache-status) ]]
 }
 
+# and the request that asks
+three_are_in() {
+    client "$PROXY/health" | jq -e '.in_flight == 3'
+}
+
 @test "fields that would lie are not replayed, all others are" {
     local script='header:x-ratelimit-remaining-tokens=5;header:X-RateLimit-Reset-Requests=1s;header:ratelimit-limit=3;header:Date=Mon, 01 Jan 2024 00:00:00 GMT'
     script+=';header:Age=77;header:openai-organization=org-x;header:X-Two=1;header:X-Two=2;header:x-request-id=req_theirs;header:X-Cache=HIT from there;body:{"a":1}'
@@ -107,6 +112,18 @@ tells_of() {
         [[ $(field hit x-request-id) == req_theirs ]]
         [[ $(field hit content-length) == 7 ]]
     done
+    # nor to who joins one in flight: cookies and counters are the first client's
+    spawn lead err curl -q -sS --max-time 60 -D lead.head -H "X-Script: barrier:j;header:Set-Cookie=__cf_bm=first;$script" "$PROXY/v1/models/j"
+    barrier wait j
+    spawn joined err curl -q -sS --max-time 60 -D joined.head "$PROXY/v1/models/j"
+    eventually three_are_in
+    barrier release j
+    eventually test -s lead
+    eventually test -s joined
+    [[ $(field lead set-cookie) == __cf_bm=first && $(field lead age) == 77 ]]
+    [[ $(field joined x-cache) == HIT && -z $(field joined set-cookie) ]]
+    not grep -qi ratelimit joined.head
+    [[ $(field joined age) == 0 && $(field joined date) != *2024* && $(field joined x-two) == $'1\n2' ]]
     # likewise from disk
     proxy_stop
     proxy --home "$PROXY_HOME"

@@ -1,5 +1,5 @@
-/* A push-down automaton: a stack of the objects and arrays that are open, and within a string,
- * number or literal the state of its own small automaton, so that a piece may end anywhere.
+/* A push-down automaton: a stack of the objects and arrays that are open, above the tokens of
+ * lex_push.h.
  *
  *      VALUE ─┬─ string, number, literal ─► AFTER ─┬─ , ─► VALUE, or NAME ─► COLON ─► VALUE
  *             └─ { [ ─► (one level deeper)         └─ } ] ─► (one level up) AFTER
@@ -11,8 +11,8 @@
 #include <string.h>
 
 #include "api/lex.h"
+#include "api/lex_push.h"
 #include "base/mem.h"
-#include "base/str.h"
 
 enum state {
     STATE_VALUE,
@@ -21,32 +21,8 @@ enum state {
     STATE_NAME,           /* behind ',' */
     STATE_COLON,
     STATE_AFTER, /* behind a value */
-    STATE_STRING,
-    STATE_NUMBER,
-    STATE_LITERAL,
+    STATE_TOKEN,
     STATE_BAD
-};
-
-/* Within a string. */
-enum string_state {
-    STRING_PLAIN,
-    STRING_ESCAPE,
-    STRING_HEX,
-    STRING_LOW,
-    STRING_LOW_U,
-    STRING_UTF8
-};
-
-/* Within a number: what was read last. */
-enum number_state {
-    NUMBER_MINUS,
-    NUMBER_ZERO,
-    NUMBER_DIGITS,
-    NUMBER_POINT,
-    NUMBER_FRACTION,
-    NUMBER_E,
-    NUMBER_SIGN,
-    NUMBER_EXPONENT
 };
 
 struct level {
@@ -67,19 +43,9 @@ struct scan_push {
     struct level levels[SCAN_DEPTH_MAX];
     unsigned depth; /* of open objects and arrays */
 
-    /* the token that is being read */
-    enum scan_kind token;
-    bool is_name, is_captured;
-    char text[SCAN_PUSH_TEXT]; /* how it is written, as far as that fits */
-    size_t len;                /* of all of it */
-    bool filled;               /* a string: not blank; a number: not 0 */
-    enum string_state string;
-    unsigned wanted; /* hex digits, or bytes of a character, to come */
-    uint32_t code;
-    bool low;               /* the second half of a surrogate pair is being read */
-    unsigned char from, to; /* where the next byte of a character must lie */
-    enum number_state number;
-    const char *rest; /* of a literal */
+    struct lex_push token; /* that is being read, */
+    enum scan_kind token_kind;
+    bool is_name;
 
     struct kept *kept;
     size_t kept_count;
@@ -154,22 +120,12 @@ static void end_value(struct scan_push *s, enum scan_kind kind, const char *text
 
 /* ---- where a value begins ---- */
 
-static void begin_token(struct scan_push *s, enum scan_kind kind, bool captured)
+static void begin_token(struct scan_push *s, char first, bool is_name, bool captured)
 {
-    s->token = kind;
-    s->is_name = false;
-    s->is_captured = captured;
-    s->len = 0;
-    s->filled = false;
-}
-
-static void begin_string(struct scan_push *s, bool is_name, bool captured)
-{
-    begin_token(s, SCAN_STRING, captured);
+    s->token_kind = scan_kind_of(first);
     s->is_name = is_name;
-    s->text[s->len++] = '"';
-    s->string = STRING_PLAIN;
-    s->state = STATE_STRING;
+    lex_push_begin(&s->token, first, captured);
+    s->state = STATE_TOKEN;
 }
 
 /* What is looked for within a value that begins with that byte. */
@@ -201,38 +157,16 @@ static void open_level(struct scan_push *s, const struct level *level, char firs
 static const char *begin_value(struct scan_push *s, const char *at)
 {
     const struct level *level = s->depth ? &s->levels[s->depth - 1] : NULL;
-    const enum scan_kind kind = scan_kind_of(*at);
-    const bool captured = level && level->member;
 
     if (!level)
-        s->kind = kind;
+        s->kind = scan_kind_of(*at);
     else if (level->is_array && level->inside)
         scan_forget_members(level->inside->members, level->inside->count);
-    switch (kind) {
-    case SCAN_STRING:
-        begin_string(s, false, captured);
-        return at + 1;
-    case SCAN_OBJECT:
-    case SCAN_ARRAY:
+    if (*at == '{' || *at == '[') {
         open_level(s, level, *at);
         return at + 1;
-    case SCAN_NUMBER:
-        begin_token(s, kind, captured);
-        s->number = NUMBER_MINUS; /* or nothing: the same may follow */
-        s->state = STATE_NUMBER;
-        if (*at != '-')
-            return at;
-        s->text[s->len++] = '-';
-        return at + 1;
-    case SCAN_TRUE:
-    case SCAN_FALSE:
-    case SCAN_NULL:
-    case SCAN_MISSING:
-        break;
     }
-    begin_token(s, kind, captured);
-    s->rest = kind == SCAN_TRUE ? "true" : kind == SCAN_FALSE ? "false" : "null";
-    s->state = STATE_LITERAL;
+    begin_token(s, *at, false, level && level->member);
     return at;
 }
 
@@ -251,27 +185,15 @@ static void close_level(struct scan_push *s, char c)
         end_value(s, SCAN_OBJECT, level.filled ? "{0}" : "{}");
 }
 
-/* ---- within a token ---- */
-
-static void capture(struct scan_push *s, const char *bytes, size_t len)
-{
-    size_t room = s->len < SCAN_PUSH_TEXT ? SCAN_PUSH_TEXT - s->len : 0;
-
-    memcpy(s->text + (room ? s->len : 0), bytes, len < room ? len : room);
-    s->len += len;
-}
-
-static bool is_cut(const struct scan_push *s)
-{
-    return s->len >= SCAN_PUSH_TEXT;
-}
+/* ---- where a token ends ---- */
 
 static void end_name(struct scan_push *s)
 {
     struct level *level = &s->levels[s->depth - 1];
 
-    level->member = level->inside && !is_cut(s) ? scan_find_member(level->inside, s->text, s->len)
-                                                : NULL;
+    level->member = level->inside && !lex_push_is_cut(&s->token)
+                        ? scan_find_member(level->inside, s->token.text, s->token.len)
+                        : NULL;
     if (level->member && level->member->value.kind != SCAN_MISSING)
         scan_forget_members(level->member, 1); /* what the value before this one had within */
     s->state = STATE_COLON;
@@ -280,222 +202,32 @@ static void end_name(struct scan_push *s)
 static void end_token(struct scan_push *s)
 {
     static const char *const cut[2][2] = {{"0", "9999999"}, {"\" \"", "\"x\""}};
+    struct lex_push *token = &s->token;
 
     if (s->is_name) {
         end_name(s);
         return;
     }
-    if (is_cut(s)) {
-        end_value(s, s->token, cut[s->token == SCAN_STRING][s->filled]);
+    if (lex_push_is_cut(token)) {
+        end_value(s, s->token_kind, cut[s->token_kind == SCAN_STRING][token->filled]);
         return;
     }
-    s->text[s->len] = '\0';
-    end_value(s, s->token, s->text);
+    token->text[token->len] = '\0';
+    end_value(s, s->token_kind, token->captured ? token->text : "");
 }
 
-/* How scan_is_filled() tells what is blank. */
-static bool is_blank(uint32_t code)
+static const char *feed_token(struct scan_push *s, const char *at, const char *end)
 {
-    return code == ' ' || code == '\n' || code == '\r' || code == '\t';
-}
-
-static enum string_state after_hex(struct scan_push *s)
-{
-    const bool is_low = s->code >= 0xdc00 && s->code <= 0xdfff;
-
-    if (!is_blank(s->code))
-        s->filled = true;
-    if (is_low != s->low)
-        s->state = STATE_BAD;
-    if (s->code >= 0xd800 && s->code <= 0xdbff)
-        return STRING_LOW;
-    s->low = false;
-    return STRING_PLAIN;
-}
-
-static enum string_state begin_utf8(struct scan_push *s, unsigned char c)
-{
-    s->filled = true;
-    s->from = c == 0xe0 ? 0xa0 : c == 0xf0 ? 0x90 : 0x80;
-    s->to = c == 0xed ? 0x9f : c == 0xf4 ? 0x8f : 0xbf;
-    s->wanted = c < 0xe0 ? 1 : c < 0xf0 ? 2 : 3;
-    if (c < 0xc2 || c > 0xf4)
-        s->state = STATE_BAD;
-    return STRING_UTF8;
-}
-
-static enum string_state take_escape(struct scan_push *s, char c)
-{
-    if (c == 'u') {
-        s->wanted = 4;
-        s->code = 0;
-        return STRING_HEX;
-    }
-    if (!c || !strchr("\"\\/bfnrt", c))
-        s->state = STATE_BAD;
-    else if (!strchr("fnrt", c))
-        s->filled = true;
-    return STRING_PLAIN;
-}
-
-static enum string_state take_hex(struct scan_push *s, char c)
-{
-    const int digit = str_hex_digit(c);
-
-    if (digit < 0) {
-        s->state = STATE_BAD;
-        return STRING_HEX;
-    }
-    s->code = s->code << 4 | (uint32_t)digit;
-    return --s->wanted ? STRING_HEX : after_hex(s);
-}
-
-/* One byte of what is not plain. */
-static enum string_state take_special(struct scan_push *s, unsigned char c)
-{
-    switch (s->string) {
-    case STRING_PLAIN:
-        if (c < ' ')
-            s->state = STATE_BAD;
-        return c == '\\' ? STRING_ESCAPE : c >= 0x80 ? begin_utf8(s, c) : STRING_PLAIN;
-    case STRING_ESCAPE:
-        return take_escape(s, (char)c);
-    case STRING_HEX:
-        return take_hex(s, (char)c);
-    case STRING_LOW:
-        if (c != '\\')
-            s->state = STATE_BAD;
-        return STRING_LOW_U;
-    case STRING_LOW_U:
-        if (c != 'u')
-            s->state = STATE_BAD;
-        s->low = true;
-        s->wanted = 4;
-        s->code = 0;
-        return STRING_HEX;
-    case STRING_UTF8:
-        if (c < s->from || c > s->to)
-            s->state = STATE_BAD;
-        s->from = 0x80;
-        s->to = 0xbf;
-        return --s->wanted ? STRING_UTF8 : STRING_PLAIN;
-    }
-    return STRING_PLAIN;
-}
-
-/* Behind what is plain; blanks are, and fill no string. */
-static const char *skip_plain(struct scan_push *s, const char *at, const char *end)
-{
-    const char *from = at;
-
-    while (end - at >= LEX_STEP) {
-        const unsigned plain = lex_plain(at);
-
-        at += plain;
-        if (plain < LEX_STEP)
-            break;
-    }
-    while (at < end && (unsigned char)*at >= ' ' && (unsigned char)*at < 0x80 && *at != '"' &&
-           *at != '\\')
-        at++;
-    for (; s->is_captured && !s->filled && from < at; from++)
-        s->filled = *from != ' ';
-    return at;
-}
-
-static const char *feed_string(struct scan_push *s, const char *at, const char *end)
-{
-    const char *from = at;
-    bool ended = false;
-
-    while (at < end && !ended && s->state != STATE_BAD) {
-        if (s->string == STRING_PLAIN)
-            at = skip_plain(s, at, end);
-        if (at == end)
-            break;
-        ended = s->string == STRING_PLAIN && *at == '"';
-        if (!ended)
-            s->string = take_special(s, (unsigned char)*at);
-        at++;
-    }
-    if (s->is_captured)
-        capture(s, from, (size_t)(at - from));
-    if (ended)
+    switch (lex_push_feed(&s->token, &at, end)) {
+    case LEX_PUSH_MORE:
+        break;
+    case LEX_PUSH_END:
         end_token(s);
-    return at;
-}
-
-/* What follows a byte of a number, or -1. */
-static int next_number_state(enum number_state state, char c)
-{
-    const bool digit = c >= '0' && c <= '9';
-
-    switch (state) {
-    case NUMBER_MINUS:
-        return c == '0' ? NUMBER_ZERO : digit ? NUMBER_DIGITS : -1;
-    case NUMBER_DIGITS:
-        if (digit)
-            return NUMBER_DIGITS;
-        /* fall through */
-    case NUMBER_ZERO:
-        return c == '.' ? NUMBER_POINT : (c | 0x20) == 'e' ? NUMBER_E : -1;
-    case NUMBER_POINT:
-        return digit ? NUMBER_FRACTION : -1;
-    case NUMBER_FRACTION:
-        return digit ? NUMBER_FRACTION : (c | 0x20) == 'e' ? NUMBER_E : -1;
-    case NUMBER_E:
-        return digit ? NUMBER_EXPONENT : c == '+' || c == '-' ? NUMBER_SIGN : -1;
-    case NUMBER_SIGN:
-    case NUMBER_EXPONENT:
-        return digit ? NUMBER_EXPONENT : -1;
-    }
-    return -1;
-}
-
-static bool may_end(enum number_state state)
-{
-    return state == NUMBER_ZERO || state == NUMBER_DIGITS || state == NUMBER_FRACTION ||
-           state == NUMBER_EXPONENT;
-}
-
-static void end_number(struct scan_push *s)
-{
-    if (may_end(s->number))
-        end_token(s);
-    else
+        break;
+    case LEX_PUSH_BAD:
         s->state = STATE_BAD;
-}
-
-static const char *feed_number(struct scan_push *s, const char *at, const char *end)
-{
-    const char *from = at;
-    int next = 0;
-
-    for (; at < end; at++) {
-        next = next_number_state(s->number, *at);
-        if (next < 0)
-            break;
-        s->number = (enum number_state)next;
-        if (*at >= '1' && *at <= '9' && next != NUMBER_EXPONENT)
-            s->filled = true;
+        break;
     }
-    if (s->is_captured)
-        capture(s, from, (size_t)(at - from));
-    if (at < end)
-        end_number(s);
-    return at;
-}
-
-static const char *feed_literal(struct scan_push *s, const char *at, const char *end)
-{
-    while (at < end && *s->rest && *at == *s->rest) {
-        at++;
-        s->rest++;
-    }
-    if (!*s->rest)
-        end_value(s, s->token, "");
-    else if (at < end)
-        s->state = STATE_BAD;
     return at;
 }
 
@@ -517,10 +249,10 @@ static const char *take_mark(struct scan_push *s, const char *at)
             break;
         /* fall through */
     case STATE_NAME:
-        begin_string(s, true, s->levels[s->depth - 1].inside != NULL);
+        begin_token(s, *at, true, s->levels[s->depth - 1].inside != NULL);
         if (*at != '"')
             s->state = STATE_BAD;
-        return at + 1;
+        return at;
     case STATE_COLON:
         s->state = *at == ':' ? STATE_VALUE : STATE_BAD;
         return at + 1;
@@ -532,9 +264,7 @@ static const char *take_mark(struct scan_push *s, const char *at)
         else
             break;
         return at + 1;
-    case STATE_STRING:
-    case STATE_NUMBER:
-    case STATE_LITERAL:
+    case STATE_TOKEN:
     case STATE_BAD:
         return at + 1;
     }
@@ -547,12 +277,8 @@ bool scan_push_feed(struct scan_push *s, const char *bytes, size_t len)
     const char *at = bytes, *end = bytes + len;
 
     while (at < end && s->state != STATE_BAD) {
-        if (s->state == STATE_STRING) {
-            at = feed_string(s, at, end);
-        } else if (s->state == STATE_NUMBER) {
-            at = feed_number(s, at, end);
-        } else if (s->state == STATE_LITERAL) {
-            at = feed_literal(s, at, end);
+        if (s->state == STATE_TOKEN) {
+            at = feed_token(s, at, end);
         } else {
             at = lex_blanks(at, end);
             if (at < end)
@@ -587,8 +313,8 @@ bool scan_push_end(struct scan_push *s, enum scan_kind *whole)
 {
     bool is_document;
 
-    if (s->state == STATE_NUMBER && !s->depth)
-        end_number(s);
+    if (s->state == STATE_TOKEN && !s->depth && lex_push_end(&s->token) == LEX_PUSH_END)
+        end_token(s);
     is_document = s->state == STATE_AFTER && !s->depth;
     if (!is_document)
         scan_forget_members(s->top.members, s->top.count);

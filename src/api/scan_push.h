@@ -11,9 +11,10 @@
 #ifndef API_SCAN_PUSH_H
 #define API_SCAN_PUSH_H
 
+#include "api/lex_push.h"
 #include "api/scan.h"
 
-#define SCAN_PUSH_TEXT 512
+#define SCAN_PUSH_TEXT LEX_PUSH_TEXT
 
 struct scan_push;
 

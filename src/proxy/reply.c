@@ -5,6 +5,7 @@
 #include <inttypes.h>
 
 #include "api/apierr.h"
+#include "api/policy.h"
 #include "base/clock.h"
 
 #define X_PROXY "goproxyai/" PACKAGE_VERSION
@@ -28,6 +29,9 @@ bool reply_passes(const struct reply *reply, const struct field *h)
 {
     if (str_same_nocase(h->name, h->name_len, "x-cache", 7) ||
         str_same_nocase(h->name, h->name_len, "x-proxy", 7))
+        return false;
+    /* Who joins gets what a replay has: counters and cookies are the first client's. */
+    if (reply->cache.kind == STATS_JOIN && !policy_field_is_kept(h))
         return false;
     if (reply->unpacked && str_same_nocase(h->name, h->name_len, "content-encoding", 16))
         return false;

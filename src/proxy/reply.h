@@ -77,7 +77,8 @@ void reply_own(struct reply *reply, unsigned status, const char *type, const cha
 void reply_own_json(struct reply *reply, unsigned status, const char *request_id);
 
 /* Does a field of an upstream's answer reach the client? All do, but those that we say
- * ourselves, and CORS ones: no web page shall read this proxy's answers. */
+ * ourselves, and CORS ones: no web page shall read this proxy's answers. A client that joined a
+ * flight gets those that a replay has (policy_field_is_kept()). */
 bool reply_passes(const struct reply *reply, const struct field *h);
 
 /* Appends the head as HTTP/1.1 text that ends the connection, for what cannot be said through
