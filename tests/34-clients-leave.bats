@@ -190,3 +190,31 @@ END
 idle() {
     client "$PROXY/health" | jq -e '.in_flight == 1'
 }
+
+# ---- what they leave behind ----
+
+# connections N: so many are open, with the one that asks. /health says what was the case within the last second.
+connections() {
+    client "$PROXY/health" | jq -e ".connections == $1" >/dev/null || {
+        client "$PROXY/health" | jq .connections
+        return 1
+    }
+}
+
+@test "a stream whose client leaves frees its connection, though older ones stay open" {
+    proxy --workers 1
+    printf 'GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n' >ask
+    spawn older older.err bash -c "exec '$test_bin/rawclient' --timeout 100 127.0.0.1:$PROXY_PORT <ask"
+    eventually test -s older
+    local i
+    local -a clients=()
+    for i in 1 2 3 4 5 6; do
+        spawn "got.$i" err curl -q -sSN --max-time 100 -H 'Cache-Control: no-store' -H 'X-Script: sse:3,10;stall' -d '{"stream":true}' "$PROXY/v1/chat/completions"
+        clients+=("$spawned")
+        eventually grep -q w2 "got.$i"
+    done
+    eventually connections 8
+    kill -KILL "${clients[@]}"
+    eventually connections 2
+    expect_stat in_flight = 0
+}

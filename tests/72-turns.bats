@@ -110,14 +110,14 @@ packed() {
 
 # bats test_tags=unsanitized
 @test "an event stream of 30 MB does not hold up another one, neither when it comes nor when it is a hit" {
-    proxy --workers 1
+    proxy --workers 1 --max-cache-size 1G # which has room for it
     smooth events_of_30_mb
 }
 
 events_of_30_mb() {
     local question
     question="{\"stream\":true,\"n\":\"$(fresh)\"}"
-    gets MISS first -H 'X-Script: header:Content-Type=text/event-stream;chunked;fill:30000000,data: {"text":"some words"}\n\n;data:;sse:1,0' -d "$question" /v1/chat/completions
+    gets MISS first -H 'X-Script: header:Content-Type=text/event-stream;chunked;fill:30000007,data: {"text":"some words"}\n\n;data:;sse:1,0' -d "$question" /v1/chat/completions
     [[ $(stat -c %s first) -gt 30000000 ]]
     eventually gets HIT second -d "$question" /v1/chat/completions
     expect_same first second

@@ -84,6 +84,16 @@ void down_wake(struct conn *conn)
 
 /* --- answering ------------------------------------------------------------------------ */
 
+/* libmicrohttpd leaves a connection alone that a reader ended with an error: it is freed by an
+ * event of its socket, which does not come where the socket left the epoll set as it was suspended,
+ * or once all older connections are gone. Only those with a timeout of their own are looked at in
+ * each run. */
+static void free_in_next_run(struct conn *conn)
+{
+    MHD_set_connection_option(conn->mhd, MHD_CONNECTION_OPTION_TIMEOUT, 1U);
+    down_mark_due(&conn->lane->down);
+}
+
 static ssize_t on_read(void *arg, uint64_t at, char *buf, size_t max)
 {
     struct conn *conn = arg;
@@ -99,6 +109,7 @@ static ssize_t on_read(void *arg, uint64_t at, char *buf, size_t max)
     if (n == REQ_READ_BROKEN || conn->hung_up) {
         if (conn->req->reply.until_close)
             conn_reset(conn); /* the one way to tell that closing is not the end */
+        free_in_next_run(conn);
         return MHD_CONTENT_READER_END_WITH_ERROR;
     }
     park(conn);

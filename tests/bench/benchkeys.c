@@ -136,7 +136,9 @@ static void conn_read(struct conn *c)
     errors += a->status != 200;
     hits += memmem(a->head, a->head_len, "\r\nX-Cache: HIT\r\n", 16) != NULL;
     misses += memmem(a->head, a->head_len, "\r\nX-Cache: MISS\r\n", 17) != NULL;
-    stored += memmem(a->head, a->head_len, "; stored\r\n", 10) != NULL;
+    /* its last word, or the key follows */
+    stored += memmem(a->head, a->head_len, "; stored\r\n", 10) ||
+              memmem(a->head, a->head_len, "; stored;", 9);
     conn_ask(c, now);
 }
 
