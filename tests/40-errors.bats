@@ -96,7 +96,8 @@ ours() {
     done
     for script in 'chunk:a;flush;reset' 'chunk:a;flush;fin' 'data:1;reset' 'data:1;fin' 'data:1;badchunk' 'body:x;badchunk:xyz' \
         'data:1;data:[DONE];fin' 'data:1;data:[DONE];reset' 'length:50;body:short' 'flush;fin' 'chunked;flush;reset' 'sse:5,1,nodone;reset' \
-        'gzip;chunk:abc;fin' 'status:500;chunk:a;fin' 'chunkbytes:1;sse:3,0;fin'; do
+        'gzip;chunk:abc;fin' 'status:500;chunk:a;fin' 'chunkbytes:1;sse:3,0;fin' \
+        'chunk:ab;badchunk:4\r\ncde\r\n0\r\n\r\n' 'chunk:ab;badchunk:2\r\ncde\r\n0\r\n\r\n' 'chunk:ab;badchunk:2\r\ncd\n0\r\n\r\n'; do
         fails_with '18|56|92' "$script"
         # and not because the proxy gave nothing: the status came
         not grep -q '^000' <(scripted "$script" -o /dev/null -w '%{http_code}' 2>/dev/null)

@@ -86,6 +86,23 @@ connections_are() {
     client "$PROXY/health" | jq -e ".connections >= $1"
 }
 
+@test "a stream that the stop cuts off never looks whole: not to HTTP/1.1, and not to HTTP/1.0, which is reset" {
+    local http
+    for http in 1.1 1.0; do
+        proxy --drain-timeout 300ms
+        spawn "got.$http" err sh -c 'printf "POST /v1/x HTTP/$4\r\nHost: localhost:%s\r\nContent-Length: 2\r\nX-Script: data:1;stall\r\n\r\n{}" "$3" | "$1" --report --timeout 20 "$2"' \
+            sh "$test_bin/rawclient" "127.0.0.1:$PROXY_PORT" "$PROXY_PORT" "$http"
+        local client=$spawned
+        eventually grep -q 'data: 1' "got.$http"
+        kill "$PROXY_PID"
+        ends_within 5000
+        pid_ends "$client" 50
+        if [[ $http == 1.0 ]]; then grep -q 'end=reset' err; else not grep -q $'^0\r$' "got.$http"; fi
+        eventually grep -q 'POST /v1/x .*(the proxy stopped)' "$PROXY_LOG"
+        proxy_stop || true
+    done
+}
+
 @test "an upload in flight finishes, and its connection is closed after the answer" {
     proxy
     mkfifo pipe

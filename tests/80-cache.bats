@@ -205,7 +205,7 @@ shown() {
     local a
     a=$(said a)
     for how in "length:500;body:$a" "truncate:5;body:$a" "truncate:5,reset;body:$a" \
-        "truncate:5;chunked;body:$a" "chunk:$a\n;fin" "chunk:$a;reset" "chunk:$a;badchunk" \
+        "truncate:5;chunked;body:$a" "chunk:$a\n;fin" "chunk:$a;reset" "chunk:$a;badchunk" "chunk:$a;badchunk:2\\r\\n \\r\\n0\\r\\n\\r\\n" \
         'data:1;sse:1,0;fin' 'data:1;sse:1,0;reset' 'data:1;sse:1,0;badchunk' 'close;data:1;sse:1,0;reset' \
         "gzip;truncate:20;body:$a"; do
         chat_unkept "$how" -H 'Accept-Encoding: gzip'

@@ -372,6 +372,38 @@ not_here() {
     said "1 answer removed from $PWD/a (no proxy runs on it)"
 }
 
+@test "another user's program on the port is no proxy of ours, unless it is named" {
+    need_root
+    need setpriv
+    id nobody >/dev/null || skip "there is no user nobody"
+    local port dir
+    port=$(free_port)
+    dir=$(mktemp -d "$BATS_RUN_TMPDIR/../goproxyai-user.XXXXXX")
+    tracked_dirs+=("$dir")
+    dir=$(cd "$dir" && pwd) # its folder is not for others
+    chmod 755 "$dir"
+    cp "$goproxyai_bin" "$dir/theirs"
+    mkdir "$dir/home"
+    chown nobody "$dir/home"
+    proxy --cache-dir "$PWD/a"
+    keep 1
+    items 1
+    proxy_stop
+    spawn theirs theirs.err env -i HOME="$dir/home" setpriv --reuid nobody --regid "$(id -g nobody)" --clear-groups \
+        "$dir/theirs" serve --port "$port" --upstream "$UPSTREAM" --allow-users all
+    eventually port_answers "$port"
+    export GOPROXYAI_PORT=$port GOPROXYAI_CACHE_DIR=$PWD/a
+    gives 0 stats --json
+    jq -e '.cache.item_count == 1' out
+    gives 0 cache list
+    [[ $(wc -l <out) -eq 1 ]]
+    gives 1 health
+    grep -q "on port $port another user's program listens (uid $(id -u nobody)): name it with --url" err
+    gives 0 cache clear
+    said "1 answer removed from $PWD/a (no proxy runs on it)"
+    gives 0 health --url "http://localhost:$port"
+}
+
 # ---- the routes ----
 
 @test "DELETE /cache says how many it removed, and from which folder; a query narrows it" {

@@ -170,6 +170,25 @@ static enum sock_diag_result read_socket(const struct pair *pair, const struct i
     return SOCK_DIAG_FOUND;
 }
 
+/* A query without a server's end is one for who listens. */
+static bool is_for_listener(const struct pair *pair)
+{
+    return pair->server.port == 0;
+}
+
+static enum sock_diag_result read_listener(const struct pair *pair, const struct inet_diag_msg *m,
+                                           size_t len, struct sock_diag_peer *peer)
+{
+    if (len < sizeof(*m))
+        return SOCK_DIAG_UNKNOWN;
+    if (m->idiag_state != TCP_LISTEN || m->id.idiag_sport != pair->client.port ||
+        m->idiag_inode == 0)
+        return SOCK_DIAG_GONE;
+    *peer = (struct sock_diag_peer){
+        .uid = m->idiag_uid, .inode = m->idiag_inode, .state = m->idiag_state};
+    return SOCK_DIAG_FOUND;
+}
+
 static enum sock_diag_result read_answer(const struct pair *pair, const struct nlmsghdr *head,
                                          size_t len, struct sock_diag_peer *peer)
 {
@@ -179,7 +198,8 @@ static enum sock_diag_result read_answer(const struct pair *pair, const struct n
         return SOCK_DIAG_UNKNOWN;
     len = head->nlmsg_len - NLMSG_HDRLEN;
     if (head->nlmsg_type == SOCK_DIAG_BY_FAMILY)
-        return read_socket(pair, NLMSG_DATA(head), len, peer);
+        return (is_for_listener(pair) ? read_listener : read_socket)(pair, NLMSG_DATA(head), len,
+                                                                     peer);
     if (head->nlmsg_type == NLMSG_ERROR && len >= sizeof(*error) && error->error == -ENOENT)
         return SOCK_DIAG_GONE;
     return SOCK_DIAG_UNKNOWN;
@@ -217,6 +237,21 @@ enum sock_diag_result sock_diag_ask_addresses(struct sock_diag *d, const struct 
     if (!send_query(d, &pair))
         return SOCK_DIAG_UNKNOWN;
     return receive(d, &pair, peer);
+}
+
+enum sock_diag_result sock_diag_ask_listener(struct sock_diag *d, const struct sockaddr *address,
+                                             uid_t *uid)
+{
+    struct pair pair = {.client = end_of(address)};
+    struct sock_diag_peer peer = {.uid = (uid_t)-1};
+    enum sock_diag_result result;
+
+    pair.server.family = pair.client.family;
+    if (pair.client.family == 0 || !send_query(d, &pair))
+        return SOCK_DIAG_UNKNOWN;
+    result = receive(d, &pair, &peer);
+    *uid = peer.uid;
+    return result;
 }
 
 static bool names_of(int fd, union address *own, union address *peer)

@@ -57,6 +57,11 @@ enum sock_diag_result sock_diag_ask_addresses(struct sock_diag *d, const struct 
                                               const struct sockaddr *server,
                                               struct sock_diag_peer *peer);
 
+/* Asks which user listens on that address and port of this machine; a socket that is bound to all
+ * addresses counts. FOUND: *uid, in our user namespace. GONE: nobody does. */
+enum sock_diag_result sock_diag_ask_listener(struct sock_diag *d, const struct sockaddr *address,
+                                             uid_t *uid);
+
 /* Is it a loopback address: 127.0.0.0/8, ::1, ::ffff:127.0.0.0/104? */
 bool sock_diag_is_local(const struct sockaddr *address);
 

@@ -55,6 +55,8 @@ static const char *trouble(const struct req *req, bool whole)
         return "it read too slowly, and fell behind others that share the answer";
     if (req->broken && req->flight && req->flight->err)
         return req->flight->err->text;
+    if (!whole && req->worker->stopping)
+        return "the proxy stopped";
     return whole ? NULL : "the client left";
 }
 

@@ -13,6 +13,7 @@
 
 #include "base/clock.h"
 #include "base/json.h"
+#include "base/sock_diag.h"
 
 static int connect_in_time(const struct addrinfo *a)
 {
@@ -60,6 +61,31 @@ static int connect_to(const struct ask_server *server, struct err *err)
                        "its port with --port",
                        server->host, server->port);
     return fd;
+}
+
+/* Another user's program on our port would be believed, and do as if it had done as it was told. */
+static int check_owner(const struct ask_server *server, int fd, struct err *err)
+{
+    struct sockaddr_storage room;
+    struct sockaddr *address = (struct sockaddr *)&room;
+    socklen_t len = sizeof(room);
+    struct sock_diag *d;
+    struct err none;
+    uid_t uid = 0;
+    bool is_other;
+
+    if (!server->ours || getpeername(fd, address, &len) < 0 || !sock_diag_is_local(address))
+        return 0;
+    d = sock_diag_new(&none);
+    is_other = d && sock_diag_ask_listener(d, address, &uid) == SOCK_DIAG_FOUND && uid != 0 &&
+               uid != geteuid();
+    sock_diag_free(d);
+    if (!is_other)
+        return 0;
+    return err_set(err, ERR_NO_SERVER,
+                   "on port %u another user's program listens (uid %lu): name it with --url if you "
+                   "mean that one",
+                   server->port, (unsigned long)uid);
 }
 
 /* Whole answer until the server closes, or -1 with errno. */
@@ -130,6 +156,10 @@ int ask(const struct ask_server *server, const struct ask_request *request,
 
     if (fd < 0)
         return -1;
+    if (check_owner(server, fd, err) < 0) {
+        close(fd);
+        return -1;
+    }
     str_addf(&head, "%s %s HTTP/1.1\r\nHost: %s%s%s:%u\r\nConnection: close\r\n\r\n",
              request->method, request->target, v6 ? "[" : "", server->host, v6 ? "]" : "",
              server->port);

@@ -4,6 +4,8 @@
 #ifndef PROXY_ASK_H
 #define PROXY_ASK_H
 
+#include <stdbool.h>
+
 #include "base/err.h"
 #include "base/str.h"
 
@@ -14,6 +16,8 @@
 struct ask_server {
     const char *host; /* a name or a numeric address; "localhost" is 127.0.0.1 and ::1 */
     unsigned port;
+    bool ours; /* on loopback: whoever listens must be this user, or root (as far as the kernel
+                  says) */
 };
 
 struct ask_request {
@@ -32,8 +36,9 @@ struct ask_answer {
     }
 
 /* 0, and the answer with whatever status it has; the caller releases answer->body. -1: nobody
- * listens there (ERR_NO_SERVER), or who does is no goproxyai or did not answer in time or in full
- * (ERR_UNHEALTHY), with a text that says what to do. */
+ * listens there, or another user does where it must be ours (ERR_NO_SERVER), or who does is no
+ * goproxyai or did not answer in time or in full (ERR_UNHEALTHY), with a text that says what to do.
+ */
 int ask(const struct ask_server *server, const struct ask_request *request,
         struct ask_answer *answer, struct err *err);
 

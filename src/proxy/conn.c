@@ -265,13 +265,6 @@ void conn_expect_nothing(struct conn *conn)
     conn->deadline_ms = UINT64_MAX;
 }
 
-void conn_throw_out(struct conn *conn)
-{
-    conn->hung_up = true;
-    shutdown(conn->fd, SHUT_RDWR); /* libmicrohttpd finds it at its end */
-    conn->on_hang_up(conn);
-}
-
 void conn_reset(struct conn *conn)
 {
     /* SO_LINGER would come too late: libmicrohttpd shuts down before it closes, which is a FIN.
@@ -279,4 +272,13 @@ void conn_reset(struct conn *conn)
     struct sockaddr none = {.sa_family = AF_UNSPEC};
 
     (void)connect(conn->fd, &none, sizeof(none));
+}
+
+void conn_throw_out(struct conn *conn)
+{
+    conn->hung_up = true;
+    if (conn->until_close)
+        conn_reset(conn);
+    shutdown(conn->fd, SHUT_RDWR); /* libmicrohttpd finds it at its end */
+    conn->on_hang_up(conn);
 }

@@ -107,8 +107,8 @@ static ssize_t on_read(void *arg, uint64_t at, char *buf, size_t max)
     if (n == REQ_READ_END)
         return MHD_CONTENT_READER_END_OF_STREAM;
     if (n == REQ_READ_BROKEN || conn->hung_up) {
-        if (conn->req->reply.until_close)
-            conn_reset(conn); /* the one way to tell that closing is not the end */
+        if (conn->until_close)
+            conn_reset(conn);
         free_in_next_run(conn);
         return MHD_CONTENT_READER_END_WITH_ERROR;
     }
@@ -230,6 +230,7 @@ static enum MHD_Result answer(struct conn *conn)
     conn->linger = !req->received;
     result = queue(conn);
     req->replied = result == MHD_YES;
+    conn->until_close = req->reply.until_close;
     conn->lane->down.moved = true; /* it is sent in the next run */
     conn_expect_nothing(conn);
     return result;
@@ -240,28 +241,12 @@ static enum MHD_Result answer(struct conn *conn)
 static enum MHD_Result add_field(void *arg, enum MHD_ValueKind kind, const char *name,
                                  size_t name_len, const char *value, size_t value_len)
 {
-    struct req *req = arg;
-
     (void)kind;
-    req->head_size += name_len + value_len + 4;
-    /* What is no field by RFC 9110 must not be dropped: another reader of this request might take
-     * it for one, "Content-Length : 5" among them. */
-    if (!fields_add(&req->fields, name, name_len, value ? value : "", value_len))
-        req->bad_field = true;
+    req_add_field(arg, &(struct field){.name = name,
+                                       .name_len = name_len,
+                                       .value = value ? value : "",
+                                       .value_len = value_len});
     return MHD_YES;
-}
-
-static void take_head(struct conn *conn, const char *method, const char *version)
-{
-    struct req *req = conn->req;
-    size_t method_len = strlen(method);
-
-    req->method_fits = method_len < sizeof(req->method);
-    if (req->method_fits)
-        memcpy(req->method, method, method_len + 1);
-    req->head_size = method_len + req->target.len + strlen(version) + 4;
-    req->no_chunks = strcmp(version, "HTTP/1.0") == 0;
-    MHD_get_connection_values_n(conn->mhd, MHD_HEADER_KIND, add_field, req);
 }
 
 static enum MHD_Result act(struct conn *conn, enum req_next next)
@@ -303,7 +288,8 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *mhd, const c
         return look_again(conn);
     if (!conn->begun) {
         conn->begun = true;
-        take_head(conn, method, version);
+        req_take_line(req, method, version);
+        MHD_get_connection_values_n(mhd, MHD_HEADER_KIND, add_field, req);
         req_begin(req);
         /* An answer that is queued in this first call ends the connection, because libmicrohttpd
          * takes it for a refusal of the body. Where no body comes the next call is the last. */
@@ -356,9 +342,11 @@ static void on_completed(void *arg, struct MHD_Connection *mhd, void **context,
     (void)arg;
     if (conn->polling)
         stop_polling(conn);
+    if (conn->until_close && how != MHD_REQUEST_TERMINATED_COMPLETED_OK)
+        conn_reset(conn);
     *context = NULL;
     conn->req = NULL;
-    conn->begun = false;
+    conn->begun = conn->until_close = false;
     down_raw_served(conn);
     conn_expect_head(conn);
     if (req)

@@ -96,6 +96,8 @@ static bool split(const char *authority, unsigned implied, size_t *host_len, uns
     *port = implied;
     if (colon == end)
         return *host_len > 0;
+    if (*colon == ':' && colon + 1 == end) /* an empty port is none (RFC 3986 section 3.2.3) */
+        return *host_len > 0;
     if (*colon != ':' || !str_to_u64(colon + 1, (size_t)(end - colon - 1), &number) ||
         number > 65535)
         return false;

@@ -57,6 +57,26 @@ struct req *req_new(struct worker *worker, struct conn *conn, const char *target
     return req;
 }
 
+void req_take_line(struct req *req, const char *method, const char *version)
+{
+    size_t method_len = strlen(method);
+
+    req->method_fits = method_len < sizeof(req->method);
+    if (req->method_fits)
+        memcpy(req->method, method, method_len + 1);
+    req->head_size = method_len + req->target.len + strlen(version) + 4;
+    req->no_chunks = strcmp(version, "HTTP/1.0") == 0;
+}
+
+void req_add_field(struct req *req, const struct field *field)
+{
+    req->head_size += field->name_len + field->value_len + 4;
+    /* What is no field by RFC 9110 must not be dropped: another reader of this request might take
+     * it for one, "Content-Length : 5" among them. */
+    if (!fields_add(&req->fields, field->name, field->name_len, field->value, field->value_len))
+        req->bad_field = true;
+}
+
 void req_begin(struct req *req)
 {
     req->begun = true;

@@ -3,7 +3,8 @@
  * libmicrohttpd's side (down.c) calls in this order, always on the worker's thread:
  *
  *   req_new    the request line is there
- *   req_begin  the head is whole: method, fields and head_size are filled in
+ *   req_take_line, req_add_field
+ *   req_begin  the head is whole
  *   req_run    a body is announced
  *   req_take   0 or more times: bytes of the body
  *   req_run    the body is whole (received is set); and again whenever the connection was parked
@@ -123,6 +124,9 @@ struct req {
 };
 
 struct req *req_new(struct worker *worker, struct conn *conn, const char *target);
+/* The head: its request line, but for the target; then its fields. */
+void req_take_line(struct req *req, const char *method, const char *version);
+void req_add_field(struct req *req, const struct field *field);
 void req_begin(struct req *req);
 /* How many of the bytes it took; fewer than given: park until it is woken. */
 size_t req_take(struct req *req, const char *bytes, size_t len);

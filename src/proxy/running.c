@@ -73,10 +73,20 @@ void running_release(struct running *running)
 int running_ask(const struct running *running, const struct ask_request *request,
                 struct ask_answer *answer, struct err *err)
 {
-    return ask(&(struct ask_server){running->host, running->port}, request, answer, err);
+    const struct ask_server server = {
+        .host = running->host, .port = running->port, .ours = running->ours};
+
+    return ask(&server, request, answer, err);
 }
 
 /* ---- one candidate ---- */
+
+/* By its address: then it may be anybody's. */
+static bool is_named(const struct running_query *query)
+{
+    return query->url || conf_is_flag(query->conf, OPT_PORT) ||
+           conf_is_flag(query->conf, OPT_LISTEN);
+}
 
 /* 1: it answers; 0: it does not, as *err says. */
 static int try_one(struct running *running, const struct running_query *query, const char *host,
@@ -87,6 +97,7 @@ static int try_one(struct running *running, const struct running_query *query, c
     running_release(running);
     running->host = mem_strdup(host);
     running->port = port;
+    running->ours = !is_named(query);
     if (running_ask(running, &request, &running->answer, err) < 0) {
         running_release(running);
         return 0;
@@ -258,14 +269,14 @@ static int find_by_folder(struct running *running, const struct running_query *q
 static int find(struct running *running, const struct running_query *query, struct err *err)
 {
     const struct conf *conf = query->conf;
-    const bool is_named = conf_is_flag(conf, OPT_PORT) || conf_is_flag(conf, OPT_LISTEN);
+    const bool has_flag = conf_is_flag(conf, OPT_PORT) || conf_is_flag(conf, OPT_LISTEN);
     const bool is_set = conf_is_set(conf, OPT_PORT) || conf_is_set(conf, OPT_LISTEN);
     bool known;
     int result;
 
-    if (query->url && is_named)
+    if (query->url && has_flag)
         return err_set(err, ERR_USAGE, "--url says which proxy: leave out --port and --listen");
-    if (query->url || is_named)
+    if (is_named(query))
         return try_named(running, query, err);
     if (query->folder_is_asked)
         return find_by_folder(running, query, err);
@@ -285,8 +296,7 @@ int running_find(struct running *running, const struct running_query *query, str
     result = find(running, query, err);
     if (result != 1)
         running_release(running);
-    running->is_asked = query->url || conf_is_flag(query->conf, OPT_PORT) ||
-                        conf_is_flag(query->conf, OPT_LISTEN);
+    running->is_asked = is_named(query);
     return result;
 }
 

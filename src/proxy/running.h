@@ -6,6 +6,8 @@
  *   4. the notes of running proxies (runtime_note.h): the only one, or the only one whose cache
  *      folder is the one in question; several of them are an error that lists them;
  *   5. the default address and port.
+ *
+ * By rules 2 to 5 another user's program is none, where the kernel says whose it is.
  */
 #ifndef PROXY_RUNNING_H
 #define PROXY_RUNNING_H
@@ -29,6 +31,7 @@ struct running {
     char *url; /* "http://localhost:8080", without a path; NULL: none */
     char *host;
     unsigned port;
+    bool ours;                /* see ask_server */
     bool is_asked;            /* rule 1: the user named it */
     struct ask_answer answer; /* to the target, with whatever status */
 };

@@ -12,6 +12,7 @@ struct unpack {
     const unsigned char *in;
     size_t in_len;
     bool full; /* the output was: there may be more without more input */
+    bool begun;
     char buf[8192];
 };
 
@@ -23,7 +24,7 @@ struct unpack *unpack_new(ssize_t (*read)(void *arg, char *buf, size_t max), voi
     unpack->read = read;
     unpack->arg = arg;
     unpack->in_len = 0;
-    unpack->full = false;
+    unpack->full = unpack->begun = false;
     return unpack;
 }
 
@@ -44,12 +45,15 @@ ssize_t unpack_read(struct unpack *unpack, char *buf, size_t max)
 
         if (unpack->in_len == 0 && !unpack->full) {
             n = unpack->read(unpack->arg, unpack->buf, sizeof(unpack->buf));
+            if (n == UNPACK_END && !unpack->begun) /* a body of no bytes is not encoded */
+                return UNPACK_END;
             if (n == UNPACK_END)
                 return gunzip_is_whole(unpack->gunzip) ? UNPACK_END : UNPACK_BROKEN;
             if (n <= 0)
                 return n;
             unpack->in = (const unsigned char *)unpack->buf;
             unpack->in_len = (size_t)n;
+            unpack->begun = true;
         }
         result = gunzip_take(unpack->gunzip, &unpack->in, &unpack->in_len, (unsigned char *)buf,
                              &len);

@@ -33,15 +33,16 @@ static enum answer_line bad(struct err *err, const char *why)
 static enum answer_line take_status(struct answer *a, const char *line, size_t len, struct err *err)
 {
     const char *space = memchr(line, ' ', len), *end = line + len;
+    const char *c = space ? space + 1 : end;
     unsigned status = 0;
 
-    for (const char *c = space ? space + 1 : end; c < end && *c >= '0' && *c <= '9'; c++)
+    for (; c < end && *c >= '0' && *c <= '9'; c++)
         if (status < 1000)
             status = status * 10 + (unsigned)(*c - '0');
-    if (status < 100 || status > 999)
+    if (status < 100 || status > 999 || (c < end && *c != ' '))
         return bad(err, "has no status");
     fields_clear(&a->fields);
-    a->left_out = false;
+    a->left_out = a->chunked = false;
     a->status = status;
     a->http1 = strncmp(line, "HTTP/1.", 7) == 0;
     return ANSWER_MORE;
@@ -60,10 +61,18 @@ static bool take_length(int64_t *length, const struct field *h)
     return true;
 }
 
+/* RFC 9112 section 6.1: only who says TE may be sent another coding. Some servers say identity. */
+static bool take_encoding(struct answer *a, const char *value)
+{
+    if (str_is_nocase(value, "chunked"))
+        a->chunked = a->http1;
+    return a->chunked || str_is_nocase(value, "chunked") || str_is_nocase(value, "identity");
+}
+
 static enum answer_line take_end(struct answer *a, struct head *head, struct err *err)
 {
     struct header_hops hops = header_hops_of(&a->fields);
-    bool chunked = false;
+    bool encoded = false;
 
     if (a->status < 200)
         return ANSWER_MORE;
@@ -73,14 +82,16 @@ static enum answer_line take_end(struct answer *a, struct head *head, struct err
             if (!take_length(&head->length, &h))
                 return bad(err, "has Content-Length fields that make no sense");
         } else if (str_same_nocase(h.name, h.name_len, "transfer-encoding", 17)) {
-            chunked = true;
+            if (!take_encoding(a, h.value))
+                return bad(err, "has a Transfer-Encoding that nobody asked for");
+            encoded = true;
         } else if (header_is_end_to_end(&hops, &h)) {
             fields_add_field(&head->fields, &h);
         }
     }
-    if (chunked)
+    if (encoded)
         head->length = -1; /* Transfer-Encoding overrides it (rule 3) */
-    head->until_close = a->http1 && !chunked && head->length < 0 && a->status != 204 &&
+    head->until_close = a->http1 && !a->chunked && head->length < 0 && a->status != 204 &&
                         a->status != 304;
     a->done = true;
     return ANSWER_HEAD;

@@ -16,6 +16,7 @@ struct answer {
     struct fields fields; /* of the head that is coming in */
     unsigned status;
     bool http1;
+    bool chunked;  /* of HTTP/1: the body comes as dechunk.h takes it */
     bool left_out; /* the line before was no field */
     bool done;
 };

@@ -86,9 +86,39 @@ static size_t on_header(char *line, size_t one, size_t len, void *arg)
     return len;
 }
 
+static bool pass_on(void *arg, const char *bytes, size_t len)
+{
+    struct attempt *a = arg;
+
+    return a->events->on_bytes(a, bytes, len);
+}
+
+static struct err *bad_chunks(void)
+{
+    struct err err;
+
+    err_set(&err, ERR_UP_BROKEN, "The upstream's answer broke off: its chunks are malformed.");
+    return err_copy(&err);
+}
+
+/* False: the transfer ends, as its chunks are none. */
+static bool take_bytes(struct attempt *a, const char *bytes, size_t len, bool *more)
+{
+    *more = true;
+    if (!a->answer.chunked) {
+        *more = pass_on(a, bytes, len);
+        return true;
+    }
+    if (dechunk_take(&a->dechunk, bytes, len, pass_on, a, more))
+        return true;
+    a->err = bad_chunks();
+    return false;
+}
+
 static size_t on_bytes(char *bytes, size_t one, size_t len, void *arg)
 {
     struct attempt *a = arg;
+    bool more;
 
     (void)one;
     attempt_heard(a);
@@ -97,8 +127,9 @@ static size_t on_bytes(char *bytes, size_t one, size_t len, void *arg)
     if (a->recv_paused)
         return CURL_WRITEFUNC_PAUSE;
     /* These bytes are taken in any case; it is the next ones that have to wait. */
-    if (!a->events->on_bytes(a, bytes, len))
-        a->recv_paused = true;
+    if (!take_bytes(a, bytes, len, &more))
+        return 0;
+    a->recv_paused = !more;
     return len;
 }
 
@@ -289,6 +320,7 @@ static void set_constants(struct attempt *a)
     curl_easy_setopt(easy, CURLOPT_HEADERDATA, a);
     curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_bytes);
     curl_easy_setopt(easy, CURLOPT_WRITEDATA, a);
+    curl_easy_setopt(easy, CURLOPT_HTTP_TRANSFER_DECODING, 0L); /* dechunk.h */
     curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_before_request);
     curl_easy_setopt(easy, CURLOPT_PREREQDATA, a);
     curl_easy_setopt(easy, CURLOPT_READFUNCTION, on_want_bytes);
@@ -368,6 +400,7 @@ int attempt_send(struct attempt *a, struct pool *pool, const struct endpoint *en
     a->idempotent = header_method_is_idempotent(request->method);
     a->curl_says[0] = '\0';
     answer_clear(&a->answer);
+    dechunk_init(&a->dechunk);
     str_clear(&a->lines);
     pool_job_set_target(&a->job, endpoint, request->target);
     set_body(a, request);
@@ -412,6 +445,8 @@ struct err *attempt_failure(struct attempt *a, int curl_code)
 {
     if (a->err)
         return err_copy(a->err);
+    if (curl_code == CURLE_OK && a->answer.chunked && dechunk_is_cut(&a->dechunk))
+        return bad_chunks();
     return curl_code == CURLE_OK && a->answer.done ? NULL : explain_code(a, (CURLcode)curl_code);
 }
 

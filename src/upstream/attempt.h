@@ -19,6 +19,7 @@
 #include "cache/body.h"
 #include "cache/flight.h"
 #include "upstream/answer.h"
+#include "upstream/dechunk.h"
 #include "upstream/deadline.h"
 #include "upstream/endpoint.h"
 #include "upstream/lookup.h"
@@ -64,6 +65,7 @@ struct attempt {
     struct lookup_waiter lookup;
     struct deadline deadline; /* the fetch's, which sets its limits */
     struct answer answer;
+    struct dechunk dechunk;
     struct err *err; /* set: the reason for which we end it */
     bool streamed, send_paused, recv_paused;
     bool send_ends; /* the head has come: libcurl is to see that sending is over */

@@ -40,6 +40,8 @@ static enum err_code ask(const char *host, const char *name, const char *value)
 }
 
 static const char *const let_in[] = {
+    "localhost:", /* an empty port is none */
+    "[::1]:",
     "localhost.:8080",
     "app.localhost:8080",
     "App.LocalHost.",
@@ -143,7 +145,6 @@ static const char *const kept_out[] = {
     "localhost :8080",
     "localhost\t:8080",
     "localhost\\:8080",
-    "localhost:",
     "localhost:+8080",
     "localhost:-8080",
     "localhost:8080x",

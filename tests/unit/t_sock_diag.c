@@ -424,6 +424,40 @@ static void *ask_often(void *unused)
     return unused;
 }
 
+/* The uid of who listens there, or -1. */
+static long listener_of(struct sock_diag *d, const char *ip, unsigned port,
+                        enum sock_diag_result expected)
+{
+    union address a = address_of(ip, port);
+    uid_t uid = (uid_t)-2;
+
+    CHECK_INT(sock_diag_ask_listener(d, &a.any, &uid), expected);
+    return (int)uid;
+}
+
+TEST("who listens on an address is told by its uid, also where it is bound to all addresses")
+{
+    static const char *const bound[] = {"127.0.0.1", "0.0.0.0", "::"};
+    struct err err;
+    struct sock_diag *d = sock_diag_new(&err);
+
+    REQUIRE(d);
+    for (size_t i = 0; i < countof(bound); i++) {
+        int fd = listen_at(bound[i], 0);
+        union address a;
+        unsigned port;
+
+        if (fd < 0 && i == 2)
+            continue; /* no IPv6 here */
+        a = name_of(fd, false);
+        port = port_of(&a);
+        CHECK_INT(listener_of(d, "127.0.0.1", port, SOCK_DIAG_FOUND), (int)geteuid());
+        close(fd);
+        CHECK_INT(listener_of(d, "127.0.0.1", port, SOCK_DIAG_GONE), -1);
+    }
+    sock_diag_free(d);
+}
+
 TEST("threads that ask at the same time each get the answer to their own query")
 {
     pthread_t threads[4];

@@ -121,3 +121,12 @@ TEST("what is cut, broken, or no gzip at all is broken, and never an end")
     CHECK_INT(drain(&broken, 64, text, sizeof(text)), UNPACK_BROKEN);
     unpack_free(NULL);
 }
+
+TEST("a body of no bytes is not encoded, whatever its fields say")
+{
+    struct source none = {.bytes = packed, .len = 0, .piece = 1, .end = UNPACK_END};
+    char text[10];
+
+    CHECK_INT(drain(&none, 5, text, sizeof(text)), UNPACK_END);
+    CHECK_STR(text, "");
+}
