@@ -65,7 +65,7 @@ static int open_to_change(struct cache_command *c, struct err *err)
     return c->place.has_file ? cache_place_open(&c->place, false, &c->store, err) : 0;
 }
 
-static int drop_from_file(struct cache_command *c, const struct store_purge *gone, int64_t *count,
+static int drop_from_file(struct cache_command *c, const struct purge *gone, int64_t *count,
                           struct err *err)
 {
     uint64_t dropped = 0;
@@ -92,7 +92,7 @@ static int age_of(const struct cache_command *c, int64_t *ms, struct err *err)
 
 static int clear_here(struct cache_command *c, int64_t older_ms, int64_t *count, struct err *err)
 {
-    struct store_purge gone = {.model = c->model};
+    struct purge gone = {.model = c->model};
 
     if (!c->older_than && !c->model)
         return clear_folder(c, count, err);
@@ -251,7 +251,7 @@ static int show(struct cache_command *c, struct err *err)
 
 static int remove_here(struct cache_command *c, int64_t *count, struct err *err)
 {
-    struct store_purge gone = {.one = true};
+    struct purge gone = {.one = true};
     struct key begin;
     unsigned bits;
 

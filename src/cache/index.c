@@ -197,20 +197,20 @@ void index_charge(struct index *index, struct object *object, size_t bytes)
 
 /* --- dropping ------------------------------------------------------------------------- */
 
-static void drop_claims(struct shard *shard, const struct store_purge *purge)
+static void drop_claims(struct shard *shard, const struct purge *purge)
 {
     list_each(node, &shard->claims) {
         struct claim *claim = container_of(node, struct claim, node);
 
         /* What is in flight is newer than any time that is named. */
-        if (!store_purge_covers(purge, &claim->key, claim->collection, INT64_MAX, claim->model))
+        if (!purge_covers(purge, &claim->key, claim->collection, INT64_MAX, claim->model))
             continue;
         claim->dropped = true;
         claim_leave_slot(claim);
     }
 }
 
-static uint64_t drop_objects(struct shard *shard, const struct store_purge *purge)
+static uint64_t drop_objects(struct shard *shard, const struct purge *purge)
 {
     struct list *node = shard->lru.next;
     uint64_t count = 0;
@@ -220,8 +220,8 @@ static uint64_t drop_objects(struct shard *shard, const struct store_purge *purg
         struct slot *slot;
 
         node = node->next;
-        if (!store_purge_covers(purge, &object->key, object->collection, object->stored_ms,
-                                object->model))
+        if (!purge_covers(purge, &object->key, object->collection, object->stored_ms,
+                          object->model))
             continue;
         slot = object->slot;
         shard_unset_object(shard, slot);
@@ -231,7 +231,7 @@ static uint64_t drop_objects(struct shard *shard, const struct store_purge *purg
     return count;
 }
 
-uint64_t index_drop(struct index *index, const struct store_purge *purge)
+uint64_t index_drop(struct index *index, const struct purge *purge)
 {
     uint64_t count = 0;
 

@@ -95,7 +95,7 @@ void index_charge(struct index *index, struct object *object, size_t bytes);
 
 /* Drops from memory what is named; flights of such keys are not stored, and not joined any more
  * (whoever reads them reads on). The store's part is store_drop(). */
-uint64_t index_drop(struct index *index, const struct store_purge *purge); /* objects dropped */
+uint64_t index_drop(struct index *index, const struct purge *purge); /* objects dropped */
 
 /* Calls each() for every object of the memory tier: of one shard after the other those that were
  * used last first, at most `most` of each shard. It runs under the shard's lock: it may look, and

@@ -1,7 +1,6 @@
 #include "cache/store.h"
 
 #include <errno.h>
-#include <fnmatch.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -178,7 +177,7 @@ void store_touch(struct store *s, const struct key *key, int64_t now_ms)
     queue_touch(&s->queue, db_id(key), now_ms);
 }
 
-void store_drop(struct store *s, const struct store_purge *purge)
+void store_drop(struct store *s, const struct purge *purge)
 {
     queue_drop(&s->queue, purge, NULL);
 }
@@ -193,8 +192,7 @@ void store_end_write(struct store *s, uint64_t collection)
     queue_end_write(&s->queue, collection, is_shared(s));
 }
 
-int store_drop_now(struct store *s, const struct store_purge *purge, uint64_t *count,
-                   struct err *err)
+int store_drop_now(struct store *s, const struct purge *purge, uint64_t *count, struct err *err)
 {
     struct store_waiter waiter = {.done = false};
 
@@ -205,21 +203,6 @@ int store_drop_now(struct store *s, const struct store_purge *purge, uint64_t *c
     else
         *count = waiter.count;
     return waiter.result;
-}
-
-bool store_purge_covers(const struct store_purge *purge, const struct key *key, uint64_t collection,
-                        int64_t stored_ms, const char *model)
-{
-    if (purge->one)
-        return memcmp(purge->key.bytes, key->bytes, KEY_BYTES) == 0;
-    return (!purge->collection || purge->collection == collection) &&
-           (!purge->stored_before_ms || stored_ms < purge->stored_before_ms) &&
-           (!purge->model || fnmatch(purge->model, model ? model : "", 0) == 0);
-}
-
-bool store_purge_is_all(const struct store_purge *purge)
-{
-    return !purge->one && !purge->collection && !purge->stored_before_ms && !purge->model;
 }
 
 static uint64_t read_figure(const atomic_uint_least64_t *figure)

@@ -17,19 +17,10 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "cache/object.h"
+#include "cache/purge.h"
 
 struct store;
 struct store_reader;
-
-/* Selects entries to purge. A zero or NULL member matches any entry; all zero matches the whole
- * cache. */
-struct store_purge {
-    bool one; /* `key` alone */
-    struct key key;
-    uint64_t collection;      /* GETs of this collection */
-    int64_t stored_before_ms; /* stored before this Unix time */
-    const char *model;        /* a glob (fnmatch) on the model */
-};
 
 struct store_rules {
     const char *folder; /* the cache folder; made (0700) where missing */
@@ -39,7 +30,7 @@ struct store_rules {
     /* Called on the store's thread, without a lock, for what another process, or a command, took
      * away; it must not wait for the store (store_drop_now). What this store is told to drop is not
      * repeated here. NULL: nobody cares. */
-    void (*on_purge)(void *arg, const struct store_purge *purge);
+    void (*on_purge)(void *arg, const struct purge *purge);
     /* Called on the store's thread: another file stands in the place of the one that readers may
      * have open, which takes room on the disk until they let go of it (store_reader_refresh). NULL:
      * nobody cares. */
@@ -75,7 +66,7 @@ bool store_takes(const struct store *store, uint64_t body_len);
  * return it. */
 void store_put(struct store *store, struct object *object);
 void store_touch(struct store *store, const struct key *key, int64_t now_ms);
-void store_drop(struct store *store, const struct store_purge *purge);
+void store_drop(struct store *store, const struct purge *purge);
 /* Around a request that changes a collection: begin before it is sent, end once it was answered or
  * came to nothing. The end drops the GETs of the collection; so does the next process that opens
  * the folder, if this one dies in between (tombstone.h). Each begin has one end. */
@@ -83,13 +74,8 @@ void store_begin_write(struct store *store, uint64_t collection);
 void store_end_write(struct store *store, uint64_t collection);
 /* store_drop(), for commands: waits until it is done and the file has shrunk. *count: entries on
  * disk. */
-int store_drop_now(struct store *store, const struct store_purge *purge, uint64_t *count,
+int store_drop_now(struct store *store, const struct purge *purge, uint64_t *count,
                    struct err *err);
-
-/* Does the purge cover an object with these? For memory tiers. */
-bool store_purge_covers(const struct store_purge *purge, const struct key *key, uint64_t collection,
-                        int64_t stored_ms, const char *model);
-bool store_purge_is_all(const struct store_purge *purge);
 
 /* May it be there? Cheap, and false for nearly all that is not; with other processes on the folder
  * it is always true. */

@@ -9,9 +9,9 @@
 #define DROPS_MAX 4096
 #define MERGE_LOOK 8 /* pending drops that a new one is compared with */
 
-static const struct store_purge everything = {.one = false};
+static const struct purge everything = {.one = false};
 
-static bool is_same(const struct store_purge *a, const struct store_purge *b)
+static bool is_same(const struct purge *a, const struct purge *b)
 {
     return a->one == b->one && a->collection == b->collection &&
            a->stored_before_ms == b->stored_before_ms &&
@@ -20,7 +20,7 @@ static bool is_same(const struct store_purge *a, const struct store_purge *b)
 }
 
 /* Is there an equal one that is not yet taken, and no put after it that it would have to cover? */
-static struct store_drop *find_same(struct store_queue *q, const struct store_purge *purge)
+static struct store_drop *find_same(struct store_queue *q, const struct purge *purge)
 {
     uint64_t after = purge->collection ? q->last_get : q->last_put;
     unsigned looked = 0;
@@ -38,7 +38,7 @@ static struct store_drop *find_same(struct store_queue *q, const struct store_pu
 }
 
 /* May the disk have, or get, an entry that the purge covers? */
-static bool may_cover(const struct store_queue *q, const struct store_purge *purge)
+static bool may_cover(const struct store_queue *q, const struct purge *purge)
 {
     return !purge->collection || stored_gets_has(&q->gets, purge->collection);
 }
@@ -86,7 +86,7 @@ static void add_drop(struct store_queue *q, struct tombstone *tombstone, int64_t
     op->waiter = waiter;
 }
 
-void queue_drop(struct store_queue *q, const struct store_purge *purge, struct store_waiter *waiter)
+void queue_drop(struct store_queue *q, const struct purge *purge, struct store_waiter *waiter)
 {
     struct tombstone *tombstone;
 
@@ -102,7 +102,7 @@ void queue_drop(struct store_queue *q, const struct store_purge *purge, struct s
 
 void queue_begin_write(struct store_queue *q, uint64_t collection, bool shared)
 {
-    const struct store_purge purge = {.collection = collection};
+    const struct purge purge = {.collection = collection};
     struct tombstone *tombstone;
 
     pthread_mutex_lock(&q->lock);
@@ -135,8 +135,8 @@ bool queue_hides(struct store_queue *q, const struct object *object)
         struct store_drop *drop = container_of(node, struct store_drop, node);
 
         hides = hides || (object->stored_ms <= atomic_load(&drop->at_ms) &&
-                          store_purge_covers(&drop->purge, &object->key, object->collection,
-                                             object->stored_ms, object->model));
+                          purge_covers(&drop->purge, &object->key, object->collection,
+                                       object->stored_ms, object->model));
     }
     pthread_mutex_unlock(&q->lock);
     return hides;
@@ -150,7 +150,7 @@ bool queue_clears(struct store_queue *q)
         return false;
     pthread_mutex_lock(&q->lock);
     list_each(node, &q->drops)
-        clears = clears || store_purge_is_all(&container_of(node, struct store_drop, node)->purge);
+        clears = clears || purge_is_all(&container_of(node, struct store_drop, node)->purge);
     pthread_mutex_unlock(&q->lock);
     return clears;
 }
@@ -162,7 +162,7 @@ static void forget_gets(struct store_queue *q, const struct store_drop *drop)
 {
     if (q->last_get > drop->place)
         return;
-    if (store_purge_is_all(&drop->purge))
+    if (purge_is_all(&drop->purge))
         q->gets = (struct stored_gets){.count = 0};
     else if (drop->purge.collection && !drop->purge.stored_before_ms && !drop->purge.model)
         stored_gets_remove(&q->gets, drop->purge.collection);
@@ -202,7 +202,7 @@ void queue_note_gets(struct store_queue *q, uint64_t collection)
 
 struct adoption {
     struct store_queue *queue;
-    void (*each)(void *arg, const struct store_purge *purge);
+    void (*each)(void *arg, const struct purge *purge);
     void *arg;
 };
 
@@ -216,7 +216,7 @@ static void on_adopted(void *arg, struct tombstone *tombstone)
 }
 
 void queue_adopt(struct store_queue *q, const char *folder,
-                 void (*each)(void *arg, const struct store_purge *purge), void *arg)
+                 void (*each)(void *arg, const struct purge *purge), void *arg)
 {
     struct adoption adoption = {.queue = q, .each = each, .arg = arg};
 

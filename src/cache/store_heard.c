@@ -6,7 +6,7 @@
 #include "base/mem.h"
 #include "cache/store_internal.h"
 
-void store_on_heard(void *arg, int64_t at_ms, const struct store_purge *purge)
+void store_on_heard(void *arg, int64_t at_ms, const struct purge *purge)
 {
     struct store *s = arg;
     struct store_heard *heard;
@@ -46,7 +46,7 @@ void store_forget_heard(struct store *s, uint64_t place)
         free(take(s->heard));
 }
 
-static void on_orphan(void *arg, const struct store_purge *purge)
+static void on_orphan(void *arg, const struct purge *purge)
 {
     store_on_heard(arg, clock_unix_ms(), purge);
 }

@@ -53,7 +53,7 @@ void held_let_go(struct store_holds *holds, const struct object *object)
         let_go(holds, at);
 }
 
-void held_let_go_of_purged(struct store_holds *holds, const struct store_purge *purge)
+void held_let_go_of_purged(struct store_holds *holds, const struct purge *purge)
 {
     for (size_t i = 0; i < HELD_BUCKETS && !held_none(holds); i++) {
         struct store_held **at = &holds->buckets[i];
@@ -61,7 +61,7 @@ void held_let_go_of_purged(struct store_holds *holds, const struct store_purge *
         while (*at) {
             const struct object *o = (*at)->object;
 
-            if (store_purge_covers(purge, &o->key, o->collection, o->stored_ms, o->model))
+            if (purge_covers(purge, &o->key, o->collection, o->stored_ms, o->model))
                 let_go(holds, at);
             else
                 at = &(*at)->next;

@@ -10,7 +10,7 @@
 #include <stdbool.h>
 
 #include "cache/object.h"
-#include "cache/store.h"
+#include "cache/purge.h"
 
 #define HELD_BUCKETS 256
 
@@ -32,6 +32,6 @@ struct object *held_find(struct store_holds *holds, const struct key *key);
 /* That very object; it may be gone already. */
 void held_let_go(struct store_holds *holds, const struct object *object);
 /* All that is gone. */
-void held_let_go_of_purged(struct store_holds *holds, const struct store_purge *purge);
+void held_let_go_of_purged(struct store_holds *holds, const struct purge *purge);
 
 #endif

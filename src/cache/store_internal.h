@@ -26,7 +26,7 @@ enum store_trouble {
 
 /* What another process took away, until all is written that was put before we knew. */
 struct store_heard {
-    struct store_purge purge;
+    struct purge purge;
     char *model;
     int64_t at_ms;
     uint64_t until; /* the place in the queue of what came after we told the others here */
@@ -78,7 +78,7 @@ struct object *store_unpack(struct packer *packer, const struct entry *entry);
 void store_opened(struct store *store);
 /* store_heard.c; the writer's, once it runs */
 /* Another process purged that at that time (Unix, ms). */
-void store_on_heard(void *store, int64_t at_ms, const struct store_purge *purge);
+void store_on_heard(void *store, int64_t at_ms, const struct purge *purge);
 /* Tells those who have it in memory. */
 void store_pass_on(struct store *store);
 /* All is written that was queued before that place. */

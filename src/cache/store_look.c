@@ -1,6 +1,7 @@
 /* What store_sql.h offers to those who look: readers, commands, and the writer at its file. */
 #include <string.h>
 
+#include "cache/store.h"
 #include "cache/store_schema.h"
 #include "cache/store_sql.h"
 
@@ -97,11 +98,11 @@ bool db_changed(struct db *db)
     return changed;
 }
 
-static void read_gone(struct sql_query *q, struct store_purge *purge)
+static void read_gone(struct sql_query *q, struct purge *purge)
 {
     struct entry_bytes key = blob_at(q, 3), model;
 
-    *purge = (struct store_purge){.one = key.len == KEY_BYTES};
+    *purge = (struct purge){.one = key.len == KEY_BYTES};
     if (purge->one)
         memcpy(purge->key.bytes, key.at, KEY_BYTES);
     purge->collection = (uint64_t)sql_int(q, 4);
@@ -111,7 +112,7 @@ static void read_gone(struct sql_query *q, struct store_purge *purge)
 }
 
 enum sql_result db_hear(struct db *db, int64_t origin, int64_t *seq, bool *missed,
-                        void (*each)(void *arg, int64_t at_ms, const struct store_purge *purge),
+                        void (*each)(void *arg, int64_t at_ms, const struct purge *purge),
                         void *arg)
 {
     struct sql_query *q;
@@ -122,7 +123,7 @@ enum sql_result db_hear(struct db *db, int64_t origin, int64_t *seq, bool *misse
         return result;
     sql_bind_int(q, 1, *seq);
     while ((result = sql_step(db->sql, q)) == SQL_OK) {
-        struct store_purge purge;
+        struct purge purge;
 
         if (sql_int(q, 0) != *seq + 1)
             *missed = true;

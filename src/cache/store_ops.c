@@ -15,7 +15,7 @@ static bool is_stale(const struct store *s, const struct object *o, uint64_t pla
 
     for (size_t i = 0; i < s->heard_count; i++)
         if (place < s->heard[i].until && asked_ms <= s->heard[i].at_ms &&
-            store_purge_covers(&s->heard[i].purge, &o->key, o->collection, o->stored_ms, o->model))
+            purge_covers(&s->heard[i].purge, &o->key, o->collection, o->stored_ms, o->model))
             return true;
     return false;
 }

@@ -111,7 +111,7 @@ struct object *queue_find(struct store_queue *q, const struct key *key)
     return object;
 }
 
-void queue_let_go_of_purged(struct store_queue *q, const struct store_purge *purge)
+void queue_let_go_of_purged(struct store_queue *q, const struct purge *purge)
 {
     if (held_none(&q->holds))
         return;

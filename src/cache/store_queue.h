@@ -32,9 +32,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/err.h"
 #include "base/list.h"
 #include "cache/object.h"
-#include "cache/store.h"
+#include "cache/purge.h"
 #include "cache/store_held.h"
 #include "cache/stored_gets.h"
 #include "cache/tombstone.h"
@@ -54,7 +55,7 @@ struct store_drop {
     struct list node; /* of the pending ones, under the queue's lock */
     struct list late; /* the writer's: it could not be written and is to be tried again */
     struct tombstone *tombstone; /* a reference */
-    struct store_purge purge;    /* the tombstone's */
+    struct purge purge;          /* the tombstone's */
     _Atomic int64_t at_ms;
     uint64_t place; /* among all operations ever queued */
 };
@@ -107,10 +108,9 @@ bool queue_put(struct store_queue *queue, struct object *object, bool hold);
 /* What is held with that key, with one more reference, or NULL; mostly without taking the lock. */
 struct object *queue_find(struct store_queue *queue, const struct key *key);
 /* Another process took that away: nothing of it is found any more. */
-void queue_let_go_of_purged(struct store_queue *queue, const struct store_purge *purge);
+void queue_let_go_of_purged(struct store_queue *queue, const struct purge *purge);
 bool queue_touch(struct store_queue *queue, int64_t id, int64_t now_ms);
-void queue_drop(struct store_queue *queue, const struct store_purge *purge,
-                struct store_waiter *waiter);
+void queue_drop(struct store_queue *queue, const struct purge *purge, struct store_waiter *waiter);
 /* Around a request that changes a collection; each begin has one end, which drops its GETs.
  * shared: other processes may have stored some that we do not know of. */
 void queue_begin_write(struct store_queue *queue, uint64_t collection, bool shared);
@@ -142,7 +142,7 @@ void queue_note_gets(struct store_queue *queue, uint64_t collection);
 /* Opens the folder's file of tombstones, unless it is open, and drops what processes that ended
  * left in it: each() is told of it, with the queue locked. */
 void queue_adopt(struct store_queue *queue, const char *folder,
-                 void (*each)(void *arg, const struct store_purge *purge), void *arg);
+                 void (*each)(void *arg, const struct purge *purge), void *arg);
 /* They are written, or never will be: what is held of them is let go of. */
 void queue_let_go(struct store_queue *queue, struct store_op *ops, size_t count);
 void batch_clear(struct store_queue *queue, struct store_batch *batch);

@@ -128,7 +128,7 @@ enum sql_result db_touch(struct db *db, int64_t id, int64_t now_ms)
     return sql_finish(db->sql, q);
 }
 
-static void bind_gone(struct sql_query *q, enum statement which, const struct store_purge *purge,
+static void bind_gone(struct sql_query *q, enum statement which, const struct purge *purge,
                       int64_t until_ms)
 {
     const struct entry_bytes model = {purge->model, purge->model ? strlen(purge->model) : 0};
@@ -147,8 +147,7 @@ static void bind_gone(struct sql_query *q, enum statement which, const struct st
     bind_text(q, 4, &model);
 }
 
-enum sql_result db_drop(struct db *db, const struct store_purge *purge, int64_t until_ms,
-                        uint64_t *count)
+enum sql_result db_drop(struct db *db, const struct purge *purge, int64_t until_ms, uint64_t *count)
 {
     enum statement which = DROP_SOME;
     enum sql_result result;
@@ -235,8 +234,7 @@ enum sql_result db_evict(struct db *db, uint64_t bytes, uint64_t *count)
     return n ? SQL_OK : SQL_NONE;
 }
 
-enum sql_result db_say(struct db *db, int64_t origin, int64_t at_ms,
-                       const struct store_purge *purge)
+enum sql_result db_say(struct db *db, int64_t origin, int64_t at_ms, const struct purge *purge)
 {
     const struct entry_bytes model = {purge->model, purge->model ? strlen(purge->model) : 0};
     struct sql_query *q;

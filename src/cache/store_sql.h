@@ -19,12 +19,13 @@
 #include <stdint.h>
 
 #include "base/sql.h"
-#include "cache/store.h"
+#include "cache/purge.h"
 #include "cache/store_entry.h"
 
 #define DB_PAGE 8192
 
 struct db;
+struct store_row; /* store.h */
 
 enum db_kind {
     DB_OURS,
@@ -51,15 +52,14 @@ void db_undo(struct db *db);
 enum sql_result db_put(struct db *db, const struct entry *entry, int64_t used_ms);
 enum sql_result db_touch(struct db *db, int64_t id, int64_t now_ms);
 /* Of those that were stored until until_ms. Adds to *count. */
-enum sql_result db_drop(struct db *db, const struct store_purge *purge, int64_t until_ms,
+enum sql_result db_drop(struct db *db, const struct purge *purge, int64_t until_ms,
                         uint64_t *count);
 /* The entry of that row, whatever is in it. Adds to *count. */
 enum sql_result db_discard(struct db *db, int64_t id, uint64_t *count);
 /* Those that were used least recently, as many as it takes for `bytes`, going by their size, and at
  * most some hundreds. Pages that others share stay: look at db_sizes() afterwards, and go on. */
 enum sql_result db_evict(struct db *db, uint64_t bytes, uint64_t *count);
-enum sql_result db_say(struct db *db, int64_t origin, int64_t at_ms,
-                       const struct store_purge *purge);
+enum sql_result db_say(struct db *db, int64_t origin, int64_t at_ms, const struct purge *purge);
 
 /* The entry with that id, which is for the caller to judge: it may be damaged, its key as well, and
  * two keys may begin alike. A body that is not there is an empty one. Its bytes are valid until
@@ -75,7 +75,7 @@ void db_read_end(struct db *db);
 bool db_changed(struct db *db);
 /* What others than `origin` said after *seq, in order; *missed: some of it is no longer there. */
 enum sql_result db_hear(struct db *db, int64_t origin, int64_t *seq, bool *missed,
-                        void (*each)(void *arg, int64_t at_ms, const struct store_purge *purge),
+                        void (*each)(void *arg, int64_t at_ms, const struct purge *purge),
                         void *arg);
 enum sql_result db_last_said(struct db *db, int64_t *seq);
 

@@ -21,7 +21,7 @@
 #define WRITER_NICE 5     /* who answers goes first */
 #define FORGET_FROM 4096U /* ids that are gone, before they are forgotten */
 
-static const struct store_purge everything = {.one = false};
+static const struct purge everything = {.one = false};
 
 static void add(atomic_uint_least64_t *figure, uint64_t n)
 {
@@ -207,7 +207,7 @@ static void settle_late(struct store *s)
 
 static bool begins_anew(const struct store_op *op)
 {
-    return op->kind == OP_DROP && store_purge_is_all(&op->drop->purge);
+    return op->kind == OP_DROP && purge_is_all(&op->drop->purge);
 }
 
 /* Where a transaction ends that begins at `at`. */

@@ -33,7 +33,7 @@ static const struct record free_record;
 /* --- records --------------------------------------------------------------------------- */
 
 /* A glob that has no room selects every model: too much is purged then, never too little. */
-static void record_of(const struct store_purge *purge, struct record *record)
+static void record_of(const struct purge *purge, struct record *record)
 {
     const char *model = purge->model ? purge->model : "";
 
@@ -54,9 +54,9 @@ static bool is_valid(const struct record *record)
 }
 
 /* The purge points into the record. A record that nobody can have written stands for any. */
-static struct store_purge purge_of(const struct record *record)
+static struct purge purge_of(const struct record *record)
 {
-    struct store_purge purge = {.one = false};
+    struct purge purge = {.one = false};
 
     if (!is_valid(record))
         return purge;
@@ -211,7 +211,7 @@ bool tombstone_log_open(struct tombstone_log *log, const char *folder)
 
 /* --- tombstones ------------------------------------------------------------------------ */
 
-static bool is_of_collection(const struct store_purge *purge)
+static bool is_of_collection(const struct purge *purge)
 {
     return purge->collection && !purge->one && !purge->stored_before_ms && !purge->model;
 }
@@ -227,7 +227,7 @@ struct tombstone *tombstone_find(struct tombstone_log *log, uint64_t collection)
     return NULL;
 }
 
-struct tombstone *tombstone_hold(struct tombstone_log *log, const struct store_purge *purge)
+struct tombstone *tombstone_hold(struct tombstone_log *log, const struct purge *purge)
 {
     bool shared = is_of_collection(purge);
     struct tombstone *t = shared ? tombstone_find(log, purge->collection) : NULL;
@@ -296,7 +296,7 @@ static void adopt_lane(struct tombstone_log *log, off_t lane,
     size_t count = read_lane(log->fd, lane, records);
 
     for (size_t i = 0; i < count; i++) {
-        struct store_purge purge = purge_of(&records[i]);
+        struct purge purge = purge_of(&records[i]);
         struct tombstone *t;
 
         if (lane == log->lane ? log->slots[i] != SLOT_ORPHAN

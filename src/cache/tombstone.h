@@ -22,13 +22,13 @@
 #include <sys/types.h>
 
 #include "base/list.h"
-#include "cache/store.h"
+#include "cache/purge.h"
 
 #define TOMBSTONE_SLOTS 256
 
 struct tombstone {
     struct list node;
-    struct store_purge purge;
+    struct purge purge;
     char *model; /* purge.model, owned */
     unsigned refs;
     int slot; /* of its record; -1: it has none */
@@ -52,7 +52,7 @@ void tombstone_log_release(struct tombstone_log *log);
 bool tombstone_log_open(struct tombstone_log *log, const char *folder);
 
 /* The tombstone of that purge, with one more reference. Requests to one collection share one. */
-struct tombstone *tombstone_hold(struct tombstone_log *log, const struct store_purge *purge);
+struct tombstone *tombstone_hold(struct tombstone_log *log, const struct purge *purge);
 /* The one of a collection, not referenced, or NULL. */
 struct tombstone *tombstone_find(struct tombstone_log *log, uint64_t collection);
 /* Writes its record, if it has none yet. False: that cannot be done. */

@@ -21,7 +21,7 @@ struct cache_job {
     const char *folder;
     void (*work)(struct cache_job *);
     /* what is asked for */
-    struct store_purge purge;
+    struct purge purge;
     char *model; /* gone.model */
     struct key begin;
     unsigned bits; /* of begin */

@@ -60,7 +60,7 @@ static int set_ignored(struct caching *caching, const struct conf *conf, struct 
 static void refresh_readers(struct caching *caching);
 static void free_readers(struct caching *caching);
 
-static void on_purge(void *arg, const struct store_purge *purge)
+static void on_purge(void *arg, const struct purge *purge)
 {
     struct caching *caching = arg;
 
@@ -179,7 +179,7 @@ void caching_begin_write(struct caching *caching, const char *target)
  * the drop does. */
 void caching_end_write(struct caching *caching, const char *target)
 {
-    const struct store_purge purge = {.collection = policy_collection_of(target)};
+    const struct purge purge = {.collection = policy_collection_of(target)};
 
     if (!caching->on)
         return;
@@ -189,7 +189,7 @@ void caching_end_write(struct caching *caching, const char *target)
 }
 
 /* With a disk its entries are what counts, as what is in memory is mostly there as well. */
-struct caching_removed caching_remove(struct caching *caching, const struct store_purge *purge)
+struct caching_removed caching_remove(struct caching *caching, const struct purge *purge)
 {
     struct caching_removed removed = {.count = 0};
     struct store_figures before = {.items = 0};
@@ -204,7 +204,7 @@ struct caching_removed caching_remove(struct caching *caching, const struct stor
     if (!caching->store)
         return removed;
     removed.pending = store_drop_now(caching->store, purge, &on_disk, &err) < 0;
-    if (removed.pending && store_purge_is_all(purge))
+    if (removed.pending && purge_is_all(purge))
         on_disk = before.items;
     if (on_disk > removed.count)
         removed.count = on_disk;

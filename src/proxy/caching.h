@@ -73,7 +73,7 @@ struct caching_removed {
 };
 /* Removes what is named, from memory at once, and waits until it is removed from disk: not on a
  * worker's thread. Nobody is answered from it any more in any case. */
-struct caching_removed caching_remove(struct caching *caching, const struct store_purge *purge);
+struct caching_removed caching_remove(struct caching *caching, const struct purge *purge);
 /* From the disk, if it may answer the query; with a reference, and kept in memory from now on. NULL
  * where *why_not says why. */
 enum caching_why_not {

@@ -73,7 +73,7 @@ bool is_object_of(const struct object *o, const struct key *key, size_t size)
     return same;
 }
 
-static void on_purge(void *arg, const struct store_purge *gone)
+static void on_purge(void *arg, const struct purge *gone)
 {
     struct rig *rig = arg;
 
@@ -138,7 +138,7 @@ void put(struct rig *rig, const struct key *key, size_t size)
 void settle(struct rig *rig)
 {
     /* A drop of what is not there, which waits: all before it is written then. */
-    struct store_purge nothing = {.one = true, .key = key_of(UINT64_MAX, UINT64_MAX)};
+    struct purge nothing = {.one = true, .key = key_of(UINT64_MAX, UINT64_MAX)};
     uint64_t count;
     struct err err;
 

@@ -20,7 +20,7 @@ struct rig {
     struct store_reader *reader;
     atomic_uint told;     /* on_purge calls */
     atomic_uint replaced; /* on_replaced calls; the first comes when it is opened */
-    struct store_purge last;
+    struct purge last;
     void (*when_told)(struct rig *rig); /* NULL: nothing more */
 };
 

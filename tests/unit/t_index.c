@@ -731,8 +731,8 @@ TEST("what belongs to an object is counted with it, and goes with it")
     CHECK_INT(figures_of(index).bytes, before.bytes + 5000);
     index_charge(index, a.answer.object, 100000); /* too much: room is made */
     CHECK(figures_of(index).bytes <= 100000);
-    index_drop(index, &(struct store_purge){.one = true, .key = key_of(1, 3)});
-    index_drop(index, &(struct store_purge){.one = true, .key = key_of(2, 3)});
+    index_drop(index, &(struct purge){.one = true, .key = key_of(1, 3)});
+    index_drop(index, &(struct purge){.one = true, .key = key_of(2, 3)});
     CHECK_INT(figures_of(index).bytes, 0);
     index_charge(index, a.answer.object, 5000); /* it is not in memory any more */
     CHECK_INT(figures_of(index).bytes, 0);
@@ -774,9 +774,9 @@ TEST("a walk through the memory tier sees what was used last first, and ends whe
     store_answer(index, 7, GOOD);
     store_answer(index, 8, GOOD);
     check_walk(index, 10, "8 7 ");
-    CHECK_INT(index_drop(index, &(struct store_purge){.one = true, .key = key_of(7, 3)}), 1);
-    CHECK_INT(index_drop(index, &(struct store_purge){.one = true, .key = key_of(7, 3)}), 0);
-    CHECK_INT(index_drop(index, &(struct store_purge){.collection = 0}), 5);
+    CHECK_INT(index_drop(index, &(struct purge){.one = true, .key = key_of(7, 3)}), 1);
+    CHECK_INT(index_drop(index, &(struct purge){.one = true, .key = key_of(7, 3)}), 0);
+    CHECK_INT(index_drop(index, &(struct purge){.collection = 0}), 5);
     check_walk(index, 10, "");
     index_free(index);
 }
@@ -836,8 +836,7 @@ TEST("what is dropped is named by key, collection, model or age, or not at all")
 
     for (size_t i = 0; i < countof(rows); i++) {
         struct index *index = index_new(&usual);
-        struct store_purge purge = {
-            .one = rows[i].one, .key = key_of(3, 3), .model = rows[i].model};
+        struct purge purge = {.one = rows[i].one, .key = key_of(3, 3), .model = rows[i].model};
 
         unit_row(rows[i].name);
         store_get_answer(index, 1, "/v1/files/a?b");
@@ -862,10 +861,10 @@ TEST("what was stored before a moment is dropped, and what came since is not")
     struct asker a;
 
     store_answer(index, 1, GOOD);
-    index_drop(index, &(struct store_purge){.stored_before_ms = clock_unix_ms() + 1});
+    index_drop(index, &(struct purge){.stored_before_ms = clock_unix_ms() + 1});
     CHECK_INT(verdict_on(index, 1), INDEX_MISS);
     ask(index, &a, 2);
-    index_drop(index, &(struct store_purge){.stored_before_ms = clock_unix_ms() + 1});
+    index_drop(index, &(struct purge){.stored_before_ms = clock_unix_ms() + 1});
     answer_with(a.answer.flight, GOOD); /* newer than any time that is named */
     leave(&a);
     CHECK_INT(verdict_on(index, 2), INDEX_HIT);
@@ -880,7 +879,7 @@ TEST("what is in flight when it is dropped is read on, not joined, and not kept"
     size_t len = sizeof(buf);
 
     ask(index, &a, 1);
-    index_drop(index, &(struct store_purge){.collection = 0});
+    index_drop(index, &(struct purge){.collection = 0});
     CHECK_INT(ask(index, &b, 1), INDEX_MISS);
     CHECK(a.answer.flight != b.answer.flight);
     answer_with(a.answer.flight, SAYS("\"old\""));
@@ -910,8 +909,7 @@ TEST("a write drops the GETs of its collection, those in flight too, and no othe
     b.query.target = "/v1/batches";
     ask_now(index, &a);
     ask_now(index, &b);
-    index_drop(index,
-               &(struct store_purge){.collection = policy_collection_of("/v1/files/x/content")});
+    index_drop(index, &(struct purge){.collection = policy_collection_of("/v1/files/x/content")});
     answer_with(a.answer.flight, GOOD);
     answer_with(b.answer.flight, GOOD);
     leave(&a);
@@ -987,7 +985,7 @@ TEST("what is found on disk does not replace what was fetched meanwhile, nor wha
     object_unref(object);
 
     object = object_from_disk(2, "\"disk\"");
-    index_drop(index, &(struct store_purge){.one = true, .key = key_of(2, 3)});
+    index_drop(index, &(struct purge){.one = true, .key = key_of(2, 3)});
     index_keep(index, object, epoch);
     CHECK_INT(verdict_on(index, 2), INDEX_MISS);
     object_unref(object);
@@ -1164,7 +1162,7 @@ TEST("an answer that is dropped while it is proven is not joined from then on, a
     ask(p.index, &old, 1);
     answer_with(old.answer.flight, body);
     leave(&old);
-    index_drop(p.index, &(struct store_purge){.one = true, .key = key_of(1, 3)});
+    index_drop(p.index, &(struct purge){.one = true, .key = key_of(1, 3)});
     CHECK_INT(ask(p.index, &new, 1), INDEX_MISS);
     proofs_run(&p);
     CHECK_INT(figures_of(p.index).items, 0);
@@ -1413,7 +1411,7 @@ static void *ask_and_fetch(void *arg)
             fetch(&a, number, round);
         leave(&a);
         if (with_drops && round % 20 == 0)
-            index_drop(index, &(struct store_purge){.one = true, .key = key_of(number, 3)});
+            index_drop(index, &(struct purge){.one = true, .key = key_of(number, 3)});
     }
     return NULL;
 }
@@ -1433,7 +1431,7 @@ static void ask_on_many_threads(bool drops)
     CHECK_INT(verdicts[0] + verdicts[1] + verdicts[2], THREADS * ROUNDS);
     CHECK(verdicts[INDEX_HIT] > 0 && verdicts[INDEX_MISS] > 0);
     CHECK(figures_of(index).items <= KEYS);
-    index_drop(index, &(struct store_purge){.collection = 0});
+    index_drop(index, &(struct purge){.collection = 0});
     CHECK_INT(figures_of(index).bytes, 0);
     index_free(index);
 }

@@ -172,7 +172,7 @@ TEST("what no memory tier has is found from the moment it is put, until it is dr
         CHECK(has(&rig, &key, 200));
         put(&rig, &key, 5000); /* in place of it */
         CHECK(has(&rig, &key, 5000));
-        store_drop(rig.store, &(struct store_purge){.one = true, .key = key});
+        store_drop(rig.store, &(struct purge){.one = true, .key = key});
         CHECK(!has(&rig, &key, 5000));
         if (round % 4 == 0)
             settle(&rig);
@@ -230,7 +230,7 @@ TEST("of many that are written together the last one with a key is what stays")
 
 TEST("everything goes when nothing narrows, and the file shrinks at once")
 {
-    struct store_purge all = {.one = false};
+    struct purge all = {.one = false};
     struct rig rig;
     uint64_t count = 0;
     struct err err;
@@ -267,9 +267,9 @@ TEST("what is dropped with all else is not counted from that moment")
     CHECK_INT(figures(&rig).items, 1);
     other_one = hold_file(&rig); /* the store's thread gets no further than the second put */
     put(&rig, &two, 300);
-    store_drop(rig.store, &(struct store_purge){.one = true, .key = one});
+    store_drop(rig.store, &(struct purge){.one = true, .key = one});
     CHECK_INT(figures(&rig).items, 1); /* what goes one by one is counted when it has gone */
-    store_drop(rig.store, &(struct store_purge){.one = false});
+    store_drop(rig.store, &(struct purge){.one = false});
     CHECK_INT(figures(&rig).items, 0);
     CHECK_INT(figures(&rig).bytes, 0);
     let_file_go(other_one);
@@ -429,7 +429,7 @@ TEST("the log is moved to the file in time, later where the file may be large")
 
 TEST("a narrow clear gives the space back")
 {
-    struct store_purge some = {.model = "gpt-*"};
+    struct purge some = {.model = "gpt-*"};
     uint64_t count = 0;
     struct rig rig;
     struct err err;

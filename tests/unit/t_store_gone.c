@@ -46,7 +46,7 @@ static bool there(struct rig *rig, uint64_t n)
     return o != NULL;
 }
 
-static uint64_t drop_now(struct rig *rig, const struct store_purge *purge)
+static uint64_t drop_now(struct rig *rig, const struct purge *purge)
 {
     uint64_t count = 0;
     struct err err;
@@ -67,26 +67,26 @@ TEST("what narrows a drop narrows together, and the rest stays")
     put_with(&rig, 4, 8, 1000, "gpt-4o");
     put_with(&rig, 5, 0, 1000, "");
     settle(&rig);
-    CHECK_INT(drop_now(&rig, &(struct store_purge){.one = true, .key = key_of(1 << 8, 2)}), 0);
-    CHECK_INT(drop_now(&rig, &(struct store_purge){.collection = 7,
-                                                   .stored_before_ms = 3000,
-                                                   .model = "gpt-*"}),
-              1);
+    CHECK_INT(drop_now(&rig, &(struct purge){.one = true, .key = key_of(1 << 8, 2)}), 0);
+    CHECK_INT(
+        drop_now(&rig,
+                 &(struct purge){.collection = 7, .stored_before_ms = 3000, .model = "gpt-*"}),
+        1);
     CHECK(!there(&rig, 1) && there(&rig, 2) && there(&rig, 3) && there(&rig, 4) && there(&rig, 5));
-    CHECK_INT(drop_now(&rig, &(struct store_purge){.model = "o[34]"}), 1);
+    CHECK_INT(drop_now(&rig, &(struct purge){.model = "o[34]"}), 1);
     CHECK(there(&rig, 2) && !there(&rig, 3) && there(&rig, 4) && there(&rig, 5));
-    CHECK_INT(drop_now(&rig, &(struct store_purge){.collection = 8}), 1);
+    CHECK_INT(drop_now(&rig, &(struct purge){.collection = 8}), 1);
     CHECK(there(&rig, 2) && !there(&rig, 4) && there(&rig, 5));
-    CHECK_INT(drop_now(&rig, &(struct store_purge){.one = true, .key = key_of(2 << 8, 2)}), 1);
-    CHECK_INT(drop_now(&rig, &(struct store_purge){.stored_before_ms = 1000}), 0);
-    CHECK_INT(drop_now(&rig, &(struct store_purge){.stored_before_ms = 1001}), 1);
+    CHECK_INT(drop_now(&rig, &(struct purge){.one = true, .key = key_of(2 << 8, 2)}), 1);
+    CHECK_INT(drop_now(&rig, &(struct purge){.stored_before_ms = 1000}), 0);
+    CHECK_INT(drop_now(&rig, &(struct purge){.stored_before_ms = 1001}), 1);
     CHECK_INT(figures(&rig).items, 0);
     rig_free(&rig);
 }
 
 TEST("a drop takes what was put before it, whatever its clock says, and not what comes after")
 {
-    struct store_purge seven = {.collection = 7};
+    struct purge seven = {.collection = 7};
     struct rig rig;
 
     REQUIRE(open_rig(&rig, NULL));
@@ -115,7 +115,7 @@ TEST("nobody finds what is dropped, not even before it is written")
         put_with(&rig, round, round, 0, "m");
         settle(&rig);
         CHECK(there(&rig, round));
-        store_drop(rig.store, &(struct store_purge){.collection = round});
+        store_drop(rig.store, &(struct purge){.collection = round});
         CHECK(!there(&rig, round));
     }
     rig_free(&rig);
@@ -130,7 +130,7 @@ TEST("more drops than are kept apart take everything, and none is lost")
         put_with(&rig, i, i, 0, "m");
     settle(&rig);
     for (uint64_t i = 20000; i > 0; i--)
-        store_drop(rig.store, &(struct store_purge){.collection = i});
+        store_drop(rig.store, &(struct purge){.collection = i});
     for (uint64_t i = 1; i <= 3000; i += 100)
         CHECK(!there(&rig, i));
     settle(&rig);
@@ -151,11 +151,11 @@ TEST("what one store writes another one reads, and is told of what it takes away
     put_with(&b, 3, 0, 0, "m");
     SOON(there(&b, 1) && there(&b, 2) && there(&a, 3));
     SOON(figures(&b).items == 3);
-    store_drop(a.store, &(struct store_purge){.collection = 7});
+    store_drop(a.store, &(struct purge){.collection = 7});
     SOON(atomic_load(&b.told) == 1);
     CHECK_INT(b.last.collection, 7);
     CHECK(!there(&b, 1) && there(&b, 2));
-    CHECK_INT(drop_now(&b, &(struct store_purge){.one = true, .key = key_of(2 << 8, 2)}), 1);
+    CHECK_INT(drop_now(&b, &(struct purge){.one = true, .key = key_of(2 << 8, 2)}), 1);
     SOON(atomic_load(&a.told) == 1);
     CHECK(a.last.one && memcmp(&a.last.key, &(struct key[]){key_of(2 << 8, 2)}, KEY_BYTES) == 0);
     CHECK_INT(atomic_load(&b.told), 1); /* not of its own */
@@ -183,14 +183,14 @@ TEST("when one store clears everything the other one hears of it within a second
 
         put_with(from, 1, 0, 0, "m");
         SOON(there(to, 1));
-        CHECK_INT(drop_now(from, &(struct store_purge){.one = false}), 1);
+        CHECK_INT(drop_now(from, &(struct purge){.one = false}), 1);
         CHECK(is_told_within_a_second(to, told));
         CHECK(!to->last.one && !to->last.collection);
         CHECK(!there(to, 1) && !there(from, 1));
         put_with(to, 2, 0, 0, "m");
         SOON(there(from, 2));
         heard = atomic_load(&from->told);
-        CHECK_INT(drop_now(to, &(struct store_purge){.one = true, .key = key_of(2 << 8, 2)}), 1);
+        CHECK_INT(drop_now(to, &(struct purge){.one = true, .key = key_of(2 << 8, 2)}), 1);
         SOON(atomic_load(&from->told) > heard); /* or the next round would take it for its own */
         CHECK(!there(from, 2));
     }
@@ -278,7 +278,7 @@ TEST("what waits to be written when another process clears the folder is gone as
  * came) and another process takes them away: the writer hears of it with the first ones. */
 TEST("what waits to be written when another process takes it away is gone as well, and at once")
 {
-    struct store_purge ours = {.model = "m"};
+    struct purge ours = {.model = "m"};
     struct rig a, b;
 
     REQUIRE(open_rig(&a, NULL));
@@ -334,7 +334,7 @@ TEST("what is put after all were told stays, whatever its clock says")
 
 static void clear_from_outside(struct rig *rig, bool all)
 {
-    struct store_purge ours = {.model = "m"};
+    struct purge ours = {.model = "m"};
     int64_t count;
     struct rig command;
     struct err err;
@@ -383,7 +383,7 @@ TEST("who was away while too much was said takes it that all is gone")
     REQUIRE(open_rig(&b, a.folder));
     for (uint64_t i = 1; i <= 2500; i++) {
         put_with(&a, i, i, 0, "m");
-        store_drop(a.store, &(struct store_purge){.collection = i});
+        store_drop(a.store, &(struct purge){.collection = i});
     }
     settle(&a);
     SOON(atomic_load(&b.told) >= 1000);

@@ -113,9 +113,8 @@ static int fill_disk(const char *folder)
     if (!has(&rig, &first, 3000))
         return 3;
     /* It cannot be written that this one is gone; nobody finds it all the same. */
-    store_drop(rig.store, &(struct store_purge){.one = true, .key = dropped});
-    (void)store_drop_now(rig.store, &(struct store_purge){.one = true, .key = dropped}, &count,
-                         &err);
+    store_drop(rig.store, &(struct purge){.one = true, .key = dropped});
+    (void)store_drop_now(rig.store, &(struct purge){.one = true, .key = dropped}, &count, &err);
     if (has(&rig, &dropped, 3000) || !has(&rig, &first, 3000))
         return 4;
     rig_free(&rig);

@@ -26,9 +26,9 @@ static void put_warm(struct rig *rig, const struct key *key, size_t size)
     object_unref(object);
 }
 
-static struct store_purge only(const struct key *key)
+static struct purge only(const struct key *key)
 {
-    return (struct store_purge){.one = true, .key = *key};
+    return (struct purge){.one = true, .key = *key};
 }
 
 /* The turn goes on afterwards. Who waits for the writer meanwhile waits long: settle() would. */
@@ -60,7 +60,7 @@ TEST("within a turn, what was written since it began is found")
 TEST("within a turn, what was taken away since it began is not found")
 {
     struct key first = key_of(1, 1), second = key_of(2, 2);
-    struct store_purge purge = only(&first);
+    struct purge purge = only(&first);
     struct rig rig;
 
     REQUIRE(open_rig(&rig, NULL));
@@ -73,7 +73,7 @@ TEST("within a turn, what was taken away since it began is not found")
     usleep(50000); /* and it is not pending any more */
     CHECK(!gets(&rig, &first));
     CHECK(gets(&rig, &second));
-    store_drop(rig.store, &(struct store_purge){.one = false});
+    store_drop(rig.store, &(struct purge){.one = false});
     SOON(figures(&rig).items == 0);
     usleep(50000);
     CHECK(!gets(&rig, &second));
@@ -151,7 +151,7 @@ TEST("who is left alone knows what others put, in the place of what went as well
     put_warm(&a, &keys[1], 100);
     SOON(figures(&b).items == 2);
     for (size_t i = 1; i <= 2; i++) { /* always the newest one */
-        struct store_purge purge = only(&keys[i]);
+        struct purge purge = only(&keys[i]);
 
         CHECK_INT(store_drop_now(a.store, &purge, &count, &err), 0);
         put_warm(&a, &keys[i + 1], 100); /* before the other one looks: mostly */
@@ -188,7 +188,7 @@ static unsigned open_and_removed(void)
 
 TEST("a reader lets go of a file in whose place another one stands, once it is told to")
 {
-    struct store_purge all = {.one = false};
+    struct purge all = {.one = false};
     struct key key = key_of(1, 1);
     unsigned before, open;
     struct rig rig;
@@ -224,7 +224,7 @@ TEST("a reader lets go of a file in whose place another one stands, once it is t
 
 TEST("a reader that is in a turn when its file is replaced ends the turn")
 {
-    struct store_purge all = {.one = false};
+    struct purge all = {.one = false};
     struct key key = key_of(1, 1);
     struct object *object;
     struct rig rig;

@@ -16,7 +16,7 @@
 struct adopted {
     struct tombstone_log *log;
     unsigned count;
-    struct store_purge last;
+    struct purge last;
     char model[256];
     bool keeps; /* the references */
 };
@@ -48,7 +48,7 @@ static bool open_log(struct tombstone_log *log, const char *folder)
 }
 
 /* Records that, and ends as a process does that is killed. */
-static void leave(const char *folder, const struct store_purge *purge)
+static void leave(const char *folder, const struct purge *purge)
 {
     struct tombstone_log log;
 
@@ -68,9 +68,8 @@ static int open_file(const char *folder)
 TEST("what a process left is adopted whole, once")
 {
     mem_auto char *folder = unit_folder();
-    struct store_purge some = {
-        .collection = 7, .stored_before_ms = INT64_C(1) << 50, .model = "gpt-*"};
-    struct store_purge one = {.one = true, .key = key_of(1, 2)};
+    struct purge some = {.collection = 7, .stored_before_ms = INT64_C(1) << 50, .model = "gpt-*"};
+    struct purge one = {.one = true, .key = key_of(1, 2)};
     struct tombstone_log log;
     struct adopted adopted;
 
@@ -99,7 +98,7 @@ TEST("what a process left is adopted whole, once")
 TEST("what was adopted and not carried out is there for the next")
 {
     mem_auto char *folder = unit_folder();
-    struct store_purge purge = {.collection = 7};
+    struct purge purge = {.collection = 7};
 
     leave(folder, &purge);
     for (unsigned i = 0; i < 3; i++) {
@@ -116,7 +115,7 @@ TEST("what was adopted and not carried out is there for the next")
 TEST("requests to one collection share a tombstone; the last one clears its record")
 {
     mem_auto char *folder = unit_folder();
-    struct store_purge purge = {.collection = 7};
+    struct purge purge = {.collection = 7};
     struct tombstone_log log;
     struct tombstone *first, *second;
 
@@ -142,7 +141,7 @@ TEST("requests to one collection share a tombstone; the last one clears its reco
 TEST("a process that lives is left alone; when it ends the other one adopts")
 {
     mem_auto char *folder = unit_folder();
-    struct store_purge purge = {.collection = 7};
+    struct purge purge = {.collection = 7};
     struct tombstone_log a, b;
 
     REQUIRE(open_log(&a, folder) && open_log(&b, folder));
@@ -159,7 +158,7 @@ TEST("a glob that is too long for a record, and a record that nobody wrote, stan
 {
     mem_auto char *folder = unit_folder();
     char model[512];
-    struct store_purge purge = {.model = model};
+    struct purge purge = {.model = model};
     struct tombstone_log log;
     struct adopted adopted;
     int fd;
@@ -170,7 +169,7 @@ TEST("a glob that is too long for a record, and a record that nobody wrote, stan
     REQUIRE(open_log(&log, folder));
     adopted = adopt(&log);
     CHECK_INT(adopted.count, 1);
-    CHECK(store_purge_is_all(&adopted.last));
+    CHECK(purge_is_all(&adopted.last));
     tombstone_log_release(&log);
 
     fd = open_file(folder);
@@ -179,7 +178,7 @@ TEST("a glob that is too long for a record, and a record that nobody wrote, stan
     REQUIRE(open_log(&log, folder));
     adopted = adopt(&log);
     CHECK_INT(adopted.count, 1);
-    CHECK(store_purge_is_all(&adopted.last));
+    CHECK(purge_is_all(&adopted.last));
     CHECK_INT(adopt(&log).count, 0);
     tombstone_log_release(&log);
 }
@@ -192,10 +191,10 @@ TEST("a full lane refuses, and takes one again where one was cleared")
 
     REQUIRE(open_log(&log, folder));
     for (unsigned i = 0; i < TOMBSTONE_SLOTS; i++) {
-        tombstones[i] = tombstone_hold(&log, &(struct store_purge){.collection = i + 1});
+        tombstones[i] = tombstone_hold(&log, &(struct purge){.collection = i + 1});
         CHECK(tombstone_record(&log, tombstones[i]));
     }
-    last = tombstone_hold(&log, &(struct store_purge){.collection = 9999});
+    last = tombstone_hold(&log, &(struct purge){.collection = 9999});
     CHECK(!tombstone_record(&log, last));
     tombstone_release(&log, tombstones[17]);
     CHECK(tombstone_record(&log, last));
@@ -222,7 +221,7 @@ TEST("the room of all records is allocated at once, and the file is ours alone")
 TEST("in a folder that was made anew the records are made again")
 {
     mem_auto char *folder = unit_folder(), *other = unit_folder();
-    struct store_purge purge = {.collection = 7}, unrecorded = {.collection = 8};
+    struct purge purge = {.collection = 7}, unrecorded = {.collection = 8};
     struct tombstone_log log;
 
     REQUIRE(open_log(&log, folder));
