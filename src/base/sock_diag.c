@@ -170,7 +170,7 @@ static enum sock_diag_result read_socket(const struct pair *pair, const struct i
     return SOCK_DIAG_FOUND;
 }
 
-/* A query without a server's end is one for who listens. */
+/* A query without a server's end asks for the listening socket. */
 static bool is_for_listener(const struct pair *pair)
 {
     return pair->server.port == 0;

@@ -57,8 +57,8 @@ enum sock_diag_result sock_diag_ask_addresses(struct sock_diag *d, const struct 
                                               const struct sockaddr *server,
                                               struct sock_diag_peer *peer);
 
-/* Asks which user listens on that address and port of this machine; a socket that is bound to all
- * addresses counts. FOUND: *uid, in our user namespace. GONE: nobody does. */
+/* Asks for the user whose socket listens on that address and port of this machine, or on that port
+ * of all addresses. FOUND: *uid, in our user namespace. GONE: no socket listens. */
 enum sock_diag_result sock_diag_ask_listener(struct sock_diag *d, const struct sockaddr *address,
                                              uid_t *uid);
 

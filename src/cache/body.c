@@ -78,7 +78,7 @@ static uint64_t unread(const struct body *body)
     return body->end_ - (body->keep || body->loses ? fastest_offset(body) : slowest_offset(body));
 }
 
-/* Are the readers within `ahead` bytes, as body.h says? */
+/* Are the readers that the filler waits for (body.h) within `ahead` bytes? */
 static bool has_room(const struct body *body, size_t ahead)
 {
     return unread(body) <= ahead &&
@@ -238,7 +238,7 @@ static void lose_those_behind(struct body *body, uint64_t behind)
 void body_lose_laggards(struct body *body)
 {
     pthread_mutex_lock(&body->lock);
-    /* While the fastest is behind as well it is the one that the filler waits for. */
+    /* If the fastest reader is behind too, the filler waits for that one. */
     if (body->loses && body->filler_waits && unread(body) <= body->low) {
         lose_those_behind(body, (uint64_t)body->lag_max + body->low);
         after_reading(body);

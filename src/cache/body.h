@@ -82,7 +82,8 @@ bool body_append(struct body *body, const void *bytes, size_t len);
 void body_end(struct body *body, enum body_state how);
 /* From now on it lets go of what was read; readers may be lag_max bytes behind. */
 void body_stop_keeping(struct body *body, size_t lag_max);
-/* Filler, which has waited for long enough: the readers for which alone it waits lose the body. */
+/* Filler, after it waited for too long: readers that are more than lag_max behind lose the body,
+ * unless the filler waits for the fastest reader as well. */
 void body_lose_laggards(struct body *body);
 
 /* Reader. Joins at offset 0, parked or not; false if the first bytes are gone. */

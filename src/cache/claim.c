@@ -114,7 +114,7 @@ static bool is_whole(const struct claim *claim, const struct flight *flight, con
                                   (size_t)body_size(&flight->body), is_framed(claim, flight));
 }
 
-/* Of a long answer; open where it is short, or could not be proved as it came. */
+/* PROOF_OPEN: the answer is short, or its gzip could not be proved in pieces. */
 enum proof { PROOF_HOLDS, PROOF_FAILS, PROOF_OPEN };
 
 static enum proof proof_of(const struct claim *claim, const struct flight *flight)
@@ -162,15 +162,15 @@ static struct object *object_of(const struct claim *claim, struct flight *flight
     return object;
 }
 
-/* What to do takes time in proportion to the length: to prove it where that was not possible as it
- * came, and to copy it. */
+/* Does the rest of the work take time in proportion to a great length: the copy, and the proof if
+ * it was not possible in pieces? */
 static bool takes_long(const struct claim *claim, const struct flight *flight)
 {
     return claim->index->rules.jobs && (body_size(&flight->body) > COPY_MAX ||
                                         (claim->proof && policy_proof_gave_up(claim->proof)));
 }
 
-/* Of a short answer, which is copied if it does not lie in one piece. */
+/* Of a short answer; it is copied if it is not in one piece. */
 static bool short_is_whole(const struct claim *claim, const struct flight *flight)
 {
     mem_auto unsigned char *copy = NULL;
@@ -236,7 +236,7 @@ static bool keep(struct claim *claim, struct flight *flight)
     return object != NULL;
 }
 
-/* What the copy, and the proof where it is still to be made, take meanwhile, from above. */
+/* Upper bound of the memory that the copy, and a proof that is still open, need. */
 static size_t memory_of_job(const struct claim *claim, const struct flight *flight)
 {
     size_t size = (size_t)body_size(&flight->body);
@@ -261,7 +261,7 @@ static void on_job(struct job *job)
     flight_unref(flight); /* and the claim with it, if that was the last one */
 }
 
-/* While the job takes its time the flight stays where it was: who asks for the same reads it. */
+/* Until the job ends the flight stays in its slot, and can be joined. */
 static bool on_complete(struct flight_hooks *keeper, struct flight *flight)
 {
     struct claim *claim = container_of(keeper, struct claim, keeper);

@@ -99,8 +99,8 @@ void flight_add_tap(struct flight *flight, struct tap *tap);
 struct flight *flight_ref(struct flight *flight);
 void flight_unref(struct flight *flight);
 
-/* Filler, which waits: does it wait for a slow reader of an answer that is not kept any more, or
- * may it? Then, when it has waited for long enough: that one is broken off. */
+/* Filler. Can a slow reader make it wait, as the answer is not kept any more? If so, and after it
+ * waited for too long: breaks such readers off. */
 bool flight_has_laggards(const struct flight *flight);
 void flight_lose_laggards(struct flight *flight);
 

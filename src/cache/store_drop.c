@@ -1,4 +1,4 @@
-/* The queue's drops: what is to be taken away, and its tombstones. */
+/* Purges on their way to the writer, and their tombstones. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -43,7 +43,7 @@ static bool may_cover(const struct store_queue *q, const struct purge *purge)
     return !purge->collection || stored_gets_has(&q->gets, purge->collection);
 }
 
-/* Where too many are pending: the tombstone of a purge of everything, for this one. */
+/* If too many drops are pending: exchanges the tombstone for that of a purge of everything. */
 static struct tombstone *widen(struct store_queue *q, struct tombstone *tombstone)
 {
     struct tombstone *wide;
@@ -157,7 +157,7 @@ bool queue_clears(struct store_queue *q)
 
 /* ---- the writer ---- */
 
-/* No GET was put since: the disk has none of what the drop took away. */
+/* If no GET was queued behind the drop, the disk has no GETs of its collection now. */
 static void forget_gets(struct store_queue *q, const struct store_drop *drop)
 {
     if (q->last_get > drop->place)

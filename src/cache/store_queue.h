@@ -135,7 +135,8 @@ bool queue_take(struct store_queue *queue, struct store_batch *batch, unsigned w
 void queue_answer(struct store_queue *queue, struct store_waiter *waiter, int result,
                   uint64_t count, const struct err *err);
 void queue_settle(struct store_queue *queue, struct store_drop *drop); /* it is on disk: freed */
-/* Would the drop be forgotten with this process, although the disk may have what it covers? */
+/* May the disk have entries that the drop covers, without a record of it that outlives the process?
+ */
 bool queue_may_forget(struct store_queue *queue, const struct store_drop *drop);
 /* The collection has GETs on disk; 0: any may have. */
 void queue_note_gets(struct store_queue *queue, uint64_t collection);

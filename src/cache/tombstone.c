@@ -53,7 +53,7 @@ static bool is_valid(const struct record *record)
     return record->magic == MAGIC && record->one <= 1 && record->model[MODEL_SIZE - 1] == '\0';
 }
 
-/* The purge points into the record. A record that nobody can have written stands for any. */
+/* The purge points into the record. An invalid record stands for a purge of everything. */
 static struct purge purge_of(const struct record *record)
 {
     struct purge purge = {.one = false};
@@ -170,7 +170,7 @@ static bool is_open(const struct tombstone_log *log, int fd)
            open_one.st_dev == found.st_dev && open_one.st_ino == found.st_ino;
 }
 
-/* From another file, which is gone, to this one. */
+/* The file that had the records is gone: writes them to the new one. */
 static void record_again(struct tombstone_log *log, struct list *tombstones)
 {
     list_each(node, tombstones) {

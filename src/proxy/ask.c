@@ -63,7 +63,7 @@ static int connect_to(const struct ask_server *server, struct err *err)
     return fd;
 }
 
-/* Another user's program on our port would be believed, and do as if it had done as it was told. */
+/* Another user's program could pretend to have carried out a command. */
 static int check_owner(const struct ask_server *server, int fd, struct err *err)
 {
     struct sockaddr_storage room;

@@ -61,7 +61,7 @@ struct conn {
     bool framed;        /* bytes of it were seen by `framing` */
     uint64_t served;    /* requests that libmicrohttpd is done with */
     bool begun;         /* the current request's head was handed over */
-    bool until_close;   /* its answer ends with the connection: a FIN would make it whole */
+    bool until_close;   /* the connection's end ends its answer: only an RST shows a cut */
     bool linger;        /* drain after the end */
     struct req *req;    /* the current request, or NULL */
     char address[INET6_ADDRSTRLEN];

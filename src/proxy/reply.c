@@ -30,7 +30,7 @@ bool reply_passes(const struct reply *reply, const struct field *h)
     if (str_same_nocase(h->name, h->name_len, "x-cache", 7) ||
         str_same_nocase(h->name, h->name_len, "x-proxy", 7))
         return false;
-    /* Who joins gets what a replay has: counters and cookies are the first client's. */
+    /* A joined client gets the fields of a replay: cookies and counters are the first client's. */
     if (reply->cache.kind == STATS_JOIN && !policy_field_is_kept(h))
         return false;
     if (reply->unpacked && str_same_nocase(h->name, h->name_len, "content-encoding", 16))

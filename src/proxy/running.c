@@ -81,7 +81,7 @@ int running_ask(const struct running *running, const struct ask_request *request
 
 /* ---- one candidate ---- */
 
-/* By its address: then it may be anybody's. */
+/* The user named the address: the proxy may be another user's. */
 static bool is_named(const struct running_query *query)
 {
     return query->url || conf_is_flag(query->conf, OPT_PORT) ||

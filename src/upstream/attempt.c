@@ -101,7 +101,7 @@ static struct err *bad_chunks(void)
     return err_copy(&err);
 }
 
-/* False: the transfer ends, as its chunks are none. */
+/* False: the chunks are malformed, and the transfer ends. */
 static bool take_bytes(struct attempt *a, const char *bytes, size_t len, bool *more)
 {
     *more = true;

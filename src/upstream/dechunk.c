@@ -36,7 +36,7 @@ static enum dechunk_state begin_chunk(struct dechunk *d)
     return DECHUNK_SIZE;
 }
 
-/* One byte of what is no data. */
+/* One byte of the framing. */
 static enum dechunk_state take_byte(struct dechunk *d, char c)
 {
     switch (d->state) {

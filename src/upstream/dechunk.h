@@ -37,15 +37,15 @@ struct dechunk {
 };
 
 void dechunk_init(struct dechunk *d);
-/* on_data gets the data, in pieces as they come; what it returns is ANDed up in *all. False: this
- * is no chunked body. What follows its end is left alone. */
+/* Calls on_data() for each piece of data; *all becomes false if one of the calls returns false.
+ * Returns false if the body is malformed. Bytes behind its end are ignored. */
 bool dechunk_take(struct dechunk *d, const char *bytes, size_t len,
                   bool (*on_data)(void *arg, const char *bytes, size_t len), void *arg, bool *all);
 static inline bool dechunk_is_whole(const struct dechunk *d)
 {
     return d->state == DECHUNK_WHOLE;
 }
-/* Has something of it come (a HEAD's answer has no body), and not all? */
+/* Did the body begin (that of a HEAD's answer does not), and not end? */
 static inline bool dechunk_is_cut(const struct dechunk *d)
 {
     return d->begun && d->state != DECHUNK_WHOLE;
