@@ -217,6 +217,9 @@ ignores() {
     mkdir -p "$PROXY_HOME/.config/goproxyai"
     echo 'port = 15' >"$PROXY_HOME/.config/goproxyai/config"
     local code=0
+    # and not the proxy of whoever runs the tests
+    mkdir -m 700 "$PROXY_HOME/notes"
+    export XDG_RUNTIME_DIR=$PROXY_HOME/notes
     env -u XDG_CONFIG_HOME -u GOPROXYAI_SANITIZED -u GOPROXYAI_TEST_BIN HOME="$PROXY_HOME" "$goproxyai_bin" health 2>err || code=$?
     [[ $code -eq 1 ]]
     grep -q 'port 15' err

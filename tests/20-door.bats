@@ -97,8 +97,8 @@ refused_by_library() {
     server
     proxy
     local host
-    for host in localhost: localhost:+@ 'localhost: @' localhost:@x localhost:65536 localhost:99999999999999 localhost:-1 \
-        '127.0.0.1:@:@' '[::1]:' '[::1]@'; do
+    for host in localhost:+@ 'localhost: @' localhost:@x localhost:65536 localhost:99999999999999 localhost:-1 \
+        '127.0.0.1:@:@' '[::1]@'; do
         gets 403 'GET /v1/models HTTP/1.1' "Host: $host"
     done
     expect_stat requests = 0

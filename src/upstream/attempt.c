@@ -105,14 +105,11 @@ static struct err *bad_chunks(void)
 static bool take_bytes(struct attempt *a, const char *bytes, size_t len, bool *more)
 {
     *more = true;
-    if (!a->answer.chunked) {
+    if (!a->answer.chunked)
         *more = pass_on(a, bytes, len);
-        return true;
-    }
-    if (dechunk_take(&a->dechunk, bytes, len, pass_on, a, more))
-        return true;
-    a->err = bad_chunks();
-    return false;
+    else if (!dechunk_take(&a->dechunk, bytes, len, pass_on, a, more))
+        a->err = bad_chunks();
+    return !a->err;
 }
 
 static size_t on_bytes(char *bytes, size_t one, size_t len, void *arg)
