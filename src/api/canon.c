@@ -175,13 +175,13 @@ static bool is_schema(const struct canon *c, const struct member *m)
         return false;
     switch (name_len(m)) {
     case 6:
-        return memcmp(name, "schema", 6) == 0;
+        return memcmp(name, STR_LIT("schema")) == 0;
     case 10:
-        return memcmp(name, "parameters", 10) == 0;
+        return memcmp(name, STR_LIT("parameters")) == 0;
     case 11:
-        return memcmp(name, "json_schema", 11) == 0;
+        return memcmp(name, STR_LIT("json_schema")) == 0;
     case 12:
-        return memcmp(name, "input_schema", 12) == 0;
+        return memcmp(name, STR_LIT("input_schema")) == 0;
     default:
         return false;
     }

@@ -73,7 +73,7 @@ static bool names_fields(const char *connection)
 static bool is_named(const struct fields *fields, const struct field *h)
 {
     fields_each(c, fields)
-        if (str_same_nocase(c.name, c.name_len, "connection", 10) &&
+        if (str_same_nocase(c.name, c.name_len, STR_LIT("connection")) &&
             field_has_token(c.value, h->name, h->name_len))
             return true;
     return false;

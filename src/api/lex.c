@@ -119,7 +119,7 @@ static unsigned spell(uint32_t code, char *to)
         to[1] = names[meaning - meanings];
         return 2;
     }
-    memcpy(to + 1, "u00", 3);
+    memcpy(to + 1, STR_LIT("u00"));
     to[4] = hex[code >> 4];
     to[5] = hex[code & 15];
     return 6;
@@ -211,7 +211,7 @@ const char *lex_literal(const char *at, const char *end)
 {
     const size_t left = (size_t)(end - at);
 
-    if (left >= 4 && (memcmp(at, "true", 4) == 0 || memcmp(at, "null", 4) == 0))
+    if (left >= 4 && (memcmp(at, STR_LIT("true")) == 0 || memcmp(at, STR_LIT("null")) == 0))
         return at + 4;
-    return left >= 5 && memcmp(at, "false", 5) == 0 ? at + 5 : NULL;
+    return left >= 5 && memcmp(at, STR_LIT("false")) == 0 ? at + 5 : NULL;
 }

@@ -61,7 +61,7 @@ static void end_choices(struct ending *ending)
 
 static bool is_done(const struct sse_event *event)
 {
-    return event->data_len == 6 && memcmp(event->data, "[DONE]", 6) == 0;
+    return event->data_len == 6 && memcmp(event->data, STR_LIT("[DONE]")) == 0;
 }
 
 static void look_at_event(void *arg, const struct sse_event *event)

@@ -6,10 +6,10 @@
 
 static enum policy_encoding and_encoding(enum policy_encoding so_far, const char *token, size_t len)
 {
-    if (len == 0 || str_same_nocase(token, len, "identity", 8))
+    if (len == 0 || str_same_nocase(token, len, STR_LIT("identity")))
         return so_far;
-    if (so_far == POLICY_ENCODING_NONE &&
-        (str_same_nocase(token, len, "gzip", 4) || str_same_nocase(token, len, "x-gzip", 6)))
+    if (so_far == POLICY_ENCODING_NONE && (str_same_nocase(token, len, STR_LIT("gzip")) ||
+                                           str_same_nocase(token, len, STR_LIT("x-gzip"))))
         return POLICY_ENCODING_GZIP;
     return POLICY_ENCODING_OTHER;
 }
@@ -20,7 +20,7 @@ enum policy_encoding policy_encoding_of(const struct fields *fields)
     size_t len;
 
     fields_each(h, fields) {
-        if (!str_same_nocase(h.name, h.name_len, "content-encoding", 16))
+        if (!str_same_nocase(h.name, h.name_len, STR_LIT("content-encoding")))
             continue;
         for (const char *at = h.value; *at; at += len) {
             at += strspn(at, ", \t");
@@ -50,8 +50,8 @@ static bool varies_beyond_key(const struct key_rules *rules, const char *method,
     for (const char *at = list; *at; at += len) {
         at += strspn(at, ", \t");
         len = strcspn(at, ", \t");
-        if (len == 0 || str_same_nocase(at, len, "accept-encoding", 15) ||
-            str_same_nocase(at, len, "origin", 6))
+        if (len == 0 || str_same_nocase(at, len, STR_LIT("accept-encoding")) ||
+            str_same_nocase(at, len, STR_LIT("origin")))
             continue;
         if (!rules || *at == '*' || !field_is_token(at, len) ||
             !key_counts_field(rules, method, at, len))
@@ -65,9 +65,9 @@ static bool forbids_to_store(const struct field *h)
     const char *rest = h->value;
     struct directive d;
 
-    if (str_same_nocase(h->name, h->name_len, "set-cookie", 10))
+    if (str_same_nocase(h->name, h->name_len, STR_LIT("set-cookie")))
         return !is_networks_cookie(h->value);
-    if (!str_same_nocase(h->name, h->name_len, "cache-control", 13))
+    if (!str_same_nocase(h->name, h->name_len, STR_LIT("cache-control")))
         return false;
     while (directive_next(&rest, &d))
         if (directive_is(&d, "no-store") || directive_is(&d, "no-cache"))
@@ -80,14 +80,14 @@ enum policy_content policy_content_of(const struct fields *fields)
     const char *type = fields_get(fields, "content-type");
     size_t len = type ? strcspn(type, "; \t") : 0;
 
-    if (str_same_nocase(type, len, "application/json", 16) ||
-        (len > 5 && str_same_nocase(type + len - 5, 5, "+json", 5)))
+    if (str_same_nocase(type, len, STR_LIT("application/json")) ||
+        (len > 5 && str_same_nocase(type + len - 5, 5, STR_LIT("+json"))))
         return POLICY_CONTENT_JSON;
-    if (str_same_nocase(type, len, "text/html", 9) ||
-        str_same_nocase(type, len, "application/xhtml+xml", 21))
+    if (str_same_nocase(type, len, STR_LIT("text/html")) ||
+        str_same_nocase(type, len, STR_LIT("application/xhtml+xml")))
         return POLICY_CONTENT_HTML;
-    return str_same_nocase(type, len, "text/event-stream", 17) ? POLICY_CONTENT_STREAM
-                                                               : POLICY_CONTENT_OTHER;
+    return str_same_nocase(type, len, STR_LIT("text/event-stream")) ? POLICY_CONTENT_STREAM
+                                                                    : POLICY_CONTENT_OTHER;
 }
 
 /* A POST's answer says something in JSON or in events. A GET's may be a file of any type, but no
@@ -115,7 +115,7 @@ bool policy_head_may_store(enum cache_class api, const struct key_rules *rules, 
                                   : retry && str_is_nocase(retry, "true"))
         return false;
     fields_each(h, fields)
-        if (forbids_to_store(&h) || (str_same_nocase(h.name, h.name_len, "vary", 4) &&
+        if (forbids_to_store(&h) || (str_same_nocase(h.name, h.name_len, STR_LIT("vary")) &&
                                      varies_beyond_key(rules, method, h.value)))
             return false;
     return policy_encoding_of(fields) != POLICY_ENCODING_OTHER;

@@ -127,11 +127,11 @@ void cache_control_of(const struct fields *fields, struct cache_control *asks)
     fields_each(h, fields) {
         const char *rest = h.value;
 
-        if (str_same_nocase(h.name, h.name_len, "cache-control", 13)) {
+        if (str_same_nocase(h.name, h.name_len, STR_LIT("cache-control"))) {
             said = true;
             while (directive_next(&rest, &d))
                 take_directive(asks, &d);
-        } else if (str_same_nocase(h.name, h.name_len, "pragma", 6)) {
+        } else if (str_same_nocase(h.name, h.name_len, STR_LIT("pragma"))) {
             while (directive_next(&rest, &d))
                 pragma |= directive_is(&d, "no-cache");
         }

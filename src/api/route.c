@@ -85,15 +85,15 @@ enum route route_of(const char *target)
 {
     size_t len = route_path_len(target);
 
-    if (strncmp(target, "/v1", 3) == 0 && (len == 3 || target[3] == '/'))
+    if (strncmp(target, STR_LIT("/v1")) == 0 && (len == 3 || target[3] == '/'))
         return ROUTE_API;
-    if (len == 7 && strncmp(target, "/health", 7) == 0)
+    if (len == 7 && strncmp(target, STR_LIT("/health")) == 0)
         return ROUTE_HEALTH;
-    if (len == 6 && strncmp(target, "/stats", 6) == 0)
+    if (len == 6 && strncmp(target, STR_LIT("/stats")) == 0)
         return ROUTE_STATS;
-    if (len == 6 && strncmp(target, "/cache", 6) == 0)
+    if (len == 6 && strncmp(target, STR_LIT("/cache")) == 0)
         return ROUTE_CACHE;
-    if (len == 13 && strncmp(target, "/cache/verify", 13) == 0)
+    if (len == 13 && strncmp(target, STR_LIT("/cache/verify")) == 0)
         return ROUTE_CACHE_VERIFY;
     if (len > ENTRY_LEN && strncmp(target, ENTRY, ENTRY_LEN) == 0 &&
         is_key(target + ENTRY_LEN, len - ENTRY_LEN))

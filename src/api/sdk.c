@@ -27,7 +27,7 @@ struct sdk_deadline sdk_deadline_of(const char *method, const char *target,
     int64_t ms;
 
     fields_each(h, request) {
-        if (h.name_len < 12 || !str_same_nocase(h.name, 12, "x-stainless-", 12))
+        if (h.name_len < 12 || !str_same_nocase(h.name, 12, STR_LIT("x-stainless-")))
             continue;
         if (str_is_nocase(h.name + 12, "lang"))
             lang = h.value;

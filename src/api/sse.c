@@ -53,13 +53,13 @@ static void dispatch(struct sse *sse)
 static void take_field(struct sse *sse, const char *name, size_t name_len, const char *value,
                        size_t len)
 {
-    if (name_len == 4 && memcmp(name, "data", 4) == 0) {
-        if (sse->has_data_ && !add_up_to(&sse->data_, "\n", 1, SSE_EVENT_MAX))
+    if (name_len == 4 && memcmp(name, STR_LIT("data")) == 0) {
+        if (sse->has_data_ && !add_up_to(&sse->data_, STR_LIT("\n"), SSE_EVENT_MAX))
             sse->cut_ = true;
         if (!add_up_to(&sse->data_, value, len, SSE_EVENT_MAX))
             sse->cut_ = true;
         sse->has_data_ = true;
-    } else if (name_len == 5 && memcmp(name, "event", 5) == 0) {
+    } else if (name_len == 5 && memcmp(name, STR_LIT("event")) == 0) {
         str_clear(&sse->type_);
         if (memchr(value, '\0', len))
             len = 0; /* else it would read as another type */

@@ -222,7 +222,7 @@ bool fields_continue(struct fields *f, const char *more, size_t len)
     start = (size_t)(last.name - f->bytes.text) - sizeof(lengths);
     f->bytes.len--; /* the value's NUL */
     if (last.value_len)
-        str_add(&f->bytes, " ", 1);
+        str_add(&f->bytes, STR_LIT(" "));
     str_add(&f->bytes, more, len);
     str_add(&f->bytes, "", 1);
     lengths.name = (uint32_t)last.name_len;

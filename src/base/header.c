@@ -33,7 +33,7 @@ static bool is_for_all(const struct field *h)
 struct header_hops header_hops_of(const struct fields *message)
 {
     fields_each(c, message)
-        if (str_same_nocase(c.name, c.name_len, "connection", 10) &&
+        if (str_same_nocase(c.name, c.name_len, STR_LIT("connection")) &&
             !str_is_nocase(c.value, "keep-alive") && !str_is_nocase(c.value, "close"))
             return (struct header_hops){message};
     return (struct header_hops){NULL};
@@ -46,7 +46,7 @@ bool header_is_end_to_end(const struct header_hops *hops, const struct field *h)
     if (!hops->message || is_for_all(h))
         return true;
     fields_each(c, hops->message)
-        if (str_same_nocase(c.name, c.name_len, "connection", 10) &&
+        if (str_same_nocase(c.name, c.name_len, STR_LIT("connection")) &&
             field_has_token(c.value, h->name, h->name_len))
             return false;
     return true;
@@ -78,7 +78,7 @@ bool header_accepts_gzip(const struct fields *request)
     fields_each(h, request) {
         const char *item = h.value;
 
-        if (!str_same_nocase(h.name, h.name_len, "accept-encoding", 15))
+        if (!str_same_nocase(h.name, h.name_len, STR_LIT("accept-encoding")))
             continue;
         while (*item) {
             size_t len;
@@ -104,10 +104,10 @@ bool header_wants_websocket(const struct fields *request)
     if (!fields_may_have(request, "upgrade"))
         return false;
     fields_each(h, request) {
-        websocket |= str_same_nocase(h.name, h.name_len, "upgrade", 7) &&
-                     field_has_token(h.value, "websocket", 9);
-        upgrade |= str_same_nocase(h.name, h.name_len, "connection", 10) &&
-                   field_has_token(h.value, "upgrade", 7);
+        websocket |= str_same_nocase(h.name, h.name_len, STR_LIT("upgrade")) &&
+                     field_has_token(h.value, STR_LIT("websocket"));
+        upgrade |= str_same_nocase(h.name, h.name_len, STR_LIT("connection")) &&
+                   field_has_token(h.value, STR_LIT("upgrade"));
     }
     return websocket && upgrade; /* without Connection it asks for nothing (RFC 9110 7.8) */
 }

@@ -12,6 +12,9 @@
 #include <stdint.h>
 #include <string.h>
 
+/* A string literal and its length, for two parameters. */
+#define STR_LIT(text) (text), sizeof(text) - 1
+
 struct str {
     char *text;
     size_t len;

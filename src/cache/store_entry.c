@@ -75,9 +75,9 @@ static void add_head(struct str *out, const struct fields *fields)
     str_clear(out);
     fields_each(h, fields) {
         str_add(out, h.name, h.name_len);
-        str_add(out, ": ", 2);
+        str_add(out, STR_LIT(": "));
         str_add(out, h.value, h.value_len);
-        str_add(out, "\r\n", 2);
+        str_add(out, STR_LIT("\r\n"));
     }
 }
 

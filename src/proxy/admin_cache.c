@@ -315,12 +315,12 @@ static bool take_parameter(struct cache_job *c, const char *text, size_t len)
 
     if (!equals || !decode(equals + 1, len - name_len - 1, value))
         return false;
-    if (str_same_nocase(text, name_len, "model", 5) && !c->model) {
+    if (str_same_nocase(text, name_len, STR_LIT("model")) && !c->model) {
         c->model = mem_strdup(value);
         c->purge.model = c->model;
         return true;
     }
-    if (!str_same_nocase(text, name_len, "older_than_ms", 13) || c->purge.stored_before_ms ||
+    if (!str_same_nocase(text, name_len, STR_LIT("older_than_ms")) || c->purge.stored_before_ms ||
         !str_to_u64(value, strlen(value), &ms) || ms == 0 || ms > (uint64_t)clock_unix_ms())
         return false;
     c->purge.stored_before_ms = clock_unix_ms() - (int64_t)ms;

@@ -36,7 +36,7 @@ static bool is_loopback_v4(const char *host, size_t len)
     unsigned long long part;
     int parts = 0;
 
-    if (len < 4 || memcmp(host, "127.", 4) != 0)
+    if (len < 4 || memcmp(host, STR_LIT("127.")) != 0)
         return false;
     for (size_t i = 0; i < len; parts++) {
         const char *dot = memchr(host + i, '.', len - i);
@@ -249,9 +249,9 @@ static int check_page(const struct guard *guard, const struct fields *request, c
     if (!fields_may_have(request, "sec-fetch-site") && !fields_may_have(request, "origin"))
         return 0;
     fields_each(h, request) {
-        if (str_same_nocase(h.name, h.name_len, "sec-fetch-site", 14)) {
+        if (str_same_nocase(h.name, h.name_len, STR_LIT("sec-fetch-site"))) {
             other_site |= is_other_site(h.value);
-        } else if (str_same_nocase(h.name, h.name_len, "origin", 6) &&
+        } else if (str_same_nocase(h.name, h.name_len, STR_LIT("origin")) &&
                    !is_own_origin(guard, host, h.value)) {
             if (!is_allowed_origin(guard, h.value))
                 return err_set(err, ERR_ORIGIN,

@@ -27,15 +27,15 @@ void reply_release(struct reply *reply)
 
 bool reply_passes(const struct reply *reply, const struct field *h)
 {
-    if (str_same_nocase(h->name, h->name_len, "x-cache", 7) ||
-        str_same_nocase(h->name, h->name_len, "x-proxy", 7))
+    if (str_same_nocase(h->name, h->name_len, STR_LIT("x-cache")) ||
+        str_same_nocase(h->name, h->name_len, STR_LIT("x-proxy")))
         return false;
     /* A joined client gets the fields of a replay: cookies and counters are the first client's. */
     if (reply->cache.kind == STATS_JOIN && !policy_field_is_kept(h))
         return false;
-    if (reply->unpacked && str_same_nocase(h->name, h->name_len, "content-encoding", 16))
+    if (reply->unpacked && str_same_nocase(h->name, h->name_len, STR_LIT("content-encoding")))
         return false;
-    return h->name_len < 15 || !str_same_nocase(h->name, 15, "access-control-", 15);
+    return h->name_len < 15 || !str_same_nocase(h->name, 15, STR_LIT("access-control-"));
 }
 
 void reply_allow_origin(struct reply *reply, const char *origin)

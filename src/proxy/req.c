@@ -37,7 +37,7 @@ static struct req *take_spare(struct worker *worker)
 /* "req_" and 16 hexadecimal digits */
 static void write_id(char *id, uint64_t number)
 {
-    memcpy(id, "req_", 4);
+    memcpy(id, STR_LIT("req_"));
     for (int i = 0; i < 16; i++)
         id[4 + i] = "0123456789abcdef"[number >> (60 - 4 * i) & 15];
     id[20] = '\0';

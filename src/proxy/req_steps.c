@@ -63,11 +63,11 @@ static const char *framing_fault(struct req *req)
     unsigned long long bytes;
 
     fields_each(h, &req->fields) {
-        if (str_same_nocase(h.name, h.name_len, "transfer-encoding", 17)) {
+        if (str_same_nocase(h.name, h.name_len, STR_LIT("transfer-encoding"))) {
             if (encoding)
                 return "The request has two Transfer-Encoding fields.";
             encoding = h.value;
-        } else if (str_same_nocase(h.name, h.name_len, "content-length", 14)) {
+        } else if (str_same_nocase(h.name, h.name_len, STR_LIT("content-length"))) {
             if (length)
                 return "The request has two Content-Length fields.";
             length = h.value;

@@ -44,7 +44,7 @@ static enum answer_line take_status(struct answer *a, const char *line, size_t l
     fields_clear(&a->fields);
     a->left_out = a->chunked = false;
     a->status = status;
-    a->http1 = strncmp(line, "HTTP/1.", 7) == 0;
+    a->http1 = strncmp(line, STR_LIT("HTTP/1.")) == 0;
     return ANSWER_MORE;
 }
 
@@ -78,10 +78,10 @@ static enum answer_line take_end(struct answer *a, struct head *head, struct err
         return ANSWER_MORE;
     head->status = a->status;
     fields_each(h, &a->fields) {
-        if (str_same_nocase(h.name, h.name_len, "content-length", 14)) {
+        if (str_same_nocase(h.name, h.name_len, STR_LIT("content-length"))) {
             if (!take_length(&head->length, &h))
                 return bad(err, "has Content-Length fields that make no sense");
-        } else if (str_same_nocase(h.name, h.name_len, "transfer-encoding", 17)) {
+        } else if (str_same_nocase(h.name, h.name_len, STR_LIT("transfer-encoding"))) {
             if (!take_encoding(a, h.value))
                 return bad(err, "has a Transfer-Encoding that nobody asked for");
             encoded = true;
@@ -110,7 +110,7 @@ enum answer_line answer_take(struct answer *a, const char *line, size_t len, str
         return take_end(a, head, err);
     if (a->fields.bytes.len + len > HEAD_MAX)
         return bad(err, "has more header fields than the 64 KiB that are taken");
-    if (len > 5 && memcmp(line, "HTTP/", 5) == 0)
+    if (len > 5 && memcmp(line, STR_LIT("HTTP/")) == 0)
         return take_status(a, line, len, err);
     if (*line == ' ' || *line == '\t') {
         if (!a->left_out && !fields_continue(&a->fields, line, len))

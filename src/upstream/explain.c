@@ -60,7 +60,8 @@ static void explain_connect(struct err *err, const struct trouble_facts *f,
 
 static void explain_tls(struct err *err, const struct trouble_facts *f, const struct endpoint *e)
 {
-    bool at_proxy = e->proxy && strncasecmp(e->proxy, "https:", 6) == 0 && f->proxy_status == 0;
+    bool at_proxy = e->proxy && strncasecmp(e->proxy, STR_LIT("https:")) == 0 &&
+                    f->proxy_status == 0;
 
     err_set(err, ERR_UP_TLS,
             "TLS with the upstream%s %s failed (%s): if its certificate is from a company's or "

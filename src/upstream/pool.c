@@ -310,7 +310,7 @@ void pool_read_trust(const struct endpoint *e)
 {
     const curl_version_info_data *info = curl_version_info(CURLVERSION_NOW);
 
-    if (is_https(e) || (e->proxy && strncasecmp(e->proxy, "https:", 6) == 0))
+    if (is_https(e) || (e->proxy && strncasecmp(e->proxy, STR_LIT("https:")) == 0))
         crypto_trust_read(e->trust, info->cainfo, info->capath);
 }
 

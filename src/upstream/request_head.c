@@ -4,24 +4,24 @@
 
 static bool is_curls_own(const struct field *h)
 {
-    return str_same_nocase(h->name, h->name_len, "host", 4) ||
-           str_same_nocase(h->name, h->name_len, "content-length", 14) ||
-           str_same_nocase(h->name, h->name_len, "expect", 6);
+    return str_same_nocase(h->name, h->name_len, STR_LIT("host")) ||
+           str_same_nocase(h->name, h->name_len, STR_LIT("content-length")) ||
+           str_same_nocase(h->name, h->name_len, STR_LIT("expect"));
 }
 
 static bool is_for_proxy(const struct field *h)
 {
-    return h->name_len >= 12 && str_same_nocase(h->name, 12, "x-goproxyai-", 12);
+    return h->name_len >= 12 && str_same_nocase(h->name, 12, STR_LIT("x-goproxyai-"));
 }
 
 static bool is_accept_encoding(const struct field *h)
 {
-    return str_same_nocase(h->name, h->name_len, "accept-encoding", 15);
+    return str_same_nocase(h->name, h->name_len, STR_LIT("accept-encoding"));
 }
 
 static bool is_forwarded_for(const struct field *h)
 {
-    return str_same_nocase(h->name, h->name_len, "x-forwarded-for", 15);
+    return str_same_nocase(h->name, h->name_len, STR_LIT("x-forwarded-for"));
 }
 
 static void add(struct str *lines, const char *name, size_t name_len, const char *value,
@@ -58,10 +58,10 @@ static void add_forwarded(struct str *lines, const struct fields *request,
         if (is_forwarded_for(&h))
             str_addf(&chain, "%s, ", h.value);
     str_adds(&chain, forwarded->client);
-    add(lines, "X-Forwarded-For", 15, chain.text, chain.len);
+    add(lines, STR_LIT("X-Forwarded-For"), chain.text, chain.len);
     str_release(&chain);
     if (!fields_get(request, "x-request-id"))
-        add(lines, "X-Request-ID", 12, forwarded->request_id, strlen(forwarded->request_id));
+        add(lines, STR_LIT("X-Request-ID"), forwarded->request_id, strlen(forwarded->request_id));
 }
 
 void request_head_write(struct str *lines, const struct fields *request, int64_t length,
@@ -80,8 +80,8 @@ void request_head_write(struct str *lines, const struct fields *request, int64_t
             offered = true;
             continue;
         }
-        accept |= str_same_nocase(h.name, h.name_len, "accept", 6);
-        type |= str_same_nocase(h.name, h.name_len, "content-type", 12);
+        accept |= str_same_nocase(h.name, h.name_len, STR_LIT("accept"));
+        type |= str_same_nocase(h.name, h.name_len, STR_LIT("content-type"));
         add(lines, h.name, h.name_len, h.value, h.value_len);
     }
     if (!accept)
@@ -91,7 +91,7 @@ void request_head_write(struct str *lines, const struct fields *request, int64_t
     if (length != REQUEST_LENGTH_NONE)
         leave_out(lines, "Expect");
     if (length == REQUEST_LENGTH_UNKNOWN)
-        add(lines, "Transfer-Encoding", 17, "chunked", 7);
+        add(lines, STR_LIT("Transfer-Encoding"), STR_LIT("chunked"));
     if (forwarded)
         add_forwarded(lines, request, forwarded);
 }

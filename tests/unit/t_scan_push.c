@@ -288,6 +288,40 @@ static void check_long(size_t len, const char *kind, char fill, char last, bool 
     scan_push_free(scan);
 }
 
+/* A member `a` of so many escapes, and then that text. */
+static bool is_filled_by(const char *escape, const char *text)
+{
+    struct scan_member member = {.name = "a"};
+    struct scan_push *scan = scan_push_new(&member, 1);
+    bool filled;
+
+    scan_push_feed(scan, "{\"a\":\"", 6);
+    for (unsigned i = 0; i < SCAN_PUSH_TEXT; i++)
+        scan_push_feed(scan, escape, strlen(escape));
+    scan_push_feed(scan, text, strlen(text));
+    scan_push_feed(scan, "\"}", 2);
+    CHECK(scan_push_end(scan, NULL));
+    filled = scan_is_filled(&member.value);
+    scan_push_free(scan);
+    return filled;
+}
+
+TEST("a long string of escapes is blank if each of them is, as in one")
+{
+    static const char *const blanks[] = {"\\n",     "\\r",     "\\t",    "\\f",
+                                         "\\u0020", "\\u000a", "\\u000D"};
+    static const char *const others[] = {"\\b",     "\\\"",    "\\/",
+                                         "\\u0041", "\\u000c", "\\ud83d\\ude00"};
+
+    for (size_t i = 0; i < countof(blanks); i++) {
+        CHECK(!is_filled_by(blanks[i], ""));
+        CHECK(is_filled_by(blanks[i], "x"));
+        CHECK(is_filled_by(blanks[i], "\xc3\xa9"));
+    }
+    for (size_t i = 0; i < countof(others); i++)
+        CHECK(is_filled_by(others[i], ""));
+}
+
 TEST("of a long string or number is known whether it is blank, or 0, and nothing else is kept")
 {
     check_long(SCAN_PUSH_TEXT - 3, "\"", ' ', ' ', false, true);
