@@ -80,7 +80,7 @@ static bool on_may_share(struct flight_hooks *keeper, struct flight *flight)
 
 static bool is_framed(const struct claim *claim, const struct flight *flight)
 {
-    return !claim->unframed && !flight->head.until_close;
+    return !claim->unframed && !flight->head.unframed;
 }
 
 static void on_head(struct tap *tap, struct flight *flight)

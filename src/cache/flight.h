@@ -37,6 +37,7 @@ struct head {
     struct fields fields;
     int64_t length;   /* of the body as announced, -1 if not */
     bool until_close; /* the body's end is the connection's end: nobody can tell a cut */
+    bool unframed; /* HTTP does not prove that the body is whole at its end: its content has to */
 };
 
 void head_init(struct head *head);

@@ -93,6 +93,9 @@ static enum answer_line take_end(struct answer *a, struct head *head, struct err
         head->length = -1; /* Transfer-Encoding overrides it (rule 3) */
     head->until_close = a->http1 && !a->chunked && head->length < 0 && a->status != 204 &&
                         a->status != 304;
+    /* libcurl takes an HTTP/2 stream that is reset with NO_ERROR, and has no END_STREAM, for one
+     * that has ended. */
+    head->unframed = head->until_close || (!a->http1 && head->length < 0);
     a->done = true;
     return ANSWER_HEAD;
 }

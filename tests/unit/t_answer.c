@@ -206,17 +206,19 @@ TEST("only an HTTP/1 answer without a length ends with its connection, and 204 a
 {
     static const struct {
         const char *text;
-        bool until_close;
+        bool until_close, unframed;
     } rows[] = {
-        {"HTTP/1.1 200 OK\r\n\r\n", true},
-        {"HTTP/1.0 200 OK\r\n\r\n", true},
-        {"HTTP/1.1 500 No\r\nConnection: close\r\n\r\n", true},
-        {"HTTP/2 200\r\n\r\n", false},
-        {"HTTP/3 200\r\n\r\n", false},
-        {"HTTP/1.1 204 No Content\r\n\r\n", false},
-        {"HTTP/1.1 304 Not Modified\r\n\r\n", false},
-        {"HTTP/1.1 205 Reset\r\n\r\n", true},
-        {"HTTP/1.0 200 OK\r\nContent-Length: 1\r\n\r\n", false},
+        {"HTTP/1.1 200 OK\r\n\r\n", true, true},
+        {"HTTP/1.0 200 OK\r\n\r\n", true, true},
+        {"HTTP/1.1 500 No\r\nConnection: close\r\n\r\n", true, true},
+        {"HTTP/2 200\r\n\r\n", false, true}, /* a reset may look like the end */
+        {"HTTP/3 200\r\n\r\n", false, true},
+        {"HTTP/2 200\r\ncontent-length: 1\r\n\r\n", false, false},
+        {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", false, false},
+        {"HTTP/1.1 204 No Content\r\n\r\n", false, false},
+        {"HTTP/1.1 304 Not Modified\r\n\r\n", false, false},
+        {"HTTP/1.1 205 Reset\r\n\r\n", true, true},
+        {"HTTP/1.0 200 OK\r\nContent-Length: 1\r\n\r\n", false, false},
     };
 
     for (size_t i = 0; i < countof(rows); i++) {
@@ -226,6 +228,7 @@ TEST("only an HTTP/1 answer without a length ends with its connection, and 204 a
         begin(&s);
         CHECK_INT(feed(&s, rows[i].text), ANSWER_HEAD);
         CHECK(s.head.until_close == rows[i].until_close);
+        CHECK(s.head.unframed == rows[i].unframed);
         end(&s);
     }
     unit_row(NULL);

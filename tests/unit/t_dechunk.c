@@ -59,6 +59,7 @@ TEST("a chunked body is its data, however it is split; it is whole at its end, a
         {"3\nabc\r\n0\r\n\r\n", NULL, false},
         {"3;x\nabc\r\n0\r\n\r\n", NULL, false},
         {"3\rabc\r\n0\r\n\r\n", NULL, false},
+        {"3\r\nabcx\n0\r\n\r\n", NULL, false},
         {"3\r\nabc\r0\r\n\r\n", NULL, false},
         {"3\r\nabc\r\n\r\n", NULL, false},
         {"\r\nabc\r\n", NULL, false},

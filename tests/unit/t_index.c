@@ -1105,6 +1105,74 @@ TEST("an answer that takes long to prove is found once it is proven, and read al
     proofs_end(&p);
 }
 
+TEST("a long answer is proven as it comes, from its first byte on, however short its pieces are")
+{
+    mem_auto char *body = long_answer(LONG), *text = NULL;
+
+    for (int is_whole = 0; is_whole < 2; is_whole++) {
+        struct asker a;
+        struct proofs p;
+
+        proofs_begin(&p, 64 * MB);
+        ask(p.index, &a, 1);
+        set_head(a.answer.flight, 200, NULL, NULL);
+        for (size_t at = 0; at < LONG - !is_whole; at += 1000)
+            flight_append(a.answer.flight, body + at,
+                          LONG - !is_whole - at < 1000 ? LONG - !is_whole - at : 1000);
+        flight_complete(a.answer.flight);
+        leave(&a);
+        proofs_run(&p);
+        CHECK_INT(figures_of(p.index).items, is_whole);
+        if (is_whole) {
+            text = stored(p.index, 1);
+            CHECK_STR(text, body);
+        }
+        proofs_end(&p);
+    }
+}
+
+/* A long file of a GET, which nothing but its frame proves whole. */
+static void check_file(bool unframed, bool leaves, bool kept)
+{
+    mem_auto char *body = long_answer(LONG);
+    struct asker a;
+    struct proofs p;
+    struct head head;
+    bool whole;
+
+    proofs_begin(&p, 64 * MB);
+    prepare(&a, 1);
+    a.query.api = CACHE_CLASS_GET;
+    a.query.method = "GET";
+    CHECK_INT(ask_now(p.index, &a), INDEX_MISS);
+    head_init(&head);
+    head.status = 200;
+    head.unframed = unframed;
+    fields_adds(&head.fields, "Content-Type", "text/plain");
+    flight_set_head(a.answer.flight, &head);
+    flight_append(a.answer.flight, body, LONG);
+    if (leaves) {
+        flight_leave(a.answer.flight, &a.reader);
+        CHECK(flight_give_up(a.answer.flight, &whole));
+        CHECK_INT(whole, kept);
+    }
+    if (leaves && !whole)
+        flight_break(a.answer.flight, &(struct err){.code = ERR_UP_BROKEN});
+    else
+        flight_complete(a.answer.flight);
+    leave(&a);
+    proofs_run(&p);
+    CHECK_INT(figures_of(p.index).items, kept);
+    proofs_end(&p);
+}
+
+TEST("what only its frame proves whole is kept at its frame's end, not when its reader leaves")
+{
+    check_file(false, false, true);
+    check_file(false, true, false);
+    check_file(true, false, false);
+}
+
 TEST("a short answer does not wait for those that take long")
 {
     mem_auto char *body = long_answer(256 * 1024), *longer = long_answer(256 * 1024 + 1);

@@ -711,6 +711,30 @@ TEST("a proof in pieces gives up on what unfolds a thousandfold, where it is mor
     fields_release(&f);
 }
 
+TEST("a proof in pieces ends where more than 64 MiB have been unpacked")
+{
+    mem_auto char *text = mem_alloc(65001);
+    struct str member = STR_INIT;
+    struct fields f;
+    struct policy_proof *proof;
+    uint64_t unpacked = 0;
+
+    memset(text, 'x', 65000);
+    text[65000] = '\0';
+    gzip_stored(&member, text);
+    read_fields(&f, GZIP);
+    proof = policy_proof_new(CACHE_CLASS_GET, 200, &f);
+    for (; unpacked + 65000 <= UINT64_C(64) << 20; unpacked += 65000)
+        policy_proof_feed(proof, member.text, member.len);
+    CHECK(policy_proof_holds(proof, true));
+    policy_proof_feed(proof, member.text, member.len);
+    CHECK(!policy_proof_holds(proof, true));
+    CHECK(!policy_proof_gave_up(proof));
+    policy_proof_free(proof);
+    str_release(&member);
+    fields_release(&f);
+}
+
 /* ---- fields ---- */
 
 TEST("fields that would lie, that the proxy writes, and that belong to a connection are not kept")
