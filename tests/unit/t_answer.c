@@ -153,6 +153,57 @@ TEST("a folded line goes to the line that it follows, not to an earlier field")
     end(&s);
 }
 
+TEST("a status is three digits between blanks, or at the line's end")
+{
+    static const struct {
+        const char *line;
+        enum answer_line result;
+    } rows[] = {
+        {"HTTP/1.1 200 OK\r\n", ANSWER_MORE}, {"HTTP/1.1 200\r\n", ANSWER_MORE},
+        {"HTTP/1.1 200 \r\n", ANSWER_MORE},   {"HTTP/1.1 200OK\r\n", ANSWER_BAD},
+        {"HTTP/1.1 2000 OK\r\n", ANSWER_BAD}, {"HTTP/1.1 20 OK\r\n", ANSWER_BAD},
+        {"HTTP/1.1 OK\r\n", ANSWER_BAD},      {"HTTP/1.1\r\n", ANSWER_BAD},
+    };
+
+    for (size_t i = 0; i < countof(rows); i++) {
+        struct scene s;
+
+        unit_row(rows[i].line);
+        begin(&s);
+        CHECK_INT(feed(&s, rows[i].line), rows[i].result);
+        end(&s);
+    }
+    unit_row(NULL);
+}
+
+TEST("a body has no other coding than chunked; identity is none")
+{
+    static const struct {
+        const char *value;
+        enum answer_line result;
+        bool chunked;
+    } rows[] = {
+        {"chunked", ANSWER_HEAD, true},          {"Chunked", ANSWER_HEAD, true},
+        {"identity", ANSWER_HEAD, false},        {"gzip, chunked", ANSWER_BAD, false},
+        {"chunked, chunked", ANSWER_BAD, false}, {"gzip", ANSWER_BAD, false},
+    };
+
+    for (size_t i = 0; i < countof(rows); i++) {
+        struct str text = STR_INIT;
+        struct scene s;
+
+        unit_row(rows[i].value);
+        begin(&s);
+        str_addf(&text, "HTTP/1.1 200 OK\r\nTransfer-Encoding: %s\r\n\r\n", rows[i].value);
+        CHECK_INT(feed(&s, text.text), rows[i].result);
+        str_release(&text);
+        if (rows[i].result == ANSWER_HEAD)
+            CHECK(s.answer.chunked == rows[i].chunked);
+        end(&s);
+    }
+    unit_row(NULL);
+}
+
 static void check_length(const char *fields, enum answer_line result, int64_t length,
                          bool until_close)
 {
