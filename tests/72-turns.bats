@@ -31,11 +31,11 @@ gap() {
     END { printf "%d\n", longest + 0.5 }' "$1"
 }
 
-# smooth CMD…: beside CMD no gap of a stream is more than 20 ms longer than the longest that it has alone. Three tries: the
+# smooth CMD…: beside CMD no gap of a stream is more than 20 ms longer than the longest that it has alone. Eight tries: the
 # machine may be busy with other things.
 smooth() {
     local try alone beside pid
-    for try in 1 2 3; do
+    for try in 1 2 3 4 5 6 7 8; do
         upstream_reset
         stream alone
         pid=$spawned
