@@ -135,3 +135,11 @@ int fsx_lock_folder(const char *path, unsigned wait_ms, bool *unlocked, struct e
     }
     return fd;
 }
+
+bool fsx_is_same_file(int a, int b)
+{
+    struct stat of_a, of_b;
+
+    return a >= 0 && b >= 0 && fstat(a, &of_a) == 0 && fstat(b, &of_b) == 0 &&
+           of_a.st_dev == of_b.st_dev && of_a.st_ino == of_b.st_ino;
+}

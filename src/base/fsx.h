@@ -25,6 +25,9 @@ int fsx_private_file(const char *path, bool *there, uint64_t *id, struct err *er
 /* Makes an empty file, 0600. It is no failure if there is one already. */
 int fsx_make_file(const char *path, struct err *err);
 
+/* Are the two open descriptors of one file? A negative one is of none. */
+bool fsx_is_same_file(int a, int b);
+
 /* Which file stands there now: 0 for none, or none that can be looked at. */
 uint64_t fsx_file_id(const char *path);
 

@@ -17,3 +17,8 @@ bool purge_is_all(const struct purge *purge)
 {
     return !purge->one && !purge->collection && !purge->stored_before_ms && !purge->model;
 }
+
+bool purge_is_of_collection(const struct purge *purge)
+{
+    return purge->collection && !purge->one && !purge->stored_before_ms && !purge->model;
+}

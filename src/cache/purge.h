@@ -23,5 +23,7 @@ struct purge {
 bool purge_covers(const struct purge *purge, const struct key *key, uint64_t collection,
                   int64_t stored_ms, const char *model);
 bool purge_is_all(const struct purge *purge);
+/* Does it select the GETs of one collection, and nothing else narrows it? */
+bool purge_is_of_collection(const struct purge *purge);
 
 #endif

@@ -164,7 +164,7 @@ static void forget_gets(struct store_queue *q, const struct store_drop *drop)
         return;
     if (purge_is_all(&drop->purge))
         q->gets = (struct stored_gets){.count = 0};
-    else if (drop->purge.collection && !drop->purge.stored_before_ms && !drop->purge.model)
+    else if (purge_is_of_collection(&drop->purge))
         stored_gets_remove(&q->gets, drop->purge.collection);
 }
 

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/fsx.h"
 #include "base/mem.h"
 #include "base/str.h"
 
@@ -50,19 +51,11 @@ static off_t size_of(int fd)
     return fstat(fd, &info) < 0 ? 0 : info.st_size;
 }
 
-static bool is_same_file(int a, int b)
-{
-    struct stat of_a, of_b;
-
-    return a >= 0 && b >= 0 && fstat(a, &of_a) == 0 && fstat(b, &of_b) == 0 &&
-           of_a.st_dev == of_b.st_dev && of_a.st_ino == of_b.st_ino;
-}
-
 void peers_open(struct store_peers *peers, const char *folder)
 {
     int fd = open_in(folder, O_CREAT);
 
-    if (is_same_file(fd, peers->fd)) {
+    if (fsx_is_same_file(fd, peers->fd)) {
         close(fd);
         return;
     }

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/fsx.h"
 #include "base/mem.h"
 #include "base/str.h"
 
@@ -162,14 +163,6 @@ static int open_in(const char *folder)
     return fd;
 }
 
-static bool is_open(const struct tombstone_log *log, int fd)
-{
-    struct stat open_one, found;
-
-    return log->fd >= 0 && fstat(log->fd, &open_one) == 0 && fstat(fd, &found) == 0 &&
-           open_one.st_dev == found.st_dev && open_one.st_ino == found.st_ino;
-}
-
 /* The file that had the records is gone: writes them to the new one. */
 static void record_again(struct tombstone_log *log, struct list *tombstones)
 {
@@ -190,7 +183,7 @@ bool tombstone_log_open(struct tombstone_log *log, const char *folder)
 
     if (fd < 0)
         return false;
-    if (is_open(log, fd)) {
+    if (fsx_is_same_file(log->fd, fd)) {
         close(fd);
         return true;
     }
@@ -211,11 +204,6 @@ bool tombstone_log_open(struct tombstone_log *log, const char *folder)
 
 /* --- tombstones ------------------------------------------------------------------------ */
 
-static bool is_of_collection(const struct purge *purge)
-{
-    return purge->collection && !purge->one && !purge->stored_before_ms && !purge->model;
-}
-
 struct tombstone *tombstone_find(struct tombstone_log *log, uint64_t collection)
 {
     list_each(node, &log->requests) {
@@ -229,7 +217,7 @@ struct tombstone *tombstone_find(struct tombstone_log *log, uint64_t collection)
 
 struct tombstone *tombstone_hold(struct tombstone_log *log, const struct purge *purge)
 {
-    bool shared = is_of_collection(purge);
+    bool shared = purge_is_of_collection(purge);
     struct tombstone *t = shared ? tombstone_find(log, purge->collection) : NULL;
 
     if (!t) {
