@@ -19,7 +19,7 @@
 /* A ready-made answer: what libmicrohttpd allocates for it. */
 #define READY_BYTES 1000U
 #define READY_FIELD_BYTES 160U
-#define BLOCK_BYTES ((size_t)16 * 1024) /* of a body with a known length that still grows */
+#define BLOCK_BYTES ((size_t)16 * 1024) /* of a body with a known length that is read */
 
 static struct conn *conn_of(struct MHD_Connection *mhd)
 {

@@ -133,11 +133,11 @@ void reply_from_flight(struct reply *reply, struct flight *flight, bool head_onl
     reply->unpacked = unpacked;
     reply->length = unpacked ? -1 : head->length;
     reply->until_close = head->until_close && !head_only;
-    reply->kind = REPLY_GROWING;
+    reply->kind = REPLY_READ;
     /* A short answer is mostly all there by now: one buffer, one system call. A HEAD's is
      * not: its length is that of a body which does not come. */
     if (!head_only && head->status != 304 && !reply->until_close && !unpacked &&
-        body_whole(&flight->body, &reply->bytes, &reply->len))
+        body_whole(&flight->body, &reply->bytes, &reply->len) && reply->len <= REPLY_WHOLE_MAX)
         reply->kind = REPLY_WHOLE;
     add_own(reply, request_id);
     add_cache_story(reply, cache);
@@ -151,8 +151,8 @@ void reply_from_object(struct reply *reply, struct object *object, bool unpacked
     reply->cache = *cache;
     reply->object = object;
     reply->unpacked = unpacked;
-    reply->length = -1;
-    reply->kind = unpacked ? REPLY_GROWING : REPLY_WHOLE;
+    reply->length = unpacked ? -1 : (int64_t)object->body_len;
+    reply->kind = unpacked || object->body_len > REPLY_WHOLE_MAX ? REPLY_READ : REPLY_WHOLE;
     reply->bytes = object->body;
     reply->len = object->body_len;
 }

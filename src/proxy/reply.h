@@ -23,9 +23,13 @@ struct reply_cache {
     const struct key *key; /* NULL: the request has none */
 };
 
+/* The longest body that is given to one send(2), bytes. A client that reads as fast as the kernel
+ * copies makes one call take tens of milliseconds, in which a worker's other clients wait. */
+#define REPLY_WHOLE_MAX ((size_t)256 * 1024)
+
 enum reply_body {
-    REPLY_WHOLE,  /* bytes, len */
-    REPLY_GROWING /* read from the request's reader */
+    REPLY_WHOLE, /* bytes, len */
+    REPLY_READ   /* read from the request's reader: it grows still, or is long */
 };
 
 struct reply {
@@ -35,8 +39,8 @@ struct reply {
     enum reply_body kind;
     const void *bytes; /* good as long as the request is */
     size_t len;
-    int64_t length;        /* REPLY_GROWING: announced, or -1 */
-    bool until_close;      /* REPLY_GROWING: the end is the connection's end */
+    int64_t length;        /* REPLY_READ: announced, or -1 */
+    bool until_close;      /* REPLY_READ: the end is the connection's end */
     bool close;            /* the connection ends after this */
     bool unpacked;         /* its fields speak of a gzip body, which is sent unpacked */
     struct object *object; /* a replay: its ready-made answer will do */

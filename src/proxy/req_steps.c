@@ -308,10 +308,10 @@ static enum req_next step_send(struct req *req)
     else
         reply_from_flight(&req->reply, req->flight, strcmp(req->method, "HEAD") == 0,
                           must_unpack(req, &req->flight->head.fields), &cache, req->id);
-    if (req->no_chunks && req->reply.kind == REPLY_GROWING && req->reply.length < 0 &&
+    if (req->no_chunks && req->reply.kind == REPLY_READ && req->reply.length < 0 &&
         strcmp(req->method, "HEAD") != 0)
         req->reply.until_close = true;
-    if (req->reply.kind == REPLY_GROWING)
+    if (req->reply.kind == REPLY_READ)
         fields_wipe(&req->fields); /* a stream may be open for long, and these hold a key */
     req->step = STEP_DONE;
     return REQ_REPLY;

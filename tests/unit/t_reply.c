@@ -75,7 +75,7 @@ TEST("an answer that still grows, broke, or is HEAD's or a 304 is read as it com
             flight_complete(flight);
         reply_init(&reply);
         from_flight(&reply, flight, rows[i].head_only, "r");
-        CHECK_INT(reply.kind, REPLY_GROWING);
+        CHECK_INT(reply.kind, REPLY_READ);
         CHECK_INT(reply.length, 1234); /* of a body that does not come, for HEAD and 304 */
         reply_release(&reply);
         flight_unref(flight);
@@ -87,7 +87,7 @@ TEST("an answer that still grows, broke, or is HEAD's or a 304 is read as it com
     flight_break(broken, &err);
     reply_init(&reply);
     from_flight(&reply, broken, false, "r");
-    CHECK_INT(reply.kind, REPLY_GROWING);
+    CHECK_INT(reply.kind, REPLY_READ);
     reply_release(&reply);
     flight_unref(broken);
 }
@@ -109,7 +109,7 @@ TEST("an answer whose end is its connection's stays one, but not for HEAD")
     reply_init(&reply);
     from_flight(&reply, flight, false, "r");
     CHECK(reply.until_close);
-    CHECK_INT(reply.kind, REPLY_GROWING); /* the client, too, must not take it for whole */
+    CHECK_INT(reply.kind, REPLY_READ); /* the client, too, must not take it for whole */
     reply_release(&reply);
     reply_init(&reply);
     from_flight(&reply, flight, true, "r");
@@ -275,13 +275,13 @@ TEST("what is unpacked on its way down has no length that is known, and is read 
     reply_init(&reply);
     reply_from_flight(&reply, flight, false, true, &bypass, "r");
     CHECK(reply.unpacked);
-    CHECK_INT(reply.kind, REPLY_GROWING);
+    CHECK_INT(reply.kind, REPLY_READ);
     CHECK_INT(reply.length, -1);
     reply_release(&reply);
     reply_init(&reply);
     reply_from_object(&reply, object, true, &bypass);
     CHECK(reply.unpacked);
-    CHECK_INT(reply.kind, REPLY_GROWING);
+    CHECK_INT(reply.kind, REPLY_READ);
     CHECK_INT(reply.length, -1);
     reply_release(&reply);
     object_unref(object);
@@ -581,6 +581,26 @@ TEST("a replay is the object's status, fields and bytes, in one piece")
     CHECK_HAS(fields_get(&reply.own, "x-proxy"), "goproxyai/");
     reply_release(&reply);
     object_unref(object);
+}
+
+TEST("a long replay is read piece by piece, and announces its length")
+{
+    struct reply_cache cache = {.kind = STATS_HIT, .status = "hit", .ttl_ms = -1};
+
+    for (size_t more = 0; more <= 1; more++) {
+        struct object *object = object_new(&(struct key){{0}});
+        struct reply reply;
+
+        object->body_len = REPLY_WHOLE_MAX + more;
+        object->body = mem_zero(object->body_len);
+        reply_init(&reply);
+        reply_from_object(&reply, object, false, &cache);
+        CHECK_INT(reply.kind, more ? REPLY_READ : REPLY_WHOLE);
+        CHECK_INT(reply.length, object->body_len);
+        CHECK(!more || !reply_is_ready_made(&reply));
+        reply_release(&reply);
+        object_unref(object);
+    }
 }
 
 static size_t on_the_wire(const struct fields *f)
