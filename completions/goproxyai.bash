@@ -60,7 +60,7 @@ _goproxyai() {
     case ${COMP_WORDS[1]} in
     serve)
         _goproxyai_words '--listen --port --allow-remote --allow-host --allow-origin --allow-users
-            --upstream --proxy --ca-file --forwarded --request-timeout --connect-timeout --total-timeout --client-timeout
+            --upstream --proxy --ca-file --http2 --forwarded --request-timeout --connect-timeout --total-timeout --client-timeout
             --drain-timeout --cache-ttl --max-cache-size --memory-cache --memory
             --max-body --cache-dir
             --share-cache --key-ignore --key-ignore-header --on-disconnect --workers

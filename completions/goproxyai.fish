@@ -54,6 +54,7 @@ complete -c goproxyai -n $serve -x -l allow-users -a 'self all' -d 'Users of thi
 complete -c goproxyai -n $serve -x -l upstream -a https://api.openai.com -d 'Base URL of the API'
 complete -c goproxyai -n $serve -x -l proxy -a 'none http:// https:// socks5h://' -d 'Upstream proxy'
 complete -c goproxyai -n $serve -r -F -l ca-file -d 'CA certificates to trust besides the system\'s'
+complete -c goproxyai -n $serve -l http2 -d 'Speak HTTP/2 where an https upstream offers it'
 complete -c goproxyai -n $serve -l forwarded -d 'Tell the upstream the client\'s address'
 complete -c goproxyai -n $serve -x -l request-timeout -a $times -d 'Longest silence of the upstream'
 complete -c goproxyai -n $serve -x -l connect-timeout -a $times -d 'Longest wait for a connection'

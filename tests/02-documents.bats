@@ -35,7 +35,7 @@ commands() {
 # options_of COMMAND: a line each, with the name of the value in lower case, as in "--port n"
 options_of() {
     {
-        goproxyai help "$1" | sed -n -E 's/^  (--[a-z-]+)( ([A-Z]+))? +[A-Za-z].*/\1 \3/p'
+        goproxyai help "$1" | sed -n -E 's/^  (--[a-z0-9-]+)( ([A-Z]+))? +[A-Za-z].*/\1 \3/p'
         echo '--help' # every command takes it
     } | sed 's/ $//' | tr '[:upper:]' '[:lower:]' | LC_ALL=C sort -u
 }
@@ -52,7 +52,7 @@ all_options() {
 # "flag|plain variable|default" of each row in options.def
 table() {
     { sed -z 's/\n */ /g; s/OPTION(/\nOPTION(/g' src/conf/options.def; echo; } |
-        sed -n -E 's/^OPTION\(([A-Z_]+), "([a-z-]+)", (NULL|"([A-Z_]+)"), [A-Z_]+, "([^"]*)", .*/\2|\4|\5/p'
+        sed -n -E 's/^OPTION\(([A-Z0-9_]+), "([a-z0-9-]+)", (NULL|"([A-Z0-9_]+)"), [A-Z0-9_]+, "([^"]*)", .*/\2|\4|\5/p'
 }
 
 own_variable() {
@@ -130,7 +130,7 @@ man_options() {
 
 @test "every option that the man page mentions is one of the program's" {
     all_options >"$scratch/known"
-    grep -oE '(Fl \\-|--|\\-\\-)[a-z][a-z-]*' "$page" | sed -E 's/^(Fl \\-|\\-\\-)/--/' >"$scratch/mentioned"
+    grep -oE '(Fl \\-|--|\\-\\-)[a-z][a-z0-9-]*' "$page" | sed -E 's/^(Fl \\-|\\-\\-)/--/' >"$scratch/mentioned"
     [[ -s $scratch/mentioned ]]
     not grep -vxFf "$scratch/known" "$scratch/mentioned"
 }
@@ -161,12 +161,12 @@ man_options() {
     section ENVIRONMENT | sed -n 's/^\.It Ev //p' >"$scratch/man"
     same variables "$scratch/code" "$scratch/man"
     printf '%s\n' OPENAI_BASE_URL >>"$scratch/code" # for clients
-    grep -oE 'Ev [A-Za-z_]+' "$page" | cut -c 4- >"$scratch/mentioned"
+    grep -oE 'Ev [A-Za-z0-9_]+' "$page" | cut -c 4- >"$scratch/mentioned"
     not grep -vxFf "$scratch/code" "$scratch/mentioned"
 }
 
 @test "the error codes of err.def stand in the man page, with status and type, and no others" {
-    sed -n -E 's/^ERR\([A-Z_]+, ([0-9]+), "([a-z_]+)", "([a-z_]+)", [0-9]+\).*/\3 \1 \2/p' src/base/err.def >"$scratch/err.def"
+    sed -n -E 's/^ERR\([A-Z0-9_]+, ([0-9]+), "([a-z_]+)", "([a-z_]+)", [0-9]+\).*/\3 \1 \2/p' src/base/err.def >"$scratch/err.def"
     [[ $(wc -l <"$scratch/err.def") -eq $(grep -c '^ERR(' src/base/err.def) ]]
     section HTTP | sed -n -E 's/^\.It Li ([a-z_]+) Pq ([0-9]+) , ([a-z_]+)$/\1 \2 \3/p' >"$scratch/man"
     same errors "$scratch/err.def" "$scratch/man"
@@ -332,7 +332,7 @@ suggests() {
 # The text of a completion (stdin) names no option that the program does not have.
 mentions_only_known() {
     all_options >"$scratch/known"
-    grep -oE -- '(^|[^a-z-])--[a-z][a-z-]+' | grep -oE -- '--[a-z-]+' >"$scratch/mentioned"
+    grep -oE -- '(^|[^a-z0-9-])--[a-z][a-z0-9-]+' | grep -oE -- '--[a-z0-9-]+' >"$scratch/mentioned"
     [[ -s $scratch/mentioned ]]
     not grep -vxFf "$scratch/known" "$scratch/mentioned"
 }
@@ -401,14 +401,14 @@ readme_code() {
     not grep -vxFf "$scratch/known" "$scratch/commands"
     {
         all_options
-        ./bootstrap --help | grep -oE -- '--[a-z][a-z-]+'
-        [[ ! -x configure ]] || ./configure --help | grep -oE -- '--[a-z][a-z-]+'
+        ./bootstrap --help | grep -oE -- '--[a-z][a-z0-9-]+'
+        [[ ! -x configure ]] || ./configure --help | grep -oE -- '--[a-z][a-z0-9-]+'
         printf '%s\n' --prefix --enable-sanitizer --enable-werror
     } >"$scratch/known"
-    readme_code | grep -vE '(^|[[:space:]])(curl|docker|podman|npm|git|apt-get|cmake) ' | grep -oE -- '(^|[^a-z-])--[a-z][a-z-]+' |
-        grep -oE -- '--[a-z-]+' >"$scratch/options" || true
+    readme_code | grep -vE '(^|[[:space:]])(curl|docker|podman|npm|git|apt-get|cmake) ' | grep -oE -- '(^|[^a-z0-9-])--[a-z][a-z0-9-]+' |
+        grep -oE -- '--[a-z0-9-]+' >"$scratch/options" || true
     not grep -vxFf "$scratch/known" "$scratch/options"
     section ENVIRONMENT | sed -n 's/^\.It Ev //p' >"$scratch/known"
-    grep -oE 'GOPROXYAI_[A-Z][A-Z_]*' README.md | grep -vx GOPROXYAI_NAME >"$scratch/variables" || true
+    grep -oE 'GOPROXYAI_[A-Z][A-Z0-9_]*' README.md | grep -vx GOPROXYAI_NAME >"$scratch/variables" || true
     not grep -vxFf "$scratch/known" "$scratch/variables"
 }

@@ -48,7 +48,7 @@ one_line() {
 @test "the help of serve names every setting with its default and variable" {
     gives 0 help serve
     local flag
-    for flag in listen port allow-remote allow-host upstream proxy ca-file forwarded request-timeout connect-timeout \
+    for flag in listen port allow-remote allow-host upstream proxy ca-file http2 forwarded request-timeout connect-timeout \
         total-timeout client-timeout drain-timeout workers help; do
         grep -Eq -- "^  --$flag( |$)" out
     done

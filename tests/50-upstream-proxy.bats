@@ -74,7 +74,7 @@ works() {
 @test "squid carries https by CONNECT with the right credentials, HTTP/2 within" {
     secure
     locked_squid
-    proxy --upstream "https://upstream.test:$NGINX_PORT" --ca-file "$CA_FILE" --proxy "http://user:secret7@127.0.0.1:$SQUID_PORT"
+    proxy --http2 --upstream "https://upstream.test:$NGINX_PORT" --ca-file "$CA_FILE" --proxy "http://user:secret7@127.0.0.1:$SQUID_PORT"
     works
     [[ $(upstream_get last/header/x-protocol) == HTTP/2.0 ]]
     not grep -Eqi '^(proxy-|via:|x-forwarded)' <(upstream_get last/headers)

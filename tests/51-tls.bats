@@ -52,7 +52,6 @@ nginx_connections() {
     secure
     proxy --upstream "https://localhost:$NGINX_PORT" --ca-file "$CA_FILE"
     works
-    [[ $(upstream_get last/header/x-protocol) == HTTP/2.0 ]]
     SSL_CERT_FILE=$CA_FILE proxy --upstream "https://localhost:$NGINX_PORT"
     works
     # several in one file, with text between
@@ -199,11 +198,31 @@ C
 
 # ---- HTTP/2 ----
 
-# h2 [SERVE-ARGS]: one worker in front of nginx with HTTP/2
-h2() {
+# offered [SERVE-ARGS]: one worker in front of nginx that offers HTTP/2
+offered() {
     make_ca
     secure
     proxy --upstream "https://localhost:$NGINX_PORT" --ca-file "$CA_FILE" --workers 1 "$@"
+}
+
+h2() {
+    offered --http2
+}
+
+@test "the upstream's side is HTTP/1.1, and HTTP/2 only with --http2" {
+    local flag
+    for flag in '' --http2=off --http2; do
+        offered $flag
+        works
+        [[ $(upstream_get last/header/x-protocol) == "$([[ $flag == --http2 ]] && echo HTTP/2.0 || echo HTTP/1.1)" ]]
+    done
+}
+
+@test "an early answer to a long upload gets through TLS" {
+    offered
+    truncate -s 3000000 big
+    [[ $(client -o got -w '%{http_code}' -H 'Expect:' -H 'X-Script: earlyanswer;status:413;body:too large' -T big "$PROXY/v1/x") == 413 ]]
+    [[ $(<got) == 'too large' ]]
 }
 
 @test "many requests at once share one HTTP/2 connection" {
@@ -227,8 +246,15 @@ logged() {
     [[ $(wc -l <"$NGINX_DIR/conn.log") -ge $1 ]]
 }
 
-@test "method, path, query, headers and bodies are the same over HTTP/2" {
-    h2
+@test "method, path, query, headers and bodies are the same over TLS, with HTTP/1.1 and HTTP/2" {
+    offered
+    the_same
+    proxy_stop
+    offered --http2
+    the_same
+}
+
+the_same() {
     client -o got --request-target '/v1/a%2Fb;c?d=%20&a=b&a=c' "$PROXY/"
     [[ $(upstream_get last/line) == 'GET /v1/a%2Fb;c?d=%20&a=b&a=c HTTP/1.1' ]]
     client -o got -X PATCH -H 'Accept:' -H 'User-Agent:' -H 'X-Two: 1' -H 'X-Two: 2' -H 'X-Empty;' -H 'Connection: X-Gone' -H 'X-Gone: 1' -d '{"a":1}' \
@@ -326,7 +352,7 @@ each_served_once() {
 @test "connections that the server closes after a few requests (GOAWAY): all succeed, and nothing is sent twice" {
     make_ca
     secure 'ssl http2' 7
-    proxy --upstream "https://localhost:$NGINX_PORT" --ca-file "$CA_FILE" --workers 1
+    proxy --upstream "https://localhost:$NGINX_PORT" --ca-file "$CA_FILE" --workers 1 --http2
     hammer 16 25
     each_served_once 400
     eventually logged 400
@@ -337,7 +363,7 @@ each_served_once() {
 @test "connections that serve one request each, and refuse all others that were sent on them: all succeed" {
     make_ca
     secure 'ssl http2' 1
-    proxy --upstream "https://localhost:$NGINX_PORT" --ca-file "$CA_FILE" --workers 1
+    proxy --upstream "https://localhost:$NGINX_PORT" --ca-file "$CA_FILE" --workers 1 --http2
     hammer 40 3
     each_served_once 120
 }
@@ -372,8 +398,18 @@ each_served_once() {
     [[ ${ended[$stays]} -eq 0 ]]
 }
 
-@test "a client that does not read over HTTP/2 stops the upstream, and holds up nobody" {
+@test "a client that does not read stops the upstream over TLS, and holds up nobody" {
+    offered
+    slow_clients 60000
+}
+
+@test "a client that does not read stops the upstream over HTTP/2, and holds up nobody" {
     h2
+    slow_clients 150000 # far from what the four would bring; libcurl's window is 32 MiB for each
+}
+
+# slow_clients KB: four clients that do not read cost less than that
+slow_clients() {
     local i
     local -a slow=()
     for i in 1 2 3 4; do
@@ -390,8 +426,7 @@ each_served_once() {
         works
         client --fail -o got -H 'Cache-Control: no-store' -H 'X-Script: size:1000000' "$PROXY/v1/x?n=$i"
     done
-    # far from what the four would bring; curl's HTTP/2 window is 32 MiB for each
-    peak_below 150000
+    peak_below "$1"
     expect_stat in_flight = 4
     kill -CONT "${slow[0]}"
     pid_ends "${slow[0]}" 200

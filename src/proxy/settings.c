@@ -14,6 +14,7 @@ void settings_endpoint(const struct conf *conf, const struct crypto_certs *certs
         .silence_ms = conf_number(conf, OPT_REQUEST_TIMEOUT),
         .silence_is_set = conf_is_set(conf, OPT_REQUEST_TIMEOUT),
         .total_ms = conf_number(conf, OPT_TOTAL_TIMEOUT),
+        .http2 = conf_number(conf, OPT_HTTP2) != 0,
         .forwarded = conf_number(conf, OPT_FORWARDED) != 0,
     };
 }

@@ -131,6 +131,7 @@ int endpoint_init(struct endpoint *e, const struct endpoint_spec *spec, struct e
     e->silence_ms = spec->silence_ms;
     e->silence_is_set = spec->silence_is_set;
     e->total_ms = spec->total_ms;
+    e->http2 = spec->http2;
     e->forwarded = spec->forwarded;
     e->trust = crypto_trust_new(spec->certs);
     return 0;

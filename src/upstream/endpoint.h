@@ -26,6 +26,7 @@ struct endpoint_spec {
     int64_t silence_ms;
     int64_t total_ms;
     bool silence_is_set; /* by the user: then an SDK's own deadline does not count */
+    bool http2;          /* where an https:// upstream offers it (ALPN) */
     bool forwarded;      /* send X-Forwarded-For and X-Request-ID */
 };
 
@@ -44,6 +45,7 @@ struct endpoint {
     int64_t silence_ms;
     int64_t total_ms;
     bool silence_is_set;
+    bool http2;
     bool forwarded;
 };
 

@@ -376,7 +376,7 @@ void pool_job_connect_to(struct pool_job *job, struct pool_sockets *sockets,
     curl_easy_setopt(easy, CURLOPT_SHARE, sockets->share);
     curl_easy_setopt(easy, CURLOPT_URL, e->root);
     curl_easy_setopt(easy, CURLOPT_HTTP_VERSION,
-                     is_https(e) ? (long)CURL_HTTP_VERSION_2TLS : (long)CURL_HTTP_VERSION_1_1);
+                     e->http2 ? (long)CURL_HTTP_VERSION_2TLS : (long)CURL_HTTP_VERSION_1_1);
     /* 0 would be curl's own 300 s. */
     curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS,
                      e->connect_ms ? (long)e->connect_ms : (long)INT_MAX);
