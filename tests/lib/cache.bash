@@ -4,14 +4,16 @@
 # ask OUT [CURL-ARGS…] PATH: a request through the proxy; the body in the file OUT, the head in
 # OUT.head, curl's exit status in $curl_status, the answer's in $got.
 ask() {
-    local out=$1
+    local out=$1 line
     shift
     curl_status=0
-    rm -f "$out"
+    : >"$out" # curl makes none for an answer without a body
     : >"$out.head"
     client -o "$out" -D "$out.head" "${@:1:$#-1}" "$PROXY${!#}" 2>"$out.err" || curl_status=$?
-    [[ -e $out ]] || : >"$out"
-    got=$(awk '/^HTTP\// { status = $2 } END { print status }' "$out.head")
+    got=
+    while IFS= read -r line; do
+        [[ ! $line =~ ^HTTP/[^\ ]+\ ([0-9]+) ]] || got=${BASH_REMATCH[1]}
+    done <"$out.head"
 }
 
 # said TEXT, responded TEXT: a chat completion, or a Response, that says so; embedded TEXT: an embedding
@@ -63,9 +65,11 @@ tells() {
 costs() {
     local n=$1 before after
     shift
-    before=$(upstream_get counters/requests)
+    upstream_line GET counters/requests || return 1
+    before=$upstream_said
     "$@" || return 1
-    after=$(upstream_get counters/requests)
+    upstream_line GET counters/requests || return 1
+    after=$upstream_said
     [[ $((after - before)) -eq $n ]] || {
         echo "cost $((after - before)) requests, not $n: $*"
         return 1

@@ -16,6 +16,15 @@ now_ms() {
     echo "$((${EPOCHREALTIME/[^0-9]/} / 1000))"
 }
 
+# deadline_in SECONDS sets the caller's $deadline, which is_over tells to have passed: now_ms without a process for each.
+deadline_in() {
+    deadline=$((${EPOCHREALTIME/[^0-9]/} + $1 * 1000000))
+}
+
+is_over() {
+    [[ ${EPOCHREALTIME/[^0-9]/} -ge $deadline ]]
+}
+
 # spawn OUT ERR CMD…: CMD in the background, its pid in $spawned. File
 # descriptor 3 is bats' own: a child that keeps it makes bats wait for it.
 spawn() {
@@ -36,14 +45,22 @@ alive() {
 
 # pid_ends PID SECONDS: waits for a child; its status is then in ${ended[PID]}.
 pid_ends() {
-    local deadline=$(($(now_ms) + $2 * 1000)) code=0
+    local deadline code=0
     [[ -z ${ended[$1]:-} ]] || return 0
+    deadline_in "$2"
     while alive "$1"; do
-        [[ $(now_ms) -lt $deadline ]] || return 1
+        ! is_over || return 1
         sleep 0.02
     done
     wait "$1" 2>/dev/null || code=$?
     ended[$1]=$code
+}
+
+is_stopped() {
+    local line
+    { read -r line <"/proc/$1/stat"; } 2>/dev/null || return 1
+    line=${line##*) }
+    [[ ${line:0:1} == T ]]
 }
 
 # Ends all that was started, the latest first: the proxy before its upstream.
@@ -53,7 +70,7 @@ end_processes() {
         kill -TERM "${tracked_pids[i]}" 2>/dev/null || true
         # A test may have stopped it. No other one gets a CONT: that cancels the STOP with which
         # LeakSanitizer, at the end of a program, takes hold of its threads.
-        if [[ $(ps -o stat= -p "${tracked_pids[i]}" 2>/dev/null) == T* ]]; then
+        if is_stopped "${tracked_pids[i]}"; then
             kill -CONT "${tracked_pids[i]}" 2>/dev/null || true
         fi
     done
@@ -83,25 +100,25 @@ show_logs() {
 # what hangs reaches) it fails and shows what CMD said last. A CMD that returns 99
 # says that it is hopeless.
 eventually() {
-    local seconds=30 said code
+    local seconds=30 said code deadline
     if [[ $1 =~ ^[0-9]+$ ]]; then
         seconds=$1
         shift
     fi
-    local deadline=$(($(now_ms) + seconds * 1000))
-    said=$(work_dir)/eventually.$BASHPID
+    deadline_in "$seconds"
+    said=${BATS_TEST_TMPDIR:-$BATS_FILE_TMPDIR}/eventually.$BASHPID
     while :; do
         code=0
         "$@" >"$said" 2>&1 || code=$?
         [[ $code -ne 0 ]] || break
-        if [[ $code -eq 99 || $(now_ms) -ge $deadline ]]; then
+        if [[ $code -eq 99 ]] || is_over; then
             echo "not within $seconds s: $*"
             cat "$said"
             return 1
         fi
         sleep 0.03
     done
-    cat "$said"
+    [[ ! -s $said ]] || cat "$said"
 }
 
 # within_a_second CMD…: as eventually, but the second is one of waiting: the time

@@ -14,10 +14,11 @@ proxy() {
         shift 2
     done
     proxy_count=$((${proxy_count:-0} + 1))
-    PROXY_HOME=${home:-$(work_dir)/proxy.$proxy_count}
-    PROXY_LOG=$(work_dir)/proxy.$proxy_count.log
-    PROXY_OUT=$(work_dir)/proxy.$proxy_count.out
-    mkdir -p "$PROXY_HOME"/{cache,state,config}
+    local dir=${BATS_TEST_TMPDIR:-$BATS_FILE_TMPDIR}
+    PROXY_HOME=${home:-$dir/proxy.$proxy_count}
+    PROXY_LOG=$dir/proxy.$proxy_count.log
+    PROXY_OUT=$dir/proxy.$proxy_count.out
+    [[ -d $PROXY_HOME/cache && -d $PROXY_HOME/state && -d $PROXY_HOME/config ]] || mkdir -p "$PROXY_HOME"/{cache,state,config}
     [[ -d $PROXY_HOME/run ]] || mkdir -m 700 "$PROXY_HOME/run"
     tracked_logs+=("$PROXY_OUT" "$PROXY_LOG")
     proxy_spawn "$@"
@@ -44,20 +45,31 @@ proxy_spawn() {
         "$goproxyai_bin" serve "${before[@]}" "$@"
 }
 
+# The port where it says that it listens, in PROXY_PORT.
+proxy_port() {
+    local file text
+    for file in "$PROXY_LOG" "$PROXY_OUT"; do
+        [[ -s $file ]] || continue
+        text=$(<"$file")
+        [[ $text =~ (OPENAI_BASE_URL=[\"\']?http://[^[:space:]]*|http://localhost):([0-9]+)/v1 ]] || continue
+        PROXY_PORT=${BASH_REMATCH[2]}
+        return 0
+    done
+    return 1
+}
+
 # It is ready when it has said where it listens; sanitizers take their time.
 proxy_ready() {
-    local deadline=$(($(now_ms) + 20000))
-    while [[ -z $PROXY_PORT ]]; do
-        PROXY_PORT=$(sed -n -E 's#.*(OPENAI_BASE_URL=["'\'']?http://[^ ]*|http://localhost):([0-9]+)/v1.*#\2#p' \
-            "$PROXY_LOG" "$PROXY_OUT" 2>/dev/null | head -n 1)
-        [[ -z $PROXY_PORT ]] || break
+    local deadline
+    deadline_in 20
+    while ! proxy_port; do
         if ! alive "$PROXY_PID"; then
             pid_ends "$PROXY_PID" 5
             echo "goproxyai serve ended with status ${ended[$PROXY_PID]} before it listened:"
             cat "$PROXY_LOG"
             return 1
         fi
-        if [[ $(now_ms) -ge $deadline ]]; then
+        if is_over; then
             echo "goproxyai serve did not say within 20 s where it listens:"
             cat "$PROXY_LOG"
             return 1
@@ -135,10 +147,12 @@ peak_below() {
 
 # A crash or a finding of a sanitizer fails the test, whatever it was about.
 proxies_were_well() {
-    local entry pid log bad=0
+    local entry pid log text bad=0
     for entry in "${tracked_proxies[@]}"; do
         pid=${entry%%:*} log=${entry#*:}
-        if grep -E -a -q 'ERROR: AddressSanitizer|ThreadSanitizer|runtime error:|LeakSanitizer|MemorySanitizer' "$log"; then
+        text=
+        [[ ! -s $log ]] || text=$(<"$log") 2>/dev/null
+        if [[ $text == *Sanitizer* || $text == *'runtime error:'* ]]; then
             echo "a sanitizer complains in $log:"
             grep -E -a -A 30 'Sanitizer|runtime error:' "$log" | head -n 60
             bad=1
