@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
 # The rules of the house, by looking at the sources: layers, doors, size and form of files, what Makefile.am and
 # src/README.md say of them, and what the compiler was told to put into the program.
+# bats file_tags=unsanitized
 
 load lib/vocabulary
 

@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# bats file_tags=threads
 # An answer and those who read it: what a slow reader costs the others, and what becomes of the fetch, and of what is
 # stored, when a client leaves before its answer is there.
 

@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# bats file_tags=threads
 # Clients that leave, and clients that only have nothing more to send: a half-closed one still reads (RFC 9293 section 3.6)
 # and gets its whole answer; one that is gone cancels the call upstream.
 

@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# bats file_tags=threads
 # TLS and HTTP/2 to the upstream: a real nginx in front of the scripted one.
 
 load lib/vocabulary

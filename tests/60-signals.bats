@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# bats file_tags=threads
 # Signals: SIGTERM and SIGINT let requests in flight finish, a second one ends at once, nothing else ends it.
 
 load lib/vocabulary

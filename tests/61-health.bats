@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# bats file_tags=threads
 # GET /health and `goproxyai health`.
 
 load lib/vocabulary

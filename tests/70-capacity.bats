@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# bats file_tags=threads
 # Capacity: thousands of streams, and what happens when descriptors run out.
 
 load lib/vocabulary

@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# bats file_tags=threads
 # The turns of a worker's loop: what is large does not hold up the streams beside it, and is cached all the same.
 
 load lib/vocabulary

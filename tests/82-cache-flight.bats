@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# bats file_tags=threads
 # Identical requests in flight: one upstream call, and what happens to whoever reads along.
 
 load lib/vocabulary

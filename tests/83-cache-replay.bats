@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# bats file_tags=threads
 # How a stored answer is given, and what a request can ask of the cache.
 
 load lib/vocabulary

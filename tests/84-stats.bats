@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# bats file_tags=threads
 # GET /stats, DELETE /cache, and the commands stats and cache, with a proxy running and without.
 
 load lib/vocabulary

@@ -1,4 +1,4 @@
-# bats file_tags=disk
+# bats file_tags=disk,threads
 # Answers on disk: what survives, who else sees it, and what its bounds are.
 # 86-disk-trouble.bats and 87-disk-damage.bats have what happens when disk and file are not as they should be.
 
@@ -117,7 +117,7 @@ kill_proxy() {
 
 # KILL_CYCLES=1000 by hand.
 @test "kill -9 while storing under load, again and again: every start works, and what is kept is right" {
-    local cycles=${KILL_CYCLES:-200} i first items=0 last=400 load
+    local cycles=${KILL_CYCLES:-30} i first items=0 last=400 load
     ! sanitized || cycles=${KILL_CYCLES:-5}
     RANDOM=${KILL_SEED:-$$}
     echo "KILL_SEED=${KILL_SEED:-$$}"

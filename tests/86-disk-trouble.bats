@@ -1,4 +1,4 @@
-# bats file_tags=disk
+# bats file_tags=disk,threads
 # A disk, a folder or another program in the way: no answer fails, and it is said what to do.
 
 load lib/vocabulary

@@ -1,4 +1,4 @@
-# bats file_tags=disk
+# bats file_tags=disk,threads
 # Damage of every part of an entry, of the file and of its log: no answer is wrong, and all is mended.
 
 load lib/vocabulary

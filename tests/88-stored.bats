@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# bats file_tags=threads
 # A success of a POST is stored only if it says something and ended well: a retry of a bad answer must not get it again.
 
 load lib/vocabulary

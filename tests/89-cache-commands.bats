@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# bats file_tags=threads
 # The commands cache and stats ask the proxy that runs, whatever its folder: how they find it, what they ask of it
 # (the routes below /cache), and what they do where none runs.
 

@@ -1,4 +1,4 @@
-# bats file_tags=disk
+# bats file_tags=disk,threads
 # What was purged stays purged: the process may be killed, the disk full, the file held by another.
 
 load lib/vocabulary
