@@ -256,11 +256,12 @@ offers_fish() {
         complete -C $argv[1]' "$1" | cut -f 1
 }
 
-# An interactive zsh on a terminal of its own, whose list of choices is read from it.
-offers_zsh() {
+# start_zsh: an interactive zsh on a terminal of its own, for all of a test; its list of choices is read from there. A line
+# written to $zsh_in is answered on $zsh_out, up to a line with a dot.
+start_zsh() {
     cat >"$scratch/offers.zsh" <<'END'
 zmodload zsh/zpty zsh/datetime zsh/zselect || exit 1
-line=$1 out=
+out=
 zpty -b z 'TERM=dumb zsh -f -i'
 # await PATTERN: until $out matches
 await() {
@@ -273,15 +274,28 @@ await() {
 }
 zpty -w z 'PS1= PS2= RPS1= PROMPT_EOL_MARK=; stty columns 200 rows 500 -echo; fpath=($PWD/completions $fpath)'
 zpty -w z 'autoload -Uz compinit; compinit -u -D; LISTMAX=10000; unsetopt beep; bindkey ^T list-choices; zle -N finish'
-zpty -w z 'finish() { zle -I; print -r -- the-$((40 + 2))-end }; bindkey ^E finish; print -r -- at-$((40 + 2))'
+zpty -w z 'finish() { zle -I; print -r -- the-$((40 + 2))-end; BUFFER= }; bindkey ^E finish; print -r -- at-$((40 + 2))'
 await '*at-42*'
-out=
-zpty -w -n z "$line"$'\C-t\C-e'
-await '*the-42-end*'
-print -r -- "${out%%the-42-end*}"
+while IFS= read -r line; do
+    out=
+    zpty -w -n z "$line"$'\C-t\C-e'
+    await '*the-42-end*'
+    print -r -- "${out%%the-42-end*}"
+    print .
+done
 zpty -d z
 END
-    HOME=$scratch zsh -f "$scratch/offers.zsh" "$1" | tr -d '\r' | sed -E 's/\x1b\[[?0-9;]*[a-zA-Z]//g' |
+    mkfifo "$scratch/zsh.in" "$scratch/zsh.out"
+    HOME=$scratch zsh -f "$scratch/offers.zsh" <"$scratch/zsh.in" >"$scratch/zsh.out" 3>&- 4>&- &
+    exec {zsh_in}>"$scratch/zsh.in" {zsh_out}<"$scratch/zsh.out"
+}
+
+offers_zsh() {
+    local line
+    printf '%s\n' "$1" >&"$zsh_in"
+    while IFS= read -r -u "$zsh_out" line && [[ $line != . ]]; do
+        printf '%s\n' "$line"
+    done | tr -d '\r' | sed -E 's/\x1b\[[?0-9;]*[a-zA-Z]//g' |
         grep -vF -- "${1% }" | sed -E 's/ +-- .*//' | tr -s ' ' '\n' | grep -v '^$' || true
 }
 
@@ -360,12 +374,14 @@ mentions_only_known() {
     need zsh
     zsh -n completions/_goproxyai
     head -n 1 completions/_goproxyai | grep -qx '#compdef goproxyai'
+    start_zsh
     completes zsh
     mentions_only_known <completions/_goproxyai
 }
 
 @test "zsh: values" {
     need zsh
+    start_zsh
     suggests zsh
 }
 

@@ -18,8 +18,7 @@ proxy() {
     PROXY_HOME=${home:-$dir/proxy.$proxy_count}
     PROXY_LOG=$dir/proxy.$proxy_count.log
     PROXY_OUT=$dir/proxy.$proxy_count.out
-    [[ -d $PROXY_HOME/cache && -d $PROXY_HOME/state && -d $PROXY_HOME/config ]] || mkdir -p "$PROXY_HOME"/{cache,state,config}
-    [[ -d $PROXY_HOME/run ]] || mkdir -m 700 "$PROXY_HOME/run"
+    make_home "$PROXY_HOME"
     tracked_logs+=("$PROXY_OUT" "$PROXY_LOG")
     proxy_spawn "$@"
     PROXY_PID=$spawned
@@ -100,13 +99,20 @@ proxy_stop() {
 # At most two minutes: a command that is not to run on must not hold a test.
 goproxyai() {
     local home=${PROXY_HOME:-$(work_dir)/proxy.none}
-    local -a settings=()
-    mkdir -p "$home"/{cache,state,config}
-    [[ -d $home/run ]] || mkdir -m 700 "$home/run"
-    [[ ${1:-} != cache && ${1:-} != stats ]] || settings=(GOPROXYAI_PORT="${GOPROXYAI_PORT:-1}")
-    timeout 120 env -u GOPROXYAI_TEST_BIN -u GOPROXYAI_SANITIZED HOME="$home" XDG_CACHE_HOME="$home/cache" XDG_STATE_HOME="$home/state" \
-        XDG_CONFIG_HOME="$home/config" XDG_RUNTIME_DIR="$home/run" "${settings[@]}" \
-        "$goproxyai_bin" "$@" 3>&- 4>&-
+    make_home "$home"
+    (
+        [[ ${1:-} != cache && ${1:-} != stats ]] || export GOPROXYAI_PORT="${GOPROXYAI_PORT:-1}"
+        unset GOPROXYAI_TEST_BIN GOPROXYAI_SANITIZED
+        export HOME=$home XDG_CACHE_HOME=$home/cache XDG_STATE_HOME=$home/state XDG_CONFIG_HOME=$home/config \
+            XDG_RUNTIME_DIR=$home/run
+        exec timeout 120 "$goproxyai_bin" "$@" 3>&- 4>&-
+    )
+}
+
+# make_home DIR: the folders that a proxy, or a command, has of its own
+make_home() {
+    [[ -d $1/cache && -d $1/state && -d $1/config ]] || mkdir -p "$1"/{cache,state,config}
+    [[ -d $1/run ]] || mkdir -m 700 "$1/run"
 }
 
 # through CMD…: from now on proxies, and commands, are started by it: CMD goproxyai ARGS.
