@@ -130,13 +130,24 @@ static int option_of_variable(const char *name, size_t len)
     return find_option(flag, len);
 }
 
+/* Does one of the two end where a word of the other one begins, as in max-cache and max-cache-size?
+ */
+static bool is_cut(const char *a, const char *b)
+{
+    while (*a && tolower((unsigned char)*a) == *b) {
+        a++;
+        b++;
+    }
+    return (!*a && *b == '-') || (!*b && *a == '-');
+}
+
 /* The option whose name is the most like that one, or NULL if none is. */
 static const char *nearest_flag(const char *flag)
 {
     const char *nearest = NULL;
 
     for (int i = 0; i < OPT_COUNT; i++)
-        if (distance_is_near(flag, options[i].flag) &&
+        if ((distance_is_near(flag, options[i].flag) || is_cut(flag, options[i].flag)) &&
             (!nearest || distance_of(flag, options[i].flag) < distance_of(flag, nearest)))
             nearest = options[i].flag;
     return nearest;

@@ -316,6 +316,12 @@ TEST("an unknown GOPROXYAI_ variable is a warning that names the nearest one, if
     check_warning("GOPROXYAI_REQUST_TIMEOT", "80",
                   "GOPROXYAI_REQUST_TIMEOT is no setting: did you mean "
                   "GOPROXYAI_REQUEST_TIMEOUT?");
+    check_warning("GOPROXYAI_MAX_CACHE", "1", /* cut, or too long, at a word's end */
+                  "GOPROXYAI_MAX_CACHE is no setting: did you mean "
+                  "GOPROXYAI_MAX_CACHE_SIZE?");
+    check_warning("GOPROXYAI_UPSTREAM_URL", "1",
+                  "GOPROXYAI_UPSTREAM_URL is no setting: did you mean "
+                  "GOPROXYAI_UPSTREAM?");
     check_warning("GOPROXYAI_NO_SUCH", "1",
                   "GOPROXYAI_NO_SUCH is no setting: see goproxyai help "
                   "serve, or unset it");
