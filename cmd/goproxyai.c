@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <stdarg.h>
 #include <stdbool.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -224,6 +225,7 @@ int main(int argc, char **argv)
     int status;
 
     open_standard_descriptors();
+    signal(SIGXFSZ, SIG_IGN); /* a file at its limit (ulimit -f) is an error of write(2) */
     if (argc < 2) {
         commands_print_help();
         return 2;

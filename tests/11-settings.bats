@@ -77,6 +77,15 @@ says_where() {
 
 # ---- which place wins ----
 
+@test "an address that is listened on already is not a second one; one that stands for all comes first" {
+    server
+    local list
+    for list in localhost,127.0.0.1 127.0.0.1,127.0.0.1 ::1,localhost '[::1],::1' 127.0.0.2,localhost,127.0.0.2 0.0.0.0,127.0.0.1; do
+        listening --port 0 --upstream "$UPSTREAM" --listen "$list" --allow-remote
+    done
+    refused 'listen: 0.0.0.0 stands for all addresses' serve --port 0 --allow-remote --listen 127.0.0.1,0.0.0.0
+}
+
 @test "the port: flag, own variable, plain variable, config file, default, in this order" {
     # ports that only root could open, so nobody answers on them
     config $'port = 11\n'

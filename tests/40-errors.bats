@@ -358,6 +358,41 @@ has_room() {
     fails_with 0 'sse:3,10'
 }
 
+@test "--total-timeout counts from the last of several clients that read one answer" {
+    proxy --total-timeout 3s
+    local question="{\"stream\":true,\"n\":\"$(fresh)\"}"
+    spawn first err curl -q -sSN --noproxy '*' --max-time 30 -H 'X-Script: sse:45,100' -d "$question" "$PROXY/v1/chat/completions"
+    local first=$spawned
+    sleep 2
+    [[ -s first ]]
+    client -N -o second -D second.head -H 'X-Script: sse:45,100' -d "$question" "$PROXY/v1/chat/completions"
+    grep -qi '^x-cache: HIT' second.head
+    grep -q DONE second
+    pid_ends "$first" 30
+    [[ ${ended[$first]} -eq 0 ]]
+    # alone it is cut
+    fails_with '18|56' 'sse:45,100' --max-time 20
+}
+
+@test "a line of the answer's head ends a silence, one of an interim answer does not" {
+    need python3
+    spawn port.out port.err python3 -c '
+import socket, time
+s = socket.create_server(("127.0.0.1", 0))
+print(s.getsockname()[1], flush=True)
+c, _ = s.accept()
+c.recv(65536)
+for part in b"HTTP/1.1 200 OK\r\nX-Ha", b"lf: 1\r\n", b"Content-Length: 1\r\n\r\nx":
+    time.sleep(1)
+    c.sendall(part)
+time.sleep(60)'
+    eventually test -s port.out
+    proxy --upstream "http://127.0.0.1:$(<port.out)" --request-timeout 1800ms
+    [[ $(client -o got -w '%{http_code}' "$PROXY/v1/x") == 200 && $(<got) == x ]]
+    proxy --request-timeout 1500ms
+    ours 504 upstream_timeout 'silent' -H 'X-Script: early:103;delay:900;early:103;delay:1200;body:x' "$PROXY/v1/x"
+}
+
 @test "--connect-timeout ends an attempt at a host that does not answer" {
     # a listener whose queue is full answers no more
     need python3

@@ -217,6 +217,27 @@ has_ended() {
     not alive "$PROXY_PID"
 }
 
+# It is not waited for by script, which is stopped.
+is_no_more() {
+    not alive "$PROXY_PID" || grep -q '^State:.Z' "/proc/$PROXY_PID/status"
+}
+
+@test "a terminal that nobody reads does not keep a proxy from ending" {
+    need script
+    in_terminal
+    kill -STOP "$spawned"
+    local i
+    for i in {1..1500}; do
+        printf 'url = "%s/no-such"\noutput = /dev/null\nnext\n' "$PROXY"
+    done | sed '$d' >many.conf
+    client -K many.conf
+    eventually at_rest "$PROXY_PID"
+    kill -TERM "$PROXY_PID"
+    eventually 10 is_no_more
+    kill -CONT "$spawned"
+    exec 7>&-
+}
+
 @test "SIGHUP ends a proxy whose standard input is a terminal, as SIGTERM does" {
     need script
     in_terminal

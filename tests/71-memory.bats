@@ -48,6 +48,21 @@ word() {
     sed -n 's/^X-Cache: \([A-Z]*\)\r$/\1/p' "answer.$1"
 }
 
+@test "a question whose key would take more than --memory is passed on without one" {
+    proxy --memory 32M --workers 1
+    {
+        printf '{"messages":[]'
+        awk 'BEGIN { for (i = 0; i < 1400000; i++) printf ",\"%x\":1", i }'
+        printf '}'
+    } >members
+    gets BYPASS got -H 'Expect:' -H 'X-Script: body:{}' --data-binary @members /v1/chat/completions
+    peak_below 70000
+    expect_stat in_flight = 0
+    proxy --memory 256M --workers 1
+    gets MISS got -H 'Expect:' -H "X-Script: body:$(said x)" --data-binary @members /v1/chat/completions
+    gets HIT got -H 'Expect:' --data-binary @members /v1/chat/completions
+}
+
 @test "forty uploads of 8 MiB that are held in their middle stay within --memory, and all arrive whole" {
     need ss
     proxy --memory 32M --workers 2 --request-timeout 100s

@@ -247,6 +247,29 @@ is_stored() {
     eventually is_stored 200
 }
 
+@test "a limit of the size of files (ulimit -f) is trouble of the disk: answers go on" {
+    through sh -c 'ulimit -f 2000; exec "$@"' sh
+    proxy
+    local i
+    for i in {1..40}; do
+        gets MISS "$(n "$i" 200000)"
+    done
+    eventually says 1 warning
+    for i in {41..44}; do
+        gets MISS "$(n "$i" 200000)"
+        gets HIT "$(n "$i" 200000)"
+    done
+    proxy_stop
+    [[ $status -eq 0 ]]
+    # and from the beginning
+    through sh -c 'ulimit -f 8; exec "$@"' sh
+    proxy
+    gets MISS "$(n 1)"
+    gets HIT "$(n 1)"
+    proxy_stop
+    [[ $status -eq 0 ]]
+}
+
 @test "a disk that cannot be written to: it is said what is the matter" {
     small_disk disk 1m
     mkdir -m 700 disk/cache

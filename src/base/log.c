@@ -27,6 +27,7 @@ struct log {
     pthread_t thread;
     int fd;
     bool closing;
+    bool ended;          /* the thread touches nothing of this any more */
     bool idle;           /* the thread waits for the first line of a batch */
     struct str pending;  /* guarded by lock, at most LOG_BUFFER_MAX */
     uint64_t dropped;    /* ever */
@@ -120,6 +121,10 @@ static void *run(void *arg)
             done = true;
     }
     str_release(&batch);
+    pthread_mutex_lock(&log->lock);
+    log->ended = true;
+    pthread_cond_signal(&log->filled);
+    pthread_mutex_unlock(&log->lock);
     return NULL;
 }
 
@@ -144,15 +149,39 @@ int log_open(struct log **result, int fd, struct err *err)
     return 0;
 }
 
+static struct timespec moment(uint64_t mono_ms)
+{
+    return (struct timespec){.tv_sec = (time_t)(mono_ms / 1000),
+                             .tv_nsec = (long)(mono_ms % 1000) * 1000000};
+}
+
+/* A terminal that nobody reads may hold the thread in write(2) for ever, though poll(2) had said
+ * that there is room. */
+static bool wait_for_end(struct log *log)
+{
+    struct timespec until;
+    bool ended;
+
+    pthread_mutex_lock(&log->lock);
+    log->closing = true;
+    log->close_by_ms = clock_mono_ms() + LOG_CLOSE_MS;
+    until = moment(log->close_by_ms + LOG_CLOSE_MS / 2);
+    pthread_cond_signal(&log->filled);
+    while (!log->ended && pthread_cond_timedwait(&log->filled, &log->lock, &until) != ETIMEDOUT)
+        ;
+    ended = log->ended;
+    pthread_mutex_unlock(&log->lock);
+    return ended;
+}
+
 void log_close(struct log *log)
 {
     if (!log)
         return;
-    pthread_mutex_lock(&log->lock);
-    log->closing = true;
-    log->close_by_ms = clock_mono_ms() + LOG_CLOSE_MS;
-    pthread_cond_signal(&log->filled);
-    pthread_mutex_unlock(&log->lock);
+    if (!wait_for_end(log)) {
+        pthread_detach(log->thread); /* which ends with the process; the log stays its own */
+        return;
+    }
     pthread_join(log->thread, NULL);
     str_release(&log->pending);
     pthread_cond_destroy(&log->filled);

@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -86,6 +87,31 @@ unsigned net_local_port(int fd)
         (a.any.sa_family != AF_INET && a.any.sa_family != AF_INET6))
         return 0;
     return ntohs(a.any.sa_family == AF_INET ? a.v4.sin_port : a.v6.sin6_port);
+}
+
+static bool is_any(const union address *a)
+{
+    return a->any.sa_family == AF_INET ? a->v4.sin_addr.s_addr == htonl(INADDR_ANY)
+                                       : IN6_IS_ADDR_UNSPECIFIED(&a->v6.sin6_addr);
+}
+
+static bool is_same(const union address *a, const union address *b)
+{
+    return a->any.sa_family == AF_INET ? a->v4.sin_addr.s_addr == b->v4.sin_addr.s_addr
+                                       : IN6_ARE_ADDR_EQUAL(&a->v6.sin6_addr, &b->v6.sin6_addr);
+}
+
+enum net_overlap net_overlap(int fd, const char *address)
+{
+    union address a, own;
+    socklen_t len, own_len = sizeof(own);
+
+    if (parse(address, &a, &len) < 0 || getsockname(fd, &own.any, &own_len) < 0 ||
+        own.any.sa_family != a.any.sa_family)
+        return NET_APART;
+    if (is_any(&own) || is_same(&own, &a))
+        return NET_COVERED;
+    return is_any(&a) ? NET_COVERS : NET_APART;
 }
 
 int net_listen(const char *address, unsigned *port, struct err *err)

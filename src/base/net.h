@@ -10,6 +10,12 @@
 #define NET_NO_FAMILY (-2)
 int net_listen(const char *address, unsigned *port, struct err *err);
 
+/* What a listening socket has to do with an address: nothing; it takes that address's connections
+ * already; or the address is the one that stands for all of the family, of which the socket has a
+ * part, so that both cannot be had. */
+enum net_overlap { NET_APART, NET_COVERED, NET_COVERS };
+enum net_overlap net_overlap(int fd, const char *address);
+
 /* The local port of a socket; 0 where it has none. */
 unsigned net_local_port(int fd);
 

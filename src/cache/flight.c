@@ -266,6 +266,8 @@ void flight_raise_timeouts(struct flight *flight, const struct flight_timeouts *
     if (flight->has_timeouts) {
         most->before_head = longer(most->before_head, timeouts->before_head);
         most->within_body = longer(most->within_body, timeouts->within_body);
+        if (most->asked_ms < timeouts->asked_ms)
+            most->asked_ms = timeouts->asked_ms;
     } else {
         *most = *timeouts;
         flight->has_timeouts = true;

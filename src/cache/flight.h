@@ -66,9 +66,11 @@ struct flight_hooks {
     void (*free)(struct flight_hooks *); /* with the flight */
 };
 
-/* How long the upstream may be silent, ms; 0: for ever. */
+/* How long the upstream may be silent, ms; 0: for ever. And from when the time for all of the
+ * answer counts (monotonic ms): the latest request that waits for it. */
 struct flight_timeouts {
     int64_t before_head, within_body;
+    uint64_t asked_ms;
 };
 
 struct flight {

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/canon.h"
 #include "base/mem.h"
 #include "cache/memo.h"
 #include "proxy/conn.h"
@@ -86,6 +87,20 @@ static void on_letter(struct letter *letter)
     down_wake(req->conn); /* the step runs again, and finds the result */
 }
 
+/* False: there is no memory for it. */
+static bool make_key(struct key_job *job, struct keyer *keyer, const struct key_request *request)
+{
+    struct budget *budget = &job->worker->server->caching.budget;
+    size_t cost = request->body_len + canon_cost(request->body, request->body_len);
+
+    if (!budget_has_room(budget, cost))
+        return false;
+    budget_add(budget, cost);
+    keyer_key(keyer, request, &job->key);
+    budget_sub(budget, cost);
+    return true;
+}
+
 /* A keyer of its own: it is made in microseconds, and holds memory in proportion to the body. */
 static void on_run(struct job *base)
 {
@@ -97,16 +112,13 @@ static void on_run(struct job *base)
                                   .body = job->body.text,
                                   .body_len = job->body.len};
     struct keyer *keyer = keyer_new(&caching->rules, memo_secret(caching->memo));
-    size_t forms = 2 * job->body.len; /* the canonical form, and its draft */
 
-    budget_add(&caching->budget, forms);
     keyer_tag(keyer, &request, &job->tag);
     job->is_cacheable = policy_body_is_cacheable(job->api, job->body.text, job->body.len,
                                                  job->model, sizeof(job->model));
     if (job->is_cacheable && !memo_find(caching->memo, &job->tag, &job->key))
-        keyer_key(keyer, &request, &job->key);
+        job->is_cacheable = make_key(job, keyer, &request);
     keyer_free(keyer);
-    budget_sub(&caching->budget, forms);
     mailbox_post(&job->worker->mailbox, &job->letter);
 }
 

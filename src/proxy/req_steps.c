@@ -235,10 +235,12 @@ void req_raise_timeouts(const struct req *req)
 {
     const struct endpoint *e = &req->worker->server->endpoint;
     struct sdk_deadline sdk = sdk_deadline_of(req->method, req->target.text, &req->fields);
-    struct flight_timeouts timeouts = {e->silence_ms, e->silence_ms};
+    struct flight_timeouts timeouts = {e->silence_ms, e->silence_ms, req->worker->loop.now_ms};
 
-    if (!e->silence_is_set && sdk.head_ms > 0)
-        timeouts = (struct flight_timeouts){sdk.head_ms, sdk.body_ms};
+    if (!e->silence_is_set && sdk.head_ms > 0) {
+        timeouts.before_head = sdk.head_ms;
+        timeouts.within_body = sdk.body_ms;
+    }
     flight_raise_timeouts(req->flight, &timeouts);
 }
 

@@ -36,6 +36,18 @@ static int add_listener(struct server *server, const char *address, struct err *
 {
     int fd;
 
+    for (unsigned i = 0; i < server->listen_count; i++)
+        switch (net_overlap(server->listen_fds[i], address)) {
+        case NET_COVERED:
+            return 0;
+        case NET_COVERS:
+            return err_set(
+                err, ERR_USAGE,
+                "%s stands for all addresses of its kind: name it before the others, or alone",
+                address);
+        case NET_APART:
+            break;
+        }
     if (server->listen_count == LISTENERS_MAX)
         return err_set(err, ERR_USAGE, "more than %d addresses", LISTENERS_MAX);
     fd = net_listen(address, &server->port, err);

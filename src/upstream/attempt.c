@@ -62,14 +62,16 @@ static size_t on_header(char *line, size_t one, size_t len, void *arg)
 {
     struct attempt *a = arg;
     struct head head;
+    enum answer_line got;
     struct err err;
 
     (void)one;
+    head_init(&head);
+    got = answer_take(&a->answer, line, len, &head, &err);
     /* An interim answer (1xx) is no sign of progress: they may come for ever. */
     if (a->answer.status >= 200)
         attempt_heard(a);
-    head_init(&head);
-    switch (answer_take(&a->answer, line, len, &head, &err)) {
+    switch (got) {
     case ANSWER_MORE:
         break;
     case ANSWER_HEAD:

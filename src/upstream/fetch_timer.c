@@ -16,6 +16,8 @@ void fetch_set_silence(struct fetch *f)
 
     f->attempt.deadline.silence_ms = f->step == FETCH_BODY ? timeouts.within_body
                                                            : timeouts.before_head;
+    if (f->attempt.deadline.started_ms < timeouts.asked_ms)
+        f->attempt.deadline.started_ms = timeouts.asked_ms;
 }
 
 static bool is_watched(const struct fetch *f)

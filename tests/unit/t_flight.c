@@ -132,11 +132,11 @@ TEST("a flight has the longest timeouts of its readers, whoever came first; 0 is
     static const struct {
         struct flight_timeouts first, second, most;
     } rows[] = {
-        {{100, 500}, {300, 200}, {300, 500}},
-        {{300, 200}, {100, 500}, {300, 500}},
-        {{0, 200}, {100, 0}, {0, 0}},
-        {{100, 0}, {0, 200}, {0, 0}},
-        {{0, 0}, {0, 0}, {0, 0}},
+        {{100, 500, 1}, {300, 200, 2}, {300, 500, 2}},
+        {{300, 200, 2}, {100, 500, 1}, {300, 500, 2}},
+        {{0, 200, 0}, {100, 0, 5}, {0, 0, 5}},
+        {{100, 0, 7}, {0, 200, 7}, {0, 0, 7}},
+        {{0, 0, 0}, {0, 0, 0}, {0, 0, 0}},
     };
 
     for (size_t i = 0; i < countof(rows); i++) {
@@ -151,6 +151,7 @@ TEST("a flight has the longest timeouts of its readers, whoever came first; 0 is
         most = flight_timeouts(flight);
         CHECK_INT(most.before_head, rows[i].most.before_head);
         CHECK_INT(most.within_body, rows[i].most.within_body);
+        CHECK_INT(most.asked_ms, rows[i].most.asked_ms);
         flight_unref(flight);
     }
 }
