@@ -10,9 +10,10 @@
 #include "proxy/runtime_note.h"
 #include "proxy/server.h"
 
-static void announce(const struct server *server, const struct conf *conf, struct log *log)
+static void announce(struct server *server, const struct conf *conf, struct log *log)
 {
-    const struct endpoint *e = &server->endpoint;
+    struct settings *settings = server_settings(server);
+    const struct endpoint *e = settings->endpoint;
     mem_auto char *address = running_address(conf);
     mem_auto char *url = running_url(address, server->port);
 
@@ -21,6 +22,7 @@ static void announce(const struct server *server, const struct conf *conf, struc
              e->proxy_variable ? " (from " : "", e->proxy_variable ? e->proxy_variable : "",
              e->proxy_variable ? ")" : "");
     log_line(log, "  export OPENAI_BASE_URL=%s/v1", url);
+    settings_unref(settings);
 }
 
 /* For commands, which find the proxy by it. Without it they need --port or --url. */

@@ -25,7 +25,7 @@ struct counted { /* a request field that is part of the key */
 };
 
 struct keyer {
-    const struct key_rules *rules;
+    struct key_rules *rules;
     struct crypto_digest *digest;
     struct crypto_tagger *tagger;
     struct canon *canon;
@@ -36,12 +36,24 @@ struct keyer {
     struct str form;
 };
 
-struct keyer *keyer_new(const struct key_rules *rules,
-                        const unsigned char secret[CRYPTO_SECRET_BYTES])
+struct key_rules *key_rules_ref(struct key_rules *rules)
+{
+    atomic_fetch_add_explicit(&rules->refs, 1, memory_order_relaxed);
+    return rules;
+}
+
+void key_rules_unref(struct key_rules *rules)
+{
+    if (rules && atomic_fetch_sub_explicit(&rules->refs, 1, memory_order_acq_rel) == 1 &&
+        rules->free)
+        rules->free(rules);
+}
+
+struct keyer *keyer_new(struct key_rules *rules, const unsigned char secret[CRYPTO_SECRET_BYTES])
 {
     struct keyer *keyer = mem_zero(sizeof(*keyer));
 
-    keyer->rules = rules;
+    keyer->rules = key_rules_ref(rules);
     keyer->digest = crypto_digest_new();
     keyer->tagger = crypto_tagger_new(secret);
     keyer->canon = canon_new();
@@ -58,6 +70,7 @@ void keyer_free(struct keyer *keyer)
     crypto_tagger_free(keyer->tagger);
     canon_free(keyer->canon);
     free(keyer->counted);
+    key_rules_unref(keyer->rules);
     str_release(&keyer->head);
     str_release(&keyer->form);
     free(keyer);
@@ -297,6 +310,7 @@ void keyer_tag(struct keyer *keyer, const struct key_request *request, struct ke
 
     collect(keyer, request);
     at = put_line(at, keyer, request);
+    at = put_number(at, keyer->rules->number);
     at = put_number(at, keyer->count);
     for (size_t i = 0; i < keyer->count; i++) {
         const struct field *h = &keyer->counted[i].field;

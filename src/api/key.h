@@ -21,8 +21,10 @@
 #ifndef API_KEY_H
 #define API_KEY_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/crypto.h"
 #include "base/fields.h"
@@ -39,19 +41,22 @@ struct key_tag {
     unsigned char bytes[CRYPTO_TAG_BYTES];
 };
 
-struct key_rules {        /* all pointers stay the caller's, and must outlive the keyer */
-    const char *upstream; /* base URL: scheme://authority/path */
-    bool share;           /* credentials are left out */
+/* Immutable but for the count of references. */
+struct key_rules {
+    atomic_uint refs;
+    uint64_t number; /* of these rules in this process: no tag of other ones is the same */
+    void (*free)(struct key_rules *rules); /* NULL: they are static */
+    const char *upstream;                  /* base URL: scheme://authority/path */
+    bool share;                            /* credentials are left out */
     char *const *ignored; /* top-level members of a JSON body that are left out; NULL ends it,
                              NULL for none */
     char *const *ignored_fields; /* request fields that are left out, by names in any case; NULL
                                     ends it, NULL for none. See key_may_ignore_field(). */
 };
 
-/* Does a request field of that name take part in the key of requests with that method? Any
- * thread. */
-bool key_counts_field(const struct key_rules *rules, const char *method, const char *name,
-                      size_t name_len);
+/* Any thread. NULL is nothing to key_rules_unref(). */
+struct key_rules *key_rules_ref(struct key_rules *rules);
+void key_rules_unref(struct key_rules *rules);
 
 struct key_request {
     const char *method;
@@ -61,9 +66,9 @@ struct key_request {
     size_t body_len;
 };
 
-/* secret: of the tags, the same for all keyers whose tags are compared. */
-struct keyer *keyer_new(const struct key_rules *rules,
-                        const unsigned char secret[CRYPTO_SECRET_BYTES]);
+/* rules: a reference is added. secret: of the tags, the same for all keyers whose tags are
+ * compared. */
+struct keyer *keyer_new(struct key_rules *rules, const unsigned char secret[CRYPTO_SECRET_BYTES]);
 void keyer_free(struct keyer *keyer); /* NULL is nothing */
 
 /* Of all that the key is made of, the body's very bytes and the order of the fields among it: what

@@ -70,8 +70,8 @@ void crypto_certs_free(struct crypto_certs *certs)
 
 struct crypto_trust {
     pthread_mutex_t lock;
-    const struct crypto_certs *more;
-    X509_STORE *store; /* NULL: not read so far */
+    STACK_OF(X509) * more; /* NULL: none */
+    X509_STORE *store;     /* NULL: not read so far */
 };
 
 struct crypto_trust *crypto_trust_new(const struct crypto_certs *more)
@@ -79,7 +79,9 @@ struct crypto_trust *crypto_trust_new(const struct crypto_certs *more)
     struct crypto_trust *trust = mem_zero(sizeof(*trust));
 
     pthread_mutex_init(&trust->lock, NULL);
-    trust->more = more;
+    trust->more = more ? X509_chain_up_ref(more->list) : NULL;
+    if (more && !trust->more)
+        abort();
     return trust;
 }
 
@@ -88,21 +90,22 @@ void crypto_trust_free(struct crypto_trust *trust)
     if (!trust)
         return;
     X509_STORE_free(trust->store);
+    sk_X509_pop_free(trust->more, X509_free);
     pthread_mutex_destroy(&trust->lock);
     free(trust);
 }
 
-static bool add_certs(X509_STORE *store, const struct crypto_certs *certs)
+static bool add_certs(X509_STORE *store, const STACK_OF(X509) * certs)
 {
-    for (int i = 0; i < sk_X509_num(certs->list); i++)
-        if (!X509_STORE_add_cert(store, sk_X509_value(certs->list, i)))
+    for (int i = 0; i < sk_X509_num(certs); i++)
+        if (!X509_STORE_add_cert(store, sk_X509_value(certs, i)))
             return false;
     return true;
 }
 
 /* NULL: there is nothing to trust. The flags are those that libcurl sets: a certificate that is
  * trusted need not be a root. */
-static X509_STORE *read_store(const struct crypto_certs *more, const char *file, const char *folder)
+static X509_STORE *read_store(const STACK_OF(X509) * more, const char *file, const char *folder)
 {
     X509_STORE *store = X509_STORE_new();
     bool any;

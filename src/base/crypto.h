@@ -12,8 +12,8 @@ struct crypto_certs; /* CA certificates; immutable, any thread may use them */
 int crypto_certs_load(struct crypto_certs **certs, const char *path, struct err *err);
 void crypto_certs_free(struct crypto_certs *certs); /* NULL is nothing */
 
-/* What TLS connections trust: the system's certificates, and `more` (NULL: none), which must
- * outlive it. The system's are read at the first use, and once: that takes as long as a dozen
+/* What TLS connections trust: the system's certificates, and `more` (NULL: none), which it
+ * shares. The system's are read at the first use, and once: that takes as long as a dozen
  * handshakes. Any thread. */
 struct crypto_trust;
 struct crypto_trust *crypto_trust_new(const struct crypto_certs *more);

@@ -63,6 +63,7 @@ static void on_free(struct flight_hooks *keeper)
         on_withdraw(keeper, NULL);
     list_remove(&claim->tap.node);
     policy_proof_free(claim->proof);
+    key_rules_unref(claim->key_rules);
     free(claim);
 }
 
@@ -72,8 +73,7 @@ static bool on_may_share(struct flight_hooks *keeper, struct flight *flight)
     const struct head *head = &flight->head;
 
     return (head->length < 0 || (uint64_t)head->length <= flight->keep_max) &&
-           policy_head_may_store(claim->api, claim->index->rules.key_rules, head->status,
-                                 &head->fields);
+           policy_head_may_store(claim->api, claim->key_rules, head->status, &head->fields);
 }
 
 /* --- the proof ------------------------------------------------------------------------ */
@@ -304,6 +304,8 @@ struct claim *claim_new(struct index *index, struct slot *slot, struct flight *f
     claim->begun_ms = query->now_ms;
     claim->ticket = atomic_fetch_add(&index->tickets, 1) + 1;
     claim->api = query->api;
+    if (query->key_rules)
+        claim->key_rules = key_rules_ref(query->key_rules);
     claim->collection = query->api == CACHE_CLASS_GET ? policy_collection_of(query->target) : 0;
     if (query->model) /* the memory is zeroed */
         memcpy(claim->model, query->model, strnlen(query->model, sizeof(claim->model) - 1));

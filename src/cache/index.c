@@ -50,17 +50,15 @@ static bool at_most_s(int64_t ms, int64_t seconds)
     return seconds >= INT64_MAX / 1000 || ms <= seconds * 1000;
 }
 
-int64_t index_ttl_ms(const struct index *index, unsigned status)
+int64_t index_ttl_ms(int64_t ttl_ms, unsigned status)
 {
-    int64_t ttl = index->rules.ttl_ms;
-
-    return status >= 400 && ttl > ERROR_TTL_MS ? ERROR_TTL_MS : ttl;
+    return status >= 400 && ttl_ms > ERROR_TTL_MS ? ERROR_TTL_MS : ttl_ms;
 }
 
-bool index_is_fresh(const struct index *index, const struct object *object,
-                    const struct index_query *query)
+bool index_is_fresh(const struct object *object, const struct index_query *query)
 {
-    int64_t age = query->now_ms - object->stored_ms, ttl = index_ttl_ms(index, object->status);
+    int64_t age = query->now_ms - object->stored_ms;
+    int64_t ttl = index_ttl_ms(query->ttl_ms, object->status);
 
     if (age < -FUTURE_MS)
         return false;
@@ -97,7 +95,7 @@ static enum index_verdict judge(struct index *index, struct shard *shard,
     bool alone = query->alone || query->asks.no_cache;
 
     if (slot && slot->object) {
-        if (!alone && index_is_fresh(index, slot->object, query)) {
+        if (!alone && index_is_fresh(slot->object, query)) {
             answer->object = object_ref(slot->object);
             shard_use(shard, slot->object);
             return INDEX_HIT;

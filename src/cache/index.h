@@ -34,13 +34,10 @@ struct index;
 #define INDEX_FOREVER INT64_MAX
 
 struct index_rules {
-    int64_t ttl_ms;                    /* INDEX_FOREVER: an entry never grows too old */
-    size_t memory_bytes;               /* of the memory tier */
-    size_t object_bytes;               /* a larger body is not kept */
-    struct jobs *jobs;                 /* for what takes long; NULL: it is done at once */
-    struct budget *budget;             /* of answers that are kept while they grow; NULL: none */
-    const struct key_rules *key_rules; /* what keys are made of; the caller's, and must outlive the
-                                          index. NULL: of no fields */
+    size_t memory_bytes;   /* of the memory tier */
+    size_t object_bytes;   /* a larger body is not kept */
+    struct jobs *jobs;     /* for what takes long; NULL: it is done at once */
+    struct budget *budget; /* of answers that are kept while they grow; NULL: none */
 };
 
 struct index *index_new(const struct index_rules *rules);
@@ -53,13 +50,16 @@ enum index_verdict { INDEX_HIT, INDEX_JOIN, INDEX_MISS, INDEX_NONE };
 struct index_query {
     const struct key *key;
     int64_t now_ms; /* Unix time */
+    int64_t ttl_ms; /* INDEX_FOREVER: an entry never grows too old */
     struct cache_control asks;
     bool alone; /* neither an object nor a flight of others will do: a refresh, or a second try */
     bool peek;  /* NONE rather than a new flight */
     /* for what is stored in the end: */
     enum cache_class api;
     const char *method, *target, *model;
-    size_t high, low; /* see body.h */
+    struct key_rules *key_rules; /* what the key was made by, to which a reference is added; NULL:
+                                    of no fields */
+    size_t high, low;            /* see body.h */
 };
 
 struct index_answer {
@@ -79,12 +79,11 @@ struct flight *index_pass(size_t high, size_t low, struct body_reader *reader,
  * may take the memory in the meantime. */
 bool index_takes(struct index *index, int64_t length);
 
-/* How long an answer of that status is good for, in ms, or INDEX_FOREVER. An error has a minute at
- * most: a key that was just activated must not look broken. */
-int64_t index_ttl_ms(const struct index *index, unsigned status);
+/* How long an answer of that status is good for, in ms, or INDEX_FOREVER, where others have ttl_ms.
+ * An error has a minute at most: a key that was just activated must not look broken. */
+int64_t index_ttl_ms(int64_t ttl_ms, unsigned status);
 /* May this object answer this request? */
-bool index_is_fresh(const struct index *index, const struct object *object,
-                    const struct index_query *query);
+bool index_is_fresh(const struct object *object, const struct index_query *query);
 /* Takes what was found on disk into the memory tier; a reference is added. epoch: index_epoch()
  * from before the disk was looked at: what was dropped since then is not taken. */
 uint64_t index_epoch(struct index *index);

@@ -33,6 +33,7 @@ struct claim {
     uint64_t ticket;  /* of two answers the one that was asked for later is the newer one */
     int64_t begun_ms; /* Unix time at which the fetch began */
     enum cache_class api;
+    struct key_rules *key_rules; /* with a reference; NULL: of no fields */
     uint64_t collection;
     char model[OBJECT_MODEL_SIZE];
     bool settled;  /* it is in no list any more, nor in a slot; the filler's */

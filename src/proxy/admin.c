@@ -89,7 +89,8 @@ static void add_endpoint(struct json *endpoints, const struct endpoint *e)
     json_set_text(row, "state", "healthy");
 }
 
-static void make_health(const struct server *server, struct str *out)
+static void make_health(const struct server *server, const struct settings *settings,
+                        struct str *out)
 {
     struct json *root = json_object();
     char now[24];
@@ -105,20 +106,20 @@ static void make_health(const struct server *server, struct str *out)
     json_set_number(root, "threads", process_count_threads());
     json_set_number(root, "connections", (double)server_connections(server));
     json_set_number(root, "in_flight", (double)server_in_flight(server));
-    add_endpoint(json_set_array(root, "endpoints"), &server->endpoint);
+    add_endpoint(json_set_array(root, "endpoints"), settings->endpoint);
     str_clear(out);
     json_print(root, out);
     json_free(root);
 }
 
-static void answer_health(struct server *server, struct str *out)
+static void answer_health(struct server *server, const struct settings *settings, struct str *out)
 {
     struct admin *admin = server->admin;
     uint64_t now = clock_mono_ms();
 
     pthread_mutex_lock(&admin->lock);
     if (admin->made_ms == 0 || now - admin->made_ms >= FIGURES_MS) {
-        make_health(server, &admin->health);
+        make_health(server, settings, &admin->health);
         admin->made_ms = now;
     }
     str_add(out, admin->health.text, admin->health.len);
@@ -179,7 +180,7 @@ enum admin_result admin_answer(struct req *req, struct err *err)
         return ADMIN_REFUSED;
     switch (route) {
     case ROUTE_STATS:
-        admin_stats(server, &reply->text);
+        admin_stats(server, req->settings, &reply->text);
         reply_own_json(reply, 200, req->id);
         break;
     case ROUTE_CACHE:
@@ -188,7 +189,7 @@ enum admin_result admin_answer(struct req *req, struct err *err)
         result = answer_of_cache(req, route, err);
         break;
     default:
-        answer_health(server, &reply->text);
+        answer_health(server, req->settings, &reply->text);
         reply_own_json(reply, 200, req->id);
         break;
     }

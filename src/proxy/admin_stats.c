@@ -33,7 +33,8 @@ void admin_stats_disk(struct json *cache, const struct store_figures *figures, i
     json_set_number(cache, "max_bytes", (double)max_bytes);
 }
 
-static void add_cache(const struct server *server, struct json *cache)
+static void add_cache(const struct server *server, const struct settings *settings,
+                      struct json *cache)
 {
     const struct caching *caching = &server->caching;
     struct store_figures disk = {.items = 0};
@@ -51,7 +52,7 @@ static void add_cache(const struct server *server, struct json *cache)
         json_set_number(cache, "max_bytes", caching->on ? (double)caching->memory_bytes : 0);
     }
     json_set_text(cache, "folder", admin_folder(server->admin));
-    add_duration(&ttl, caching->ttl_ms);
+    add_duration(&ttl, settings->ttl_ms);
     json_set_text(cache, "ttl", ttl.text);
     str_release(&ttl);
     json_set_number(cache, "evictions",
@@ -94,16 +95,16 @@ static double longest_turn_ms(const struct server *server)
     return (double)longest / 1000;
 }
 
-void admin_stats(const struct server *server, struct str *out)
+void admin_stats(const struct server *server, const struct settings *settings, struct str *out)
 {
     struct json *root = json_object();
     struct stats_sum sum = {.requests = 0};
 
     for (unsigned i = 0; i < server->worker_count; i++)
         stats_add(&sum, &server->workers[i].stats);
-    add_cache(server, json_set_object(root, "cache"));
-    json_set_text(root, "proxy_url", server->endpoint.proxy_label);
-    json_set_text(root, "openai_url", server->endpoint.label);
+    add_cache(server, settings, json_set_object(root, "cache"));
+    json_set_text(root, "proxy_url", settings->endpoint->proxy_label);
+    json_set_text(root, "openai_url", settings->endpoint->label);
     add_traffic(&sum, root);
     json_set_number(json_set_object(root, "loop"), "longest_turn_ms", longest_turn_ms(server));
     json_print(root, out);

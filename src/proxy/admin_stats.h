@@ -7,9 +7,10 @@
 #include "cache/store.h"
 
 struct server;
+struct settings;
 
 /* Appends them as JSON. Any thread. */
-void admin_stats(const struct server *server, struct str *out);
+void admin_stats(const struct server *server, const struct settings *settings, struct str *out);
 /* The part that there is without a running server, too: what is on disk. */
 void admin_stats_disk(struct json *cache, const struct store_figures *figures, int64_t max_bytes);
 

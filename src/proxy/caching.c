@@ -11,50 +11,6 @@
 #define MEMORY_AUTO_MAX ((size_t)1024 * 1024 * 1024)
 #define JOB_THREADS CACHING_READERS
 
-/* ---- what is no part of the key ---- */
-
-static void add_name(void *arg, const char *name)
-{
-    struct caching_names *names = arg;
-
-    names->at = mem_grow(names->at, (names->count + 2) * sizeof(*names->at));
-    names->at[names->count++] = mem_strdup(name);
-    names->at[names->count] = NULL;
-}
-
-static void free_names(struct caching_names *names)
-{
-    for (unsigned i = 0; i < names->count; i++)
-        free(names->at[i]);
-    free(names->at);
-}
-
-static int check_fields(const struct caching_names *names, const char *place, struct err *err)
-{
-    for (unsigned i = 0; i < names->count; i++) {
-        const char *name = names->at[i];
-
-        if (!field_is_token(name, strlen(name)))
-            return err_set(err, ERR_USAGE, "%s: '%s' is no header name: write it like X-Run-ID",
-                           place, name);
-        if (!key_may_ignore_field(name))
-            return err_set(err, ERR_USAGE,
-                           "%s: %s is a credential: use --share-cache to answer a request with "
-                           "what another caller has paid for",
-                           place, name);
-    }
-    return 0;
-}
-
-static int set_ignored(struct caching *caching, const struct conf *conf, struct err *err)
-{
-    conf_each_item(conf, OPT_KEY_IGNORE, add_name, &caching->members_);
-    conf_each_item(conf, OPT_KEY_IGNORE_HEADER, add_name, &caching->fields_);
-    caching->rules.ignored = caching->members_.at;
-    caching->rules.ignored_fields = caching->fields_.at;
-    return check_fields(&caching->fields_, conf->value[OPT_KEY_IGNORE_HEADER].place, err);
-}
-
 /* ---- opening and closing ---- */
 
 static void refresh_readers(struct caching *caching);
@@ -116,36 +72,25 @@ static size_t memory_of(const struct conf *conf)
     return given ? given : quarter < MEMORY_AUTO_MAX ? quarter : MEMORY_AUTO_MAX;
 }
 
-int caching_open(struct caching *caching, const struct conf *conf, const char *upstream,
-                 struct log *log, struct err *err)
+void caching_open(struct caching *caching, const struct conf *conf, struct log *log)
 {
-    struct index_rules rules = {.ttl_ms = conf_number(conf, OPT_CACHE_TTL),
-                                .memory_bytes = (size_t)conf_number(conf, OPT_MEMORY_CACHE),
+    struct index_rules rules = {.memory_bytes = (size_t)conf_number(conf, OPT_MEMORY_CACHE),
                                 .object_bytes = OBJECT_MAX,
-                                .budget = &caching->budget,
-                                .key_rules = &caching->rules};
+                                .budget = &caching->budget};
 
-    *caching = (struct caching){.ttl_ms = rules.ttl_ms,
-                                .memory_bytes = rules.memory_bytes,
-                                .on = rules.ttl_ms > 0,
-                                .max_body = conf_number(conf, OPT_MAX_BODY),
-                                .max_bytes = conf_number(conf, OPT_MAX_CACHE_SIZE),
-                                .finish = conf_number(conf, OPT_ON_DISCONNECT) == 1};
-    caching->rules = (struct key_rules){.upstream = upstream,
-                                        .share = conf_number(conf, OPT_SHARE_CACHE) != 0};
+    *caching = (struct caching){.memory_bytes = rules.memory_bytes,
+                                .on = conf_number(conf, OPT_CACHE_TTL) > 0,
+                                .max_bytes = conf_number(conf, OPT_MAX_CACHE_SIZE)};
     budget_init(&caching->budget, memory_of(conf));
     pthread_mutex_init(&caching->replaced_lock, NULL);
     pthread_mutex_init(&caching->readers_lock, NULL);
-    if (set_ignored(caching, conf, err) < 0)
-        return -1;
     if (!caching->on)
-        return 0;
+        return;
     rules.jobs = caching->jobs = jobs_new(JOB_THREADS);
     caching->folder = conf_cache_folder(conf);
     caching->index = index_new(&rules);
     caching->memo = memo_new();
     open_store(caching, log);
-    return 0;
 }
 
 void caching_settle(struct caching *caching)
@@ -161,8 +106,6 @@ void caching_close(struct caching *caching)
     store_close(caching->store);
     index_free(caching->index);
     memo_free(caching->memo);
-    free_names(&caching->members_);
-    free_names(&caching->fields_);
     free(caching->folder);
     *caching = (struct caching){.on = false};
 }
@@ -222,7 +165,7 @@ struct object *caching_load(struct caching *caching, struct store_reader *reader
     *why_not = larger ? CACHING_LARGER : CACHING_ABSENT;
     if (!object)
         return NULL;
-    if (!index_is_fresh(caching->index, object, query)) {
+    if (!index_is_fresh(object, query)) {
         *why_not = CACHING_STALE;
         object_unref(object);
         return NULL;

@@ -1,4 +1,4 @@
-/* What the server keeps: the index, the memory of seen bodies, the store, and their settings.
+/* What the server keeps: the index, the memory of seen bodies, the store.
  * Made once; any thread may use it.
  */
 #ifndef PROXY_CACHING_H
@@ -18,23 +18,12 @@
 #include "cache/store.h"
 #include "conf/conf.h"
 
-struct caching_names { /* a NULL-terminated list; at is NULL while it is empty */
-    char **at;
-    unsigned count;
-};
-
 #define CACHING_READERS 2U /* as many as there are threads for jobs */
 
 struct caching {
     bool on;
-    int64_t ttl_ms; /* INDEX_FOREVER: for ever */
-    int64_t max_body;
     int64_t max_bytes; /* on disk */
     size_t memory_bytes;
-    bool finish; /* --on-disconnect finish */
-    struct key_rules rules;
-    struct caching_names members_;                 /* --key-ignore */
-    struct caching_names fields_;                  /* --key-ignore-header */
     char *folder;                                  /* NULL: none could be named */
     struct store_reader *readers[CACHING_READERS]; /* that caching_load_long() has to spare */
     unsigned reader_count;
@@ -52,11 +41,8 @@ struct caching {
 /* Calls on_replaced(arg), on the store's thread, when readers should let go of the file
  * (store_rules). NULL: no more; it does not return while a call goes on. */
 void caching_on_replaced(struct caching *caching, void (*on_replaced)(void *arg), void *arg);
-/* upstream: see key_rules; it must outlive this. Disk trouble is logged, and fails nothing. -1 with
- * ERR_USAGE where --key-ignore-header names a credential or what is no field name; caching_close()
- * is due then as well. */
-int caching_open(struct caching *caching, const struct conf *conf, const char *upstream,
-                 struct log *log, struct err *err);
+/* Disk trouble is logged, and fails nothing. */
+void caching_open(struct caching *caching, const struct conf *conf, struct log *log);
 /* Ends what goes on besides the workers, once they stand still: before they are released. */
 void caching_settle(struct caching *caching);
 void caching_close(struct caching *caching); /* after the workers */

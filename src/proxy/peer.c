@@ -3,7 +3,7 @@
 #include "base/sock_diag.h"
 #include "proxy/conn.h"
 #include "upstream/own_sockets.h"
-#include "proxy/users.h"
+#include "proxy/settings.h"
 
 bool peer_is_self(const struct conn *conn)
 {
@@ -41,11 +41,12 @@ static enum peer_verdict judge(const struct conn *conn, struct sock_diag *diag,
     return judge_user(conn, diag, users);
 }
 
-int peer_check(struct conn *conn, struct sock_diag *diag, const struct users *users,
+int peer_check(struct conn *conn, struct sock_diag *diag, const struct settings *settings,
                struct err *err)
 {
-    if (conn->peer == PEER_UNASKED)
-        conn->peer = judge(conn, diag, users);
+    if (conn->peer == PEER_UNASKED || conn->peer_settings != settings->number)
+        conn->peer = judge(conn, diag, &settings->users);
+    conn->peer_settings = settings->number;
     switch (conn->peer) {
     case PEER_UNASKED:
     case PEER_ADMITTED:

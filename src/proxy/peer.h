@@ -1,4 +1,5 @@
-/* Who is at the other end of a client's connection: decided once, at its first request. */
+/* Who is at the other end of a client's connection: decided at its first request, and again where
+ * the settings have changed since. */
 #ifndef PROXY_PEER_H
 #define PROXY_PEER_H
 
@@ -8,7 +9,7 @@
 
 struct conn;
 struct sock_diag;
-struct users;
+struct settings;
 
 enum peer_verdict {
     PEER_UNASKED,
@@ -20,7 +21,7 @@ enum peer_verdict {
 
 /* diag: the worker's, NULL where the kernel does not say whose a socket is: then every local user
  * gets in. 0, or -1 with ERR_USER or ERR_LOOP. The worker's thread. */
-int peer_check(struct conn *conn, struct sock_diag *diag, const struct users *users,
+int peer_check(struct conn *conn, struct sock_diag *diag, const struct settings *settings,
                struct err *err);
 
 #define PEER_LOOP_TEXT                                                                             \

@@ -49,6 +49,7 @@ struct req *req_new(struct worker *worker, struct conn *conn, const char *target
 
     req->conn = conn;
     req->worker = worker;
+    req->settings = settings_ref(worker_settings(worker));
     req->step = STEP_ROUTE;
     letter_init(&req->news, req_on_news);
     req->started_us = clock_mono_us();
@@ -259,5 +260,6 @@ void req_finish(struct req *req, bool whole)
     req_leave_job(req);
     req_leave_load(req);
     budget_sub(&worker->server->caching.budget, req->held);
+    settings_unref(take(req->settings));
     recycle(req);
 }

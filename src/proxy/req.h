@@ -71,6 +71,7 @@ struct req {
     struct list node; /* worker's spare ones */
     struct conn *conn;
     struct worker *worker;
+    struct settings *settings; /* current when it began; with a reference */
     enum step step;
     char id[24]; /* for logs, X-Request-ID */
 

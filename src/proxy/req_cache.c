@@ -42,12 +42,14 @@ struct index_query req_query(const struct req *req)
 {
     return (struct index_query){.key = &req->key,
                                 .now_ms = clock_unix_ms(),
+                                .ttl_ms = req->settings->ttl_ms,
                                 .asks = req->asks,
                                 .alone = req->alone,
                                 .api = req->api,
                                 .method = req->method,
                                 .target = req->target.text,
                                 .model = req->model,
+                                .key_rules = req->settings->key_rules,
                                 .high = REQ_AHEAD_HIGH,
                                 .low = REQ_AHEAD_LOW};
 }
@@ -150,7 +152,6 @@ static const char *cache_status_of(const struct req *req)
 
 void req_tell_cache(const struct req *req, struct reply_cache *cache)
 {
-    const struct caching *caching = &req->worker->server->caching;
     int64_t ttl_ms;
 
     *cache = (struct reply_cache){.kind = req->cache,
@@ -159,7 +160,7 @@ void req_tell_cache(const struct req *req, struct reply_cache *cache)
                                   .ttl_ms = -1,
                                   .key = req->cache >= STATS_MISS ? &req->key : NULL};
     cache->stored_ms = req->object ? req->object->stored_ms : cache->now_ms;
-    ttl_ms = req->object ? index_ttl_ms(caching->index, req->object->status) : INDEX_FOREVER;
+    ttl_ms = req->object ? index_ttl_ms(req->settings->ttl_ms, req->object->status) : INDEX_FOREVER;
     if (ttl_ms != INDEX_FOREVER)
         cache->ttl_ms = cache->stored_ms + ttl_ms - cache->now_ms;
 }

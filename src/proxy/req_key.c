@@ -31,7 +31,8 @@ struct key_job {
     struct str target;
     struct fields fields;
     struct str body;
-    size_t held; /* of the budget */
+    size_t held;                 /* of the budget */
+    struct key_rules *key_rules; /* with a reference */
     enum cache_class api;
     /* the result */
     bool is_cacheable;
@@ -63,6 +64,7 @@ static void job_free(struct key_job *job)
     struct caching *caching = &job->worker->server->caching;
 
     budget_sub(&caching->budget, job->held);
+    key_rules_unref(job->key_rules);
     str_release(&job->target);
     fields_wipe(&job->fields);
     str_release(&job->body);
@@ -111,7 +113,7 @@ static void on_run(struct job *base)
                                   .fields = &job->fields,
                                   .body = job->body.text,
                                   .body_len = job->body.len};
-    struct keyer *keyer = keyer_new(&caching->rules, memo_secret(caching->memo));
+    struct keyer *keyer = keyer_new(job->key_rules, memo_secret(caching->memo));
 
     keyer_tag(keyer, &request, &job->tag);
     job->is_cacheable = policy_body_is_cacheable(job->api, job->body.text, job->body.len,
@@ -129,6 +131,7 @@ static void start_job(struct req *req)
     letter_init(&job->letter, on_letter);
     job->worker = req->worker;
     job->req = req;
+    job->key_rules = key_rules_ref(req->settings->key_rules);
     memcpy(job->method, req->method, sizeof(job->method));
     str_init(&job->target);
     str_adds(&job->target, req->target.text);
@@ -188,7 +191,8 @@ enum req_next req_step_key(struct req *req)
         return REQ_PARK;
     if (req->key_job)
         return finish_job(req) ? req_goto(req, STEP_LOOKUP) : bypass(req);
-    if (req->whole.len > INLINE_MAX) {
+    /* The worker's keyer goes by the current settings, which may be later ones. */
+    if (req->whole.len > INLINE_MAX || req->settings != req->worker->settings) {
         start_job(req);
         return REQ_PARK;
     }

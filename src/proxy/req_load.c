@@ -67,8 +67,11 @@ static void start_job(struct req *req)
     job->worker = req->worker;
     job->req = req;
     job->key = req->key;
-    job->query = (struct index_query){
-        .key = &job->key, .now_ms = query.now_ms, .asks = query.asks, .alone = query.alone};
+    job->query = (struct index_query){.key = &job->key,
+                                      .now_ms = query.now_ms,
+                                      .ttl_ms = query.ttl_ms,
+                                      .asks = query.asks,
+                                      .alone = query.alone};
     req->load_job = job;
     jobs_add(req->worker->server->caching.jobs, &job->job, on_run);
 }

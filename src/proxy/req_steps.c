@@ -141,9 +141,9 @@ static enum req_next step_admit(struct req *req)
 
     req->is_api = route == ROUTE_API;
     /* The peer first: a loop comes with the Host that --upstream has, which is not ours. */
-    if (peer_check(req->conn, req->worker->diag, &req->worker->server->users, &err) < 0)
+    if (peer_check(req->conn, req->worker->diag, req->settings, &err) < 0)
         return fail(req, &err);
-    if (guard_check(&req->worker->server->guard, &req->fields, &cors, &err) < 0)
+    if (guard_check(&req->settings->guard, &req->fields, &cors, &err) < 0)
         return fail(req, &err);
     if (cors)
         reply_allow_origin(&req->reply, cors);
@@ -159,7 +159,7 @@ static enum req_next step_admit(struct req *req)
                           "This proxy does not carry WebSockets: send the request over HTTP, which "
                           "works, or connect to the upstream directly.");
     }
-    if (route == ROUTE_API && req->worker->server->caching.on) {
+    if (route == ROUTE_API && req->worker->server->caching.on && req->settings->ttl_ms > 0) {
         cache_control_of(&req->fields, &req->asks);
         if (!req->asks.no_store)
             req->api = cache_class_of(req->method, req->target.text, &req->fields);
@@ -213,7 +213,7 @@ static enum req_next step_read(struct req *req)
 
     req->whole_max = WHOLE_MAX;
     if (req->api != CACHE_CLASS_NONE)
-        req->whole_max = req->worker->server->caching.max_body;
+        req->whole_max = req->settings->max_body;
     if (!is_api && (req->length == REQUEST_LENGTH_UNKNOWN || req->length > WHOLE_MAX))
         return req_refuse(req, ERR_BAD_REQUEST, true, "This request takes no such body.");
     /* Of a body of unknown length only what may be stored is worth waiting for. */
@@ -233,7 +233,7 @@ static enum req_next step_read(struct req *req)
 /* What the user set holds; else what is usual for such a request; else the default. */
 void req_raise_timeouts(const struct req *req)
 {
-    const struct endpoint *e = &req->worker->server->endpoint;
+    const struct endpoint *e = req->settings->endpoint;
     struct sdk_deadline sdk = sdk_deadline_of(req->method, req->target.text, &req->fields);
     struct flight_timeouts timeouts = {e->silence_ms, e->silence_ms, req->worker->loop.now_ms};
 
@@ -246,7 +246,8 @@ void req_raise_timeouts(const struct req *req)
 
 static enum req_next step_fetch(struct req *req)
 {
-    struct fetch_request order = {.method = req->method,
+    struct fetch_request order = {.endpoint = req->settings->endpoint,
+                                  .method = req->method,
                                   .target = req->target.text,
                                   .fields = &req->fields,
                                   .length = req->length,
@@ -256,7 +257,7 @@ static enum req_next step_fetch(struct req *req)
                                   .forwarded = {req->conn->address, req->id}};
 
     req_raise_timeouts(req);
-    order.finish = req->worker->server->caching.finish;
+    order.finish = req->settings->finish;
     /* One entry serves every client: it is kept in a form that all can be given. */
     if (req->api != CACHE_CLASS_NONE && fields_get(&req->fields, "accept-encoding"))
         order.encodings = header_accepts_gzip(&req->fields) ? "gzip" : "identity";

@@ -115,108 +115,21 @@ static void listen_on(void *arg, const char *address)
     l->result = add_listener(l->server, address, l->err);
     if (l->result == NET_NO_FAMILY)
         l->result = err_set(l->err, ERR_SYSTEM, "this machine has no addresses like %s", address);
-    if (l->result == 0) {
-        struct str name = STR_INIT;
-        bool v6 = strchr(address, ':') && address[0] != '[';
-
-        str_addf(&name, v6 ? "[%s]" : "%s", address);
-        guard_allow(&l->server->guard, name.text);
-        str_release(&name);
-    }
 }
 
-static void allow_host(void *arg, const char *name)
+/* Does the kernel say whose a client on loopback is? */
+static void look_for_sock_diag(struct server *server, const struct settings *settings)
 {
-    struct listening *l = arg;
-
-    if (l->result == 0)
-        l->result = guard_allow_host(&l->server->guard, name, l->err);
-}
-
-static void allow_origin(void *arg, const char *origin)
-{
-    struct listening *l = arg;
-
-    if (l->result == 0)
-        l->result = guard_allow_origin(&l->server->guard, origin, l->err);
-}
-
-static void allow_user(void *arg, const char *name)
-{
-    struct listening *l = arg;
-
-    if (l->result == 0)
-        l->result = users_allow(&l->server->users, name, l->err);
-}
-
-/* Calls take() for each item of a list. take() does nothing once l->result is negative; the error
- * then names the flag, the variable or the line of the file. */
-static void take_items(struct listening *l, enum conf_option option,
-                       void (*take)(void *arg, const char *item))
-{
-    if (l->result < 0)
-        return;
-    conf_each_item(l->conf, option, take, l);
-    if (l->result < 0 && l->err->code == ERR_USAGE)
-        err_wrap(l->err, "%s", l->conf->value[option].place);
-}
-
-static void set_guard(struct listening *l)
-{
-    struct sock_diag *probe;
     struct err why;
+    struct sock_diag *probe = sock_diag_new(&why);
 
-    users_init(&l->server->users);
-    take_items(l, OPT_ALLOW_HOST, allow_host);
-    take_items(l, OPT_ALLOW_ORIGIN, allow_origin);
-    take_items(l, OPT_ALLOW_USERS, allow_user);
-    l->server->guard.port = l->server->port;
-    probe = sock_diag_new(&why);
-    l->server->has_sock_diag = probe != NULL;
+    server->has_sock_diag = probe != NULL;
     sock_diag_free(probe);
-    if (!probe && l->result == 0 && !l->server->users.all)
-        log_event(l->server->log, true,
+    if (!probe && !settings->users.all)
+        log_event(server->log, true,
                   "%s: every user of this machine can use this proxy (--allow-users all says that "
                   "this is meant)",
                   why.text);
-}
-
-static bool is_own(const struct server *server, const struct url *url)
-{
-    return url->port == server->port && guard_names(&server->guard, url->host, url->bracketed);
-}
-
-/* Seen by name and port. What leads here by another name is noticed at the first request
- * (own_sockets.h). */
-static int refuse_own_proxy(const struct server *server, const struct conf *conf, struct err *err)
-{
-    const struct endpoint *e = &server->endpoint;
-    struct url url;
-    bool own;
-
-    if (url_parse(&url, e->proxy))
-        return 0; /* libcurl's to judge */
-    own = is_own(server, &url);
-    url_release(&url);
-    if (!own)
-        return 0;
-    return err_set(err, ERR_USAGE, "%s: %s is this proxy itself: name another one, or none",
-                   e->proxy_variable ? e->proxy_variable : conf->value[OPT_PROXY].place,
-                   e->proxy_label);
-}
-
-static int refuse_own_upstream(const struct server *server, const struct conf *conf,
-                               struct err *err)
-{
-    const struct endpoint *e = &server->endpoint;
-
-    if (e->proxy_from == ENDPOINT_PROXY_GIVEN)
-        return refuse_own_proxy(server, conf, err);
-    if (!is_own(server, &e->base))
-        return 0;
-    return err_set(err, ERR_USAGE,
-                   "%s: %s is this proxy itself: name the API, or listen on another --port",
-                   conf->value[OPT_UPSTREAM].place, e->label);
 }
 
 static int open_listeners(struct server *server, const struct conf *conf, struct err *err)
@@ -224,15 +137,14 @@ static int open_listeners(struct server *server, const struct conf *conf, struct
     struct listening l = {.server = server, .conf = conf, .err = err};
 
     server->port = (unsigned)conf_number(conf, OPT_PORT);
-    take_items(&l, OPT_LISTEN, listen_on);
+    conf_each_item(conf, OPT_LISTEN, listen_on, &l);
+    if (l.result < 0 && err->code == ERR_USAGE)
+        err_wrap(err, "%s", conf->value[OPT_LISTEN].place);
     if (l.result < 0)
         return -1;
     if (server->listen_count == 0)
         return err_set(err, ERR_USAGE, "--listen names no address: use localhost");
-    set_guard(&l);
-    if (l.result < 0)
-        return -1;
-    return refuse_own_upstream(server, conf, err);
+    return 0;
 }
 
 /* --- opening and closing -------------------------------------------------------------- */
@@ -267,14 +179,12 @@ static void forbid_core_files(void)
 
 int server_open(struct server *server, const struct conf *conf, struct log *log, struct err *err)
 {
-    struct endpoint_spec spec;
+    struct settings *settings = NULL;
     struct descriptors plan;
     const char *missing;
 
     *server = (struct server){.log = log};
-    guard_init(&server->guard);
-    server->drain_ms = conf_number(conf, OPT_DRAIN_TIMEOUT);
-    server->client_ms = conf_number(conf, OPT_CLIENT_TIMEOUT);
+    settings_board_init(&server->settings);
     server->started_s = clock_unix_s();
     server->started_us = clock_mono_us();
     server->in_terminal = isatty(STDIN_FILENO) == 1; /* later it may be closed */
@@ -283,21 +193,15 @@ int server_open(struct server *server, const struct conf *conf, struct log *log,
     missing = pool_global_init();
     if (missing)
         return err_set(err, ERR_SYSTEM, "%s", missing);
-    if (settings_certs(conf, &server->certs, err) < 0)
-        return -1;
-    settings_endpoint(conf, server->certs, &spec);
-    if (endpoint_init(&server->endpoint, &spec, err) < 0) {
-        crypto_certs_free(server->certs);
-        return -1;
-    }
-    if (open_listeners(server, conf, err) < 0) {
+    if (open_listeners(server, conf, err) == 0)
+        settings = settings_new(conf, server->port, err);
+    if (!settings) {
         server_close(server);
         return -1;
     }
-    if (caching_open(&server->caching, conf, server->endpoint.label, log, err) < 0) {
-        server_close(server);
-        return -1;
-    }
+    settings_publish(&server->settings, settings);
+    look_for_sock_diag(server, settings);
+    caching_open(&server->caching, conf, log);
     server->admin = admin_new(&server->caching);
     if (descriptors_plan(&plan, count_workers(conf), err) < 0) {
         server_close(server);
@@ -319,7 +223,18 @@ static void on_store_replaced(void *arg)
 
 static void on_read_trust(struct job *job)
 {
-    pool_read_trust(&container_of(job, struct server, trust_job)->endpoint);
+    struct settings *settings = server_settings(container_of(job, struct server, trust_job));
+
+    pool_read_trust(settings->endpoint);
+    settings_unref(settings);
+}
+
+struct settings *server_settings(struct server *server)
+{
+    struct settings *settings = NULL;
+
+    settings_renew(&server->settings, &settings);
+    return settings;
 }
 
 int server_start(struct server *server, struct err *err)
@@ -356,9 +271,7 @@ void server_close(struct server *server)
     caching_close(&server->caching);
     for (unsigned i = 0; i < server->listen_count; i++)
         close(server->listen_fds[i]);
-    endpoint_release(&server->endpoint);
-    crypto_certs_free(server->certs);
-    guard_release(&server->guard);
+    settings_board_release(&server->settings);
     pool_global_release();
 }
 
@@ -426,17 +339,18 @@ static int next_signal(const struct server *server, int ms)
 static void drain(struct server *server)
 {
     unsigned long before = server_in_flight(server), left = before;
-    uint64_t start = clock_mono_ms();
+    struct settings *settings = server_settings(server);
+    uint64_t start = clock_mono_ms(), most_ms = (uint64_t)settings->drain_ms;
 
+    settings_unref(settings);
     log_event(server->log, false, "stopping: %lu in flight, waiting for them for at most %g s",
-              before, (double)server->drain_ms / 1000);
+              before, (double)most_ms / 1000);
     for (unsigned i = 0; i < server->worker_count; i++)
         worker_drain(&server->workers[i]);
     /* Refuses new connections at once; the descriptors stay until the workers are gone. */
     for (unsigned i = 0; i < server->listen_count; i++)
         shutdown(server->listen_fds[i], SHUT_RDWR);
-    while ((left = server_in_flight(server)) > 0 &&
-           clock_mono_ms() - start < (uint64_t)server->drain_ms)
+    while ((left = server_in_flight(server)) > 0 && clock_mono_ms() - start < most_ms)
         if (next_signal(server, DRAIN_LOOK_MS))
             break;
     log_event(server->log, left > 0, "stopped after %.1f s: %lu finished, %lu cut off",

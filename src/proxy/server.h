@@ -10,19 +10,14 @@
 #include "base/log.h"
 #include "conf/conf.h"
 #include "proxy/caching.h"
-#include "proxy/guard.h"
-#include "upstream/endpoint.h"
-#include "proxy/users.h"
+#include "proxy/settings.h"
 #include "proxy/worker.h"
 
 struct admin;
 
 struct server {
-    struct log *log;            /* the caller's */
-    struct crypto_certs *certs; /* --ca-file, or NULL */
-    struct endpoint endpoint;
-    struct guard guard;
-    struct users users;
+    struct log *log; /* the caller's */
+    struct settings_board settings;
     bool has_sock_diag; /* the kernel says whose a socket on loopback is */
     struct caching caching;
     int listen_fds[LISTENERS_MAX];
@@ -35,8 +30,6 @@ struct server {
     unsigned long conns_per_worker;
     /* When a worker last warned (monotonic ms): of being full, of clients that speak TLS. */
     _Atomic uint64_t warned_full_ms, warned_tls_ms;
-    int64_t client_ms;
-    int64_t drain_ms;
     int64_t started_s;
     uint64_t started_us;
     struct admin *admin;
@@ -47,6 +40,8 @@ struct server {
  * as far as it may. SIGPIPE is ignored from here on. */
 int server_open(struct server *server, const struct conf *conf, struct log *log, struct err *err);
 int server_start(struct server *server, struct err *err);
+/* The current settings, with a reference for the caller. Any thread. */
+struct settings *server_settings(struct server *server);
 
 /* Blocks SIGTERM, SIGINT and SIGHUP for the caller and all threads it starts: before log_open
  * and server_open. */

@@ -1,18 +1,63 @@
-/* Converts the configuration into the plain values that other folders' constructors take.
+/* What a request goes by: where it is sent, who gets in, what is kept, how long things may take.
  *
- * Those constructors never see the configuration: a row of a database can supply the same values.
+ * Made of the configuration once, immutable afterwards, and counted: a request takes the current
+ * settings when it begins and keeps them to its end, whatever becomes current meanwhile. What
+ * cannot change while the server runs (sockets, workers, folder and sizes of the cache) is not
+ * here.
  */
 #ifndef PROXY_SETTINGS_H
 #define PROXY_SETTINGS_H
 
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "api/key.h"
+#include "base/err.h"
 #include "conf/conf.h"
+#include "proxy/guard.h"
+#include "proxy/users.h"
 #include "upstream/endpoint.h"
 
-/* The endpoint that nobody named. *spec is good as long as conf and certs (or NULL) are. */
-void settings_endpoint(const struct conf *conf, const struct crypto_certs *certs,
-                       struct endpoint_spec *spec);
+struct settings {
+    atomic_uint refs;
+    uint64_t number; /* of these settings in this process, from 1 */
+    struct endpoint *endpoint;
+    struct guard guard;
+    struct users users;
+    struct key_rules *key_rules;
+    int64_t ttl_ms; /* INDEX_FOREVER: for ever; 0: nothing is kept */
+    int64_t max_body;
+    bool finish; /* --on-disconnect finish */
+    int64_t client_ms;
+    int64_t drain_ms;
+};
 
-/* --ca-file, into *certs: NULL where it is not set. The caller frees them. */
-int settings_certs(const struct conf *conf, struct crypto_certs **certs, struct err *err);
+/* The endpoint that nobody named, with one reference, the caller's; NULL with ERR_USAGE. */
+struct endpoint *settings_endpoint(const struct conf *conf, struct err *err);
+
+/* With one reference, the caller's. port: on which the proxy listens. NULL with ERR_USAGE, which
+ * names the place, for what cannot work: a CA file that cannot be read, a user or a host that is
+ * none, an upstream or a proxy that is this proxy itself. */
+struct settings *settings_new(const struct conf *conf, unsigned port, struct err *err);
+/* Any thread. */
+struct settings *settings_ref(struct settings *settings);
+void settings_unref(struct settings *settings); /* NULL is nothing */
+
+/* The current settings, which one thread changes and all read. */
+struct settings_board {
+    pthread_mutex_t lock;
+    struct settings *current; /* under the lock */
+    _Atomic uint64_t number;  /* of these */
+};
+
+void settings_board_init(struct settings_board *board);
+void settings_board_release(struct settings_board *board);
+/* Takes the caller's reference. */
+void settings_publish(struct settings_board *board, struct settings *settings);
+/* Replaces *mine, whose reference the caller holds (NULL: none so far), if others are current. True
+ * where it did. Costs one load of an atomic number where it did not. */
+bool settings_renew(struct settings_board *board, struct settings **mine);
 
 #endif

@@ -151,7 +151,7 @@ static void take_conn(struct worker *worker, int fd, const struct sockaddr *addr
         return;
     }
     atomic_fetch_add_explicit(&worker->stats.connections, 1, memory_order_relaxed);
-    down_adopt(&lane->down, fd, address, len, (uint64_t)worker->server->client_ms);
+    down_adopt(&lane->down, fd, address, len, (uint64_t)worker_settings(worker)->client_ms);
 }
 
 /* All workers share last_ms, and one of them warns. */
@@ -278,6 +278,18 @@ static void on_refresh(struct letter *letter)
 
 static _Thread_local const struct worker *here;
 
+struct settings *worker_settings(struct worker *worker)
+{
+    struct server *server = worker->server;
+
+    if (!settings_renew(&server->settings, &worker->settings))
+        return worker->settings;
+    keyer_free(take(worker->keyer));
+    if (server->caching.on)
+        worker->keyer = keyer_new(worker->settings->key_rules, memo_secret(server->caching.memo));
+    return worker->settings;
+}
+
 bool worker_is_here(const struct worker *worker)
 {
     return worker == here;
@@ -330,13 +342,12 @@ int worker_init(struct worker *worker, struct server *server, struct err *err)
     if (loop_watch(&worker->loop, &worker->mailbox_watch, worker->mailbox.fd, EPOLLIN, on_mailbox,
                    err) < 0)
         return -1;
-    if (server->caching.on)
-        worker->keyer = keyer_new(&server->caching.rules, memo_secret(server->caching.memo));
+    (void)worker_settings(worker);
     if (server->has_sock_diag)
         worker->diag = sock_diag_new(err);
     if (server->has_sock_diag && !worker->diag)
         return -1;
-    fetcher_init(&worker->fetcher, &worker->loop, &worker->mailbox, &server->endpoint);
+    fetcher_init(&worker->fetcher, &worker->loop, &worker->mailbox);
     worker->fetcher.budget = &server->caching.budget;
     worker->fetcher.on_write = on_write;
     worker->fetcher.on_written = on_written;
@@ -403,6 +414,7 @@ void worker_release(struct worker *worker)
     while ((node = list_pop(&worker->spare_reqs)))
         req_free(container_of(node, struct req, node));
     keyer_free(worker->keyer);
+    settings_unref(worker->settings);
     store_reader_free(worker->store_reader);
     sock_diag_free(worker->diag);
     str_release(&worker->log_line);

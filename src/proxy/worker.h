@@ -65,7 +65,8 @@ struct worker {
     bool draining, stopping;
     struct stats stats;
     struct turns turns;
-    struct keyer *keyer;
+    struct settings *settings; /* the current ones, as far as it has looked: worker_settings() */
+    struct keyer *keyer;       /* by these; NULL: nothing is kept */
     struct store_reader *store_reader; /* NULL: not needed so far */
     struct sock_diag *diag;            /* NULL: the kernel does not say whose a socket is */
     struct list spare_reqs;
@@ -85,6 +86,8 @@ int worker_start(struct worker *worker, struct err *err);
 void worker_drain(struct worker *worker);
 void worker_stop(struct worker *worker);
 void worker_join(struct worker *worker);
+/* The current settings, which the worker's thread may use until it asks again. */
+struct settings *worker_settings(struct worker *worker);
 /* Any thread: the store's file was replaced, the worker's reader is to let go of it. */
 void worker_refresh(struct worker *worker);
 /* After worker_join(), or if never started: first all hang up on their clients, who may read what

@@ -345,6 +345,7 @@ void attempt_init(struct attempt *a, const struct attempt_events *events)
 void attempt_release(struct attempt *a)
 {
     pool_job_release(&a->job);
+    endpoint_unref(a->endpoint);
     answer_release(&a->answer);
     if (a->lines.len)
         mem_wipe(a->lines.text, a->lines.len);
@@ -381,16 +382,17 @@ static void set_body(struct attempt *a, const struct attempt_request *request)
     curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->length);
 }
 
-static void connect_to(struct attempt *a, struct pool *pool, const struct endpoint *endpoint)
+static void connect_to(struct attempt *a, struct pool *pool, struct endpoint *endpoint)
 {
     if (a->endpoint == endpoint)
         return;
-    a->endpoint = endpoint;
+    endpoint_unref(a->endpoint);
+    a->endpoint = endpoint_ref(endpoint);
     pool_job_connect_to(&a->job, pool->sockets, endpoint);
     curl_easy_setopt(a->job.easy, CURLOPT_VERBOSE, is_https(a) ? 1L : 0L); /* on_debug() */
 }
 
-int attempt_send(struct attempt *a, struct pool *pool, const struct endpoint *endpoint,
+int attempt_send(struct attempt *a, struct pool *pool, struct endpoint *endpoint,
                  const struct attempt_request *request)
 {
     connect_to(a, pool, endpoint);

@@ -60,7 +60,7 @@ struct attempt_request {
 struct attempt {
     struct pool_job job;
     const struct attempt_events *events;
-    const struct endpoint *endpoint; /* to which `job` was connected last */
+    struct endpoint *endpoint; /* to which `job` was connected last, with a reference; or NULL */
     struct lookups *lookups;
     struct lookup_waiter lookup;
     struct deadline deadline; /* the fetch's, which sets its limits */
@@ -89,7 +89,7 @@ void attempt_release(struct attempt *attempt);
 void attempt_reset(struct attempt *attempt, struct lookups *lookups);
 /* Sends the request. Sent again, it counts as the same one's further try. -1: libcurl does not take
  * it. */
-int attempt_send(struct attempt *attempt, struct pool *pool, const struct endpoint *endpoint,
+int attempt_send(struct attempt *attempt, struct pool *pool, struct endpoint *endpoint,
                  const struct attempt_request *request);
 /* NULL: it has brought the whole answer, as far as libcurl knows. The caller frees it. */
 struct err *attempt_failure(struct attempt *attempt, int curl_code);

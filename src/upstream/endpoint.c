@@ -108,36 +108,7 @@ static int set_proxy(struct endpoint *e, const char *text, struct err *err)
     return 0;
 }
 
-int endpoint_init(struct endpoint *e, const struct endpoint_spec *spec, struct err *err)
-{
-    const char *wrong;
-    struct str text = STR_INIT;
-
-    *e = (struct endpoint){.name = spec->name};
-    wrong = url_parse(&e->base, spec->url);
-    if (wrong)
-        return err_set(err, ERR_USAGE, "the URL of the upstream %s", wrong);
-    strip_v1(e->base.path);
-    str_addf(&text, "%s://", e->base.scheme);
-    url_add_authority(&text, &e->base);
-    e->root = str_detach(&text);
-    url_add_masked(&text, &e->base);
-    e->label = str_detach(&text);
-    if (set_proxy(e, spec->proxy, err) < 0) {
-        endpoint_release(e);
-        return -1;
-    }
-    e->connect_ms = spec->connect_ms;
-    e->silence_ms = spec->silence_ms;
-    e->silence_is_set = spec->silence_is_set;
-    e->total_ms = spec->total_ms;
-    e->http2 = spec->http2;
-    e->forwarded = spec->forwarded;
-    e->trust = crypto_trust_new(spec->certs);
-    return 0;
-}
-
-void endpoint_release(struct endpoint *e)
+static void endpoint_free(struct endpoint *e)
 {
     if (e->proxy)
         mem_wipe(e->proxy, strlen(e->proxy));
@@ -147,7 +118,52 @@ void endpoint_release(struct endpoint *e)
     free(e->label);
     url_release(&e->base);
     crypto_trust_free(e->trust);
-    e->trust = NULL;
+    free(e);
+}
+
+struct endpoint *endpoint_new(const struct endpoint_spec *spec, struct err *err)
+{
+    struct endpoint *e = mem_zero(sizeof(*e));
+    struct str text = STR_INIT;
+    const char *wrong = url_parse(&e->base, spec->url);
+
+    atomic_init(&e->refs, 1);
+    e->name = spec->name;
+    if (wrong) {
+        free(e);
+        err_set(err, ERR_USAGE, "the URL of the upstream %s", wrong);
+        return NULL;
+    }
+    strip_v1(e->base.path);
+    str_addf(&text, "%s://", e->base.scheme);
+    url_add_authority(&text, &e->base);
+    e->root = str_detach(&text);
+    url_add_masked(&text, &e->base);
+    e->label = str_detach(&text);
+    e->connect_ms = spec->connect_ms;
+    e->silence_ms = spec->silence_ms;
+    e->silence_is_set = spec->silence_is_set;
+    e->total_ms = spec->total_ms;
+    e->http2 = spec->http2;
+    e->forwarded = spec->forwarded;
+    e->trust = crypto_trust_new(spec->certs);
+    if (set_proxy(e, spec->proxy, err) < 0) {
+        endpoint_free(e);
+        return NULL;
+    }
+    return e;
+}
+
+struct endpoint *endpoint_ref(struct endpoint *e)
+{
+    atomic_fetch_add_explicit(&e->refs, 1, memory_order_relaxed);
+    return e;
+}
+
+void endpoint_unref(struct endpoint *e)
+{
+    if (e && atomic_fetch_sub_explicit(&e->refs, 1, memory_order_acq_rel) == 1)
+        endpoint_free(e);
 }
 
 void endpoint_add_target(const struct endpoint *e, const char *target, struct str *out)

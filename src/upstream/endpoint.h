@@ -1,9 +1,11 @@
 /* Where requests go: one upstream, how to reach it, and how long to wait for it.
- * Made of plain values; immutable afterwards, so every worker may read it.
+ * Made of plain values; immutable afterwards, so every worker may read it. Counted: whoever holds a
+ * reference may use it, though the settings that it came from have changed.
  */
 #ifndef UPSTREAM_ENDPOINT_H
 #define UPSTREAM_ENDPOINT_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -17,11 +19,11 @@ struct crypto_trust;
 
 /* What an endpoint is made of. */
 struct endpoint_spec {
-    const char *name;  /* which the endpoint does not copy */
+    const char *name;  /* which the endpoint does not copy: static */
     const char *url;   /* of the API, with or without /v1 */
     const char *proxy; /* a URL with its password, "none", or "": what the environment names */
     const struct crypto_certs
-        *certs;         /* trusted besides the system's; NULL: none; outlive the endpoint */
+        *certs; /* trusted besides the system's; NULL: none; needed by endpoint_new() only */
     int64_t connect_ms; /* 0: off, as for the two below */
     int64_t silence_ms;
     int64_t total_ms;
@@ -31,6 +33,7 @@ struct endpoint_spec {
 };
 
 struct endpoint {
+    atomic_uint refs;
     const char *name;
     struct url base; /* path: what stands before /v1 in the upstream's paths, "" or "/x" */
     char *root;      /* scheme://authority */
@@ -49,10 +52,13 @@ struct endpoint {
     bool forwarded;
 };
 
-/* Without a proxy the environment counts: HTTPS_PROXY (http_proxy for an http upstream), ALL_PROXY
- * and NO_PROXY, as curl reads them. Fails where the URL, or that of a variable, is none. */
-int endpoint_init(struct endpoint *e, const struct endpoint_spec *spec, struct err *err);
-void endpoint_release(struct endpoint *e);
+/* With one reference, the caller's. Without a proxy the environment counts: HTTPS_PROXY (http_proxy
+ * for an http upstream), ALL_PROXY and NO_PROXY, as curl reads them. NULL with ERR_USAGE where the
+ * URL, or that of a variable, is none. */
+struct endpoint *endpoint_new(const struct endpoint_spec *spec, struct err *err);
+/* Any thread. */
+struct endpoint *endpoint_ref(struct endpoint *e);
+void endpoint_unref(struct endpoint *e); /* NULL is nothing */
 
 /* Appends what is asked for. An HTTP proxy gets the absolute form, which curl makes of a URL; in
  * all other cases the target goes out to the letter, past curl's URL parser. */

@@ -52,6 +52,7 @@ static void fetch_recycle(struct fetch *f)
     struct fetcher *fetcher = f->fetcher;
 
     list_remove(&f->node);
+    endpoint_unref(take(f->endpoint));
     mem_wipe(f->fields.bytes.text, f->fields.bytes.len);
     fields_clear(&f->fields);
     str_clear(&f->target);
@@ -77,9 +78,9 @@ static enum fetch_wait fetch_goto(struct fetch *f, enum fetch_step step)
     return FETCH_ON;
 }
 
+/* The request names its only endpoint. */
 static enum fetch_wait step_choose(struct fetch *f)
 {
-    f->endpoint = f->fetcher->endpoint;
     return fetch_goto(f, FETCH_SEND);
 }
 
@@ -314,6 +315,7 @@ static struct fetch *take_spare(struct fetcher *fetcher)
 
 static void take_request(struct fetch *f, const struct fetch_request *request)
 {
+    f->endpoint = endpoint_ref(request->endpoint);
     assert(strlen(request->method) < sizeof(f->method));
     memcpy(f->method, request->method, strlen(request->method) + 1);
     str_adds(&f->target, request->target);
@@ -357,7 +359,7 @@ void fetch_start(struct fetcher *fetcher, struct pool *pool, const struct fetch_
         fetcher->on_write(fetcher->arg, f->target.text);
     f->attempt.deadline = (struct deadline){.started_ms = fetcher->loop->now_ms,
                                             .heard_ms = fetcher->loop->now_ms,
-                                            .total_ms = fetcher->endpoint->total_ms};
+                                            .total_ms = request->endpoint->total_ms};
     attempt_reset(&f->attempt, &fetcher->lookups);
     f->step = FETCH_CHOOSE;
     fetch_set_silence(f);
@@ -384,10 +386,9 @@ void fetch_cancel_all(struct fetcher *fetcher, const struct pool *pool)
 
 /* --- a worker's fetches --------------------------------------------------------------- */
 
-void fetcher_init(struct fetcher *fetcher, struct loop *loop, struct mailbox *mailbox,
-                  const struct endpoint *endpoint)
+void fetcher_init(struct fetcher *fetcher, struct loop *loop, struct mailbox *mailbox)
 {
-    *fetcher = (struct fetcher){.loop = loop, .mailbox = mailbox, .endpoint = endpoint};
+    *fetcher = (struct fetcher){.loop = loop, .mailbox = mailbox};
     pool_sockets_init(&fetcher->sockets, loop);
     lookups_init(&fetcher->lookups);
     list_init(&fetcher->active);

@@ -28,6 +28,7 @@
 
 /* What is asked for. All pointers need to be good only during fetch_start(). */
 struct fetch_request {
+    struct endpoint *endpoint;   /* a reference is added */
     const char *method;          /* a token that FETCH_METHOD_SIZE has room for */
     const char *target;          /* raw: path and query as the client wrote them */
     const struct fields *fields; /* as the client sent them */
@@ -45,7 +46,6 @@ struct fetch_request {
 struct fetcher {
     struct loop *loop;
     struct mailbox *mailbox;
-    const struct endpoint *endpoint;
     struct budget *budget; /* of what `held` is a part */
     /* A request that changes things is about to be sent. */
     void (*on_write)(void *arg, const char *target);
@@ -61,8 +61,7 @@ struct fetcher {
 };
 
 /* The rest of the members is the caller's to fill in. */
-void fetcher_init(struct fetcher *fetcher, struct loop *loop, struct mailbox *mailbox,
-                  const struct endpoint *endpoint);
+void fetcher_init(struct fetcher *fetcher, struct loop *loop, struct mailbox *mailbox);
 void fetcher_release(struct fetcher *fetcher); /* after its pools */
 
 /* Starts filling the flight, of which it takes a reference of its own. The flight's timeouts hold.

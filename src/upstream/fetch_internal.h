@@ -40,7 +40,7 @@ struct fetch {
     bool writes;                   /* it changes things, and that was not said yet */
     bool finish;
 
-    const struct endpoint *endpoint;
+    struct endpoint *endpoint; /* with a reference */
     struct attempt attempt;
     struct head *head;      /* within FETCH_COMMIT: the answer's */
     int curl_code;          /* how the attempt ended */

@@ -57,12 +57,11 @@ static void world_end(struct world *w)
 }
 
 /* The endpoint of these settings in that environment. proxy: NULL: --proxy is not given. */
-static int init_in(struct endpoint *e, const struct setting *set, const char *upstream,
+static int init_in(struct endpoint **e, const struct setting *set, const char *upstream,
                    const char *proxy, struct err *err)
 {
     char *argv[] = {mem_strdup("--upstream"), mem_strdup(upstream), mem_strdup("--proxy"),
                     mem_strdup(proxy ? proxy : "")};
-    struct endpoint_spec spec;
     struct world world;
     struct conf conf;
     int words, result = -2;
@@ -70,8 +69,8 @@ static int init_in(struct endpoint *e, const struct setting *set, const char *up
     *err = (struct err){.code = ERR_NONE};
     world_begin(&world, set);
     if (CHECK_INT(conf_load(&conf, CONF_SERVE, proxy ? 4 : 2, argv, NULL, &words, err), 0)) {
-        settings_endpoint(&conf, NULL, &spec);
-        result = endpoint_init(e, &spec, err);
+        *e = settings_endpoint(&conf, err);
+        result = *e ? 0 : -1;
         conf_release(&conf);
     }
     world_end(&world);
@@ -185,16 +184,16 @@ TEST("the proxy is named by the variables that curl reads, in its order")
     };
 
     for (size_t i = 0; i < countof(rows); i++) {
-        struct endpoint e;
+        struct endpoint *e;
         struct err err;
 
         unit_row(rows[i].name);
         if (!CHECK_INT(init_in(&e, rows[i].set, rows[i].upstream, NULL, &err), 0))
             continue;
-        CHECK_STR(e.proxy, rows[i].proxy);
-        CHECK_STR(e.proxy_variable, rows[i].variable);
-        CHECK_INT(e.proxy_from, rows[i].proxy ? ENDPOINT_PROXY_GIVEN : ENDPOINT_PROXY_NONE);
-        endpoint_release(&e);
+        CHECK_STR(e->proxy, rows[i].proxy);
+        CHECK_STR(e->proxy_variable, rows[i].variable);
+        CHECK_INT(e->proxy_from, rows[i].proxy ? ENDPOINT_PROXY_GIVEN : ENDPOINT_PROXY_NONE);
+        endpoint_unref(e);
     }
     unit_row(NULL);
 }
@@ -203,17 +202,17 @@ TEST("--proxy comes before all variables, and none is direct")
 {
     static const struct setting set[SET_MAX] = {
         {"https_proxy", "http://p:1"}, {"ALL_PROXY", "http://p:2"}, {"NO_PROXY", "up.test"}};
-    struct endpoint e;
+    struct endpoint *e;
     struct err err;
 
     REQUIRE(CHECK_INT(init_in(&e, set, "https://up.test", "http://mine:3", &err), 0));
-    CHECK_STR(e.proxy, "http://mine:3"); /* NO_PROXY is of the environment, too */
-    CHECK(e.proxy_variable == NULL);
-    endpoint_release(&e);
+    CHECK_STR(e->proxy, "http://mine:3"); /* NO_PROXY is of the environment, too */
+    CHECK(e->proxy_variable == NULL);
+    endpoint_unref(e);
     REQUIRE(CHECK_INT(init_in(&e, set, "https://up.test", "none", &err), 0));
-    CHECK_INT(e.proxy_from, ENDPOINT_PROXY_NONE);
-    CHECK(e.proxy == NULL && e.proxy_label == NULL && e.proxy_variable == NULL);
-    endpoint_release(&e);
+    CHECK_INT(e->proxy_from, ENDPOINT_PROXY_NONE);
+    CHECK(e->proxy == NULL && e->proxy_label == NULL && e->proxy_variable == NULL);
+    endpoint_unref(e);
 }
 
 TEST("NO_PROXY names what is reached directly")
@@ -237,14 +236,14 @@ TEST("NO_PROXY names what is reached directly")
         const struct setting set[SET_MAX] = {{"ALL_PROXY", "http://p:1"},
                                              {rows[i].name, rows[i].list},
                                              {rows[i].other, rows[i].other_list}};
-        struct endpoint e;
+        struct endpoint *e;
         struct err err;
 
         unit_row(rows[i].list);
         if (!CHECK_INT(init_in(&e, set, rows[i].upstream, NULL, &err), 0))
             continue;
-        CHECK_INT(e.proxy_from, rows[i].direct ? ENDPOINT_PROXY_NONE : ENDPOINT_PROXY_GIVEN);
-        endpoint_release(&e);
+        CHECK_INT(e->proxy_from, rows[i].direct ? ENDPOINT_PROXY_NONE : ENDPOINT_PROXY_GIVEN);
+        endpoint_unref(e);
     }
     unit_row(NULL);
 }
@@ -254,13 +253,13 @@ TEST("NO_PROXY names what is reached directly")
 TEST("the password goes to libcurl as it is, and to people masked")
 {
     static const struct setting set[SET_MAX] = {{"HTTPS_PROXY", "us%40er:" SECRET "@p.test:3128"}};
-    struct endpoint e;
+    struct endpoint *e;
     struct err err;
 
     REQUIRE(CHECK_INT(init_in(&e, set, "https://up.test", NULL, &err), 0));
-    CHECK_STR(e.proxy, "http://us%40er:" SECRET "@p.test:3128");
-    CHECK_STR(e.proxy_label, "http://us%40er:***@p.test:3128");
-    endpoint_release(&e);
+    CHECK_STR(e->proxy, "http://us%40er:" SECRET "@p.test:3128");
+    CHECK_STR(e->proxy_label, "http://us%40er:***@p.test:3128");
+    endpoint_unref(e);
 }
 
 TEST("a variable that is not usable is named, and not what stands in it")
@@ -287,7 +286,7 @@ TEST("a variable that is not usable is named, and not what stands in it")
     for (size_t i = 0; i < countof(values); i++) {
         const char *name = names[i % countof(names)];
         const struct setting set[SET_MAX] = {{name, values[i]}};
-        struct endpoint e;
+        struct endpoint *e;
         struct err err;
         int result;
 
@@ -295,7 +294,7 @@ TEST("a variable that is not usable is named, and not what stands in it")
         result = init_in(&e, set, "https://up.test", NULL, &err);
         if (!CHECK_INT(result, -1)) {
             if (result == 0)
-                endpoint_release(&e);
+                endpoint_unref(e);
             continue;
         }
         CHECK_INT(err.code, ERR_USAGE);
@@ -316,18 +315,18 @@ TEST("what is not usable does not matter where it does not count")
     };
     static const struct setting covered[SET_MAX] = {{"https_proxy", "://"},
                                                     {"no_proxy", "up.test"}};
-    struct endpoint e;
+    struct endpoint *e;
     struct err err;
 
     for (size_t i = 0; i < countof(sets); i++)
         if (CHECK_INT(init_in(&e, sets[i], "https://up.test", NULL, &err), 0))
-            endpoint_release(&e);
+            endpoint_unref(e);
     if (CHECK_INT(init_in(&e, covered, "https://up.test", NULL, &err), 0)) {
-        CHECK_INT(e.proxy_from, ENDPOINT_PROXY_NONE);
-        endpoint_release(&e);
+        CHECK_INT(e->proxy_from, ENDPOINT_PROXY_NONE);
+        endpoint_unref(e);
     }
     if (CHECK_INT(init_in(&e, covered, "https://other.test", "none", &err), 0))
-        endpoint_release(&e);
+        endpoint_unref(e);
 }
 
 /* ---- what is asked for ---- */
@@ -348,16 +347,16 @@ TEST("an HTTP proxy gets the absolute form of an http upstream, and only of one"
     for (size_t i = 0; i < countof(rows); i++) {
         const struct setting set[SET_MAX] = {{"all_proxy", rows[i].proxy}};
         struct str target = STR_INIT;
-        struct endpoint e;
+        struct endpoint *e;
         struct err err;
 
         unit_row(rows[i].target);
         if (!CHECK_INT(init_in(&e, set, rows[i].upstream, NULL, &err), 0))
             continue;
-        endpoint_add_target(&e, "/v1/models", &target);
+        endpoint_add_target(e, "/v1/models", &target);
         CHECK_STR(target.text, rows[i].target);
         str_release(&target);
-        endpoint_release(&e);
+        endpoint_unref(e);
     }
     unit_row(NULL);
 }

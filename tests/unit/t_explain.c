@@ -10,11 +10,10 @@
 #define SECRET "pa55word"
 
 /* An endpoint as the settings make it. */
-static bool make_endpoint(struct endpoint *e, const char *upstream, const char *proxy)
+static bool make_endpoint(struct endpoint **e, const char *upstream, const char *proxy)
 {
     char *argv[] = {mem_strdup("--upstream"), mem_strdup(upstream), mem_strdup("--proxy"),
                     mem_strdup(proxy)};
-    struct endpoint_spec spec;
     struct conf conf;
     struct err err;
     bool made = false;
@@ -22,8 +21,8 @@ static bool make_endpoint(struct endpoint *e, const char *upstream, const char *
 
     setenv("XDG_CONFIG_HOME", "/nowhere", 1);
     if (CHECK_INT(conf_load(&conf, CONF_SERVE, 4, argv, NULL, &words, &err), 0)) {
-        settings_endpoint(&conf, NULL, &spec);
-        made = CHECK_INT(endpoint_init(e, &spec, &err), 0);
+        *e = settings_endpoint(&conf, &err);
+        made = CHECK(*e != NULL);
         conf_release(&conf);
     }
     unsetenv("XDG_CONFIG_HOME");
@@ -85,18 +84,18 @@ static const char *const proxies[] = {
 TEST("each trouble has its code and a sentence, without any password")
 {
     for (size_t p = 0; p < countof(proxies); p++) {
-        struct endpoint e;
+        struct endpoint *e;
 
         unit_row(proxies[p]);
         REQUIRE(make_endpoint(&e, "https://up.test/v1", proxies[p]));
-        CHECK_HAS_NOT(e.label, SECRET);
-        CHECK(!e.proxy_label || !strstr(e.proxy_label, SECRET));
+        CHECK_HAS_NOT(e->label, SECRET);
+        CHECK(!e->proxy_label || !strstr(e->proxy_label, SECRET));
         for (size_t i = 0; i < countof(troubles); i++) {
-            CHECK_INT(explained(&e, troubles[i].trouble, 0, "its words").code, troubles[i].code);
-            CHECK_INT(explained(&e, troubles[i].trouble, 0, "").code, troubles[i].code);
-            CHECK_INT(explained(&e, troubles[i].trouble, 200, "x").code, troubles[i].code);
+            CHECK_INT(explained(e, troubles[i].trouble, 0, "its words").code, troubles[i].code);
+            CHECK_INT(explained(e, troubles[i].trouble, 0, "").code, troubles[i].code);
+            CHECK_INT(explained(e, troubles[i].trouble, 200, "x").code, troubles[i].code);
         }
-        endpoint_release(&e);
+        endpoint_unref(e);
     }
     unit_row(NULL);
 }
@@ -104,75 +103,75 @@ TEST("each trouble has its code and a sentence, without any password")
 TEST("407 is an authentication failure whatever the trouble, and other refusals are the proxy's")
 {
     for (size_t p = 0; p < countof(proxies); p++) {
-        struct endpoint e;
+        struct endpoint *e;
 
         REQUIRE(make_endpoint(&e, "https://up.test", proxies[p]));
         for (size_t i = 0; i < countof(troubles); i++) {
-            struct err err = explained(&e, troubles[i].trouble, 407, "x");
+            struct err err = explained(e, troubles[i].trouble, 407, "x");
 
             CHECK_INT(err.code, ERR_UP_PROXY_AUTH);
             CHECK_HAS(err.text, "407");
             CHECK_HAS(err.text, "user:password");
-            err = explained(&e, troubles[i].trouble, 503, "x");
+            err = explained(e, troubles[i].trouble, 503, "x");
             CHECK_INT(err.code, ERR_UP_PROXY);
             CHECK_HAS(err.text, "503");
-            CHECK_INT(explained(&e, troubles[i].trouble, 403, "x").code, ERR_UP_PROXY);
-            CHECK_INT(explained(&e, troubles[i].trouble, 302, "x").code, ERR_UP_PROXY);
+            CHECK_INT(explained(e, troubles[i].trouble, 403, "x").code, ERR_UP_PROXY);
+            CHECK_INT(explained(e, troubles[i].trouble, 302, "x").code, ERR_UP_PROXY);
         }
-        endpoint_release(&e);
+        endpoint_unref(e);
     }
 }
 
 TEST("the text names the hop that failed and the setting to change")
 {
-    struct endpoint direct, behind, tls_proxy;
+    struct endpoint *direct, *behind, *tls_proxy;
     struct err err;
 
     REQUIRE(make_endpoint(&direct, "https://up.test:8443/v1", "none"));
     REQUIRE(make_endpoint(&behind, "https://up.test/v1", "http://u:" SECRET "@proxy.test:3128"));
     REQUIRE(make_endpoint(&tls_proxy, "https://up.test/v1", "https://u:" SECRET "@proxy.test"));
 
-    err = explained(&direct, TROUBLE_NAME, 0, "d");
+    err = explained(direct, TROUBLE_NAME, 0, "d");
     CHECK_HAS(err.text, "up.test");
     CHECK_HAS(err.text, "--upstream");
-    err = explained(&behind, TROUBLE_PROXY_NAME, 0, "d");
+    err = explained(behind, TROUBLE_PROXY_NAME, 0, "d");
     CHECK_HAS(err.text, "u:***@proxy.test:3128");
     CHECK_HAS(err.text, "--proxy");
-    err = explained(&direct, TROUBLE_CONNECT, 0, "refused it was");
+    err = explained(direct, TROUBLE_CONNECT, 0, "refused it was");
     CHECK_HAS(err.text, "https://up.test:8443");
     CHECK_HAS(err.text, "refused it was");
-    err = explained(&direct, TROUBLE_CONNECT_TIME, 0, "d");
+    err = explained(direct, TROUBLE_CONNECT_TIME, 0, "d");
     CHECK_HAS(err.text, "--connect-timeout");
-    err = explained(&behind, TROUBLE_CONNECT, 0, "d");
+    err = explained(behind, TROUBLE_CONNECT, 0, "d");
     CHECK_HAS(err.text, "upstream proxy http://u:***@proxy.test:3128");
-    err = explained(&behind, TROUBLE_CONNECT_TIME, 0, "d");
+    err = explained(behind, TROUBLE_CONNECT_TIME, 0, "d");
     CHECK_HAS(err.text, "upstream proxy");
-    err = explained(&behind, TROUBLE_TLS, 200, "d"); /* the tunnel stood: it is the upstream's */
+    err = explained(behind, TROUBLE_TLS, 200, "d"); /* the tunnel stood: it is the upstream's */
     CHECK_HAS(err.text, "https://up.test");
     CHECK_HAS(err.text, "--ca-file");
-    err = explained(&tls_proxy, TROUBLE_TLS, 200, "d");
+    err = explained(tls_proxy, TROUBLE_TLS, 200, "d");
     CHECK_HAS(err.text, "https://up.test");
-    err = explained(&tls_proxy, TROUBLE_TLS, 0, "d"); /* no tunnel yet: it is the proxy's */
+    err = explained(tls_proxy, TROUBLE_TLS, 0, "d"); /* no tunnel yet: it is the proxy's */
     CHECK_HAS(err.text, "upstream proxy https://u:***@proxy.test");
-    err = explained(&behind, TROUBLE_TLS, 0, "d");
+    err = explained(behind, TROUBLE_TLS, 0, "d");
     CHECK_HAS(err.text, "https://up.test");
-    err = explained(&direct, TROUBLE_CUT, 0, "short read");
+    err = explained(direct, TROUBLE_CUT, 0, "short read");
     CHECK_HAS(err.text, "short read");
 
-    endpoint_release(&direct);
-    endpoint_release(&behind);
-    endpoint_release(&tls_proxy);
+    endpoint_unref(direct);
+    endpoint_unref(behind);
+    endpoint_unref(tls_proxy);
 }
 
 /* The code for a trouble that came before the request could be sent. */
 static enum err_code code_before(const char *upstream, const char *proxy, enum trouble trouble)
 {
     enum err_code code = ERR_NONE;
-    struct endpoint e;
+    struct endpoint *e;
 
     if (make_endpoint(&e, upstream, proxy)) {
-        code = explain_facts(&e, &(struct trouble_facts){.trouble = trouble, .detail = "d"}).code;
-        endpoint_release(&e);
+        code = explain_facts(e, &(struct trouble_facts){.trouble = trouble, .detail = "d"}).code;
+        endpoint_unref(e);
     }
     return code;
 }
@@ -193,7 +192,7 @@ TEST("what broke before the request could be sent through a tunnel is the proxy'
 
 TEST("a proxy that the environment names is called so")
 {
-    struct endpoint e;
+    struct endpoint *e;
     bool made;
 
     unsetenv("https_proxy");
@@ -203,21 +202,21 @@ TEST("a proxy that the environment names is called so")
     made = make_endpoint(&e, "https://up.test", "");
     unsetenv("HTTPS_PROXY");
     REQUIRE(made);
-    CHECK_HAS(explained(&e, TROUBLE_PROXY, 0, "d").text, "HTTPS_PROXY");
-    CHECK_HAS(explained(&e, TROUBLE_PROXY, 407, "d").text, "into HTTPS_PROXY");
-    CHECK_HAS(explained(&e, TROUBLE_PROXY_NAME, 0, "d").text, "HTTPS_PROXY");
-    CHECK_HAS(explained(&e, TROUBLE_CONNECT, 0, "d").text, "HTTPS_PROXY");
-    CHECK_HAS_NOT(explained(&e, TROUBLE_CONNECT, 0, "d").text, "secret");
-    endpoint_release(&e);
+    CHECK_HAS(explained(e, TROUBLE_PROXY, 0, "d").text, "HTTPS_PROXY");
+    CHECK_HAS(explained(e, TROUBLE_PROXY, 407, "d").text, "into HTTPS_PROXY");
+    CHECK_HAS(explained(e, TROUBLE_PROXY_NAME, 0, "d").text, "HTTPS_PROXY");
+    CHECK_HAS(explained(e, TROUBLE_CONNECT, 0, "d").text, "HTTPS_PROXY");
+    CHECK_HAS_NOT(explained(e, TROUBLE_CONNECT, 0, "d").text, "secret");
+    endpoint_unref(e);
 }
 
 TEST("a scheme's case does not matter in telling whose TLS failed")
 {
-    struct endpoint e;
+    struct endpoint *e;
 
     REQUIRE(make_endpoint(&e, "https://up.test", "HTTPS://proxy.test"));
-    CHECK_HAS(explained(&e, TROUBLE_TLS, 0, "d").text, "upstream proxy");
-    endpoint_release(&e);
+    CHECK_HAS(explained(e, TROUBLE_TLS, 0, "d").text, "upstream proxy");
+    endpoint_unref(e);
 }
 
 TEST("a password that the library's own words repeat is masked")
@@ -227,25 +226,25 @@ TEST("a password that the library's own words repeat is masked")
         "Unsupported proxy scheme for 'socks6://u:" SECRET "@proxy.test:1'",
         "Unsupported proxy 'https://u:" SECRET "@proxy.test:1', libcurl is built without it",
     };
-    struct endpoint e;
+    struct endpoint *e;
 
     REQUIRE(make_endpoint(&e, "https://up.test", ""));
     for (size_t d = 0; d < countof(details); d++)
         for (size_t i = 0; i < countof(troubles); i++)
-            explained(&e, troubles[i].trouble, 0, details[d]); /* it looks for the password */
-    endpoint_release(&e);
+            explained(e, troubles[i].trouble, 0, details[d]); /* it looks for the password */
+    endpoint_unref(e);
 }
 
 TEST("a detail of any length fits")
 {
     char detail[3000];
-    struct endpoint e;
+    struct endpoint *e;
 
     memset(detail, 'd', sizeof(detail) - 1);
     detail[sizeof(detail) - 1] = '\0';
     REQUIRE(make_endpoint(&e, "https://up.test", "none"));
     for (size_t i = 0; i < countof(troubles); i++)
-        CHECK(strlen(explained(&e, troubles[i].trouble, 0, detail).text) <
+        CHECK(strlen(explained(e, troubles[i].trouble, 0, detail).text) <
               sizeof(((struct err *)0)->text));
-    endpoint_release(&e);
+    endpoint_unref(e);
 }

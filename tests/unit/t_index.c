@@ -20,8 +20,7 @@
 #define SAYS(content) SAYS_BEGIN content SAYS_END
 #define GOOD SAYS("\"good\"")
 
-static const struct index_rules usual = {
-    .ttl_ms = 60000, .memory_bytes = 64 * MB, .object_bytes = MB};
+static const struct index_rules usual = {.memory_bytes = 64 * MB, .object_bytes = MB};
 
 static void on_notify(struct body_reader *reader)
 {
@@ -51,6 +50,7 @@ static void prepare(struct asker *a, unsigned number)
 {
     *a = (struct asker){.key = key_of(number, 3)};
     a->query = (struct index_query){.now_ms = clock_unix_ms(),
+                                    .ttl_ms = 60000,
                                     .asks = {.max_age_s = -1},
                                     .api = CACHE_CLASS_CHAT,
                                     .method = "POST",
@@ -359,18 +359,17 @@ TEST("a head that may not be stored is the first one's alone, and the next one f
 
 TEST("an answer that varies by a field is kept where keys are made of that field")
 {
-    static const struct key_rules alone = {.upstream = "http://up/v1"};
-    static const struct key_rules shared = {.upstream = "http://up/v1", .share = true};
-    const struct key_rules *const rows[] = {&alone, &shared, NULL};
+    static struct key_rules alone = {.upstream = "http://up/v1"};
+    static struct key_rules shared = {.upstream = "http://up/v1", .share = true};
+    struct key_rules *const rows[] = {&alone, &shared, NULL};
 
     for (size_t i = 0; i < countof(rows); i++) {
-        struct index_rules rules = usual;
-        struct index *index;
+        struct index *index = index_new(&usual);
         struct asker a;
 
-        rules.key_rules = rows[i];
-        index = index_new(&rules);
-        ask(index, &a, 1);
+        prepare(&a, 1);
+        a.query.key_rules = rows[i];
+        ask_now(index, &a);
         set_head(a.answer.flight, 200, "Vary", "Authorization");
         CHECK_INT(flight_is_kept(a.answer.flight), rows[i] == &alone);
         leave(&a);
@@ -509,21 +508,17 @@ TEST("an object is fresh by its age, and by what the request asks for")
     };
 
     for (size_t i = 0; i < countof(rows); i++) {
-        struct index_rules rules = usual;
         struct object *object = object_new(&(struct key){{0}});
         struct index_query query = {
             .now_ms = INT64_C(9000000000000),
+            .ttl_ms = rows[i].ttl_ms,
             .asks = {.max_age_s = rows[i].max_age_s, .min_fresh_s = rows[i].min_fresh_s}};
-        struct index *index;
 
         unit_row(rows[i].name);
-        rules.ttl_ms = rows[i].ttl_ms;
-        index = index_new(&rules);
         object->stored_ms = query.now_ms - rows[i].age_ms;
         object->status = rows[i].status;
-        CHECK(index_is_fresh(index, object, &query) == rows[i].fresh);
+        CHECK(index_is_fresh(object, &query) == rows[i].fresh);
         object_unref(object);
-        index_free(index);
     }
     unit_row(NULL);
 }
@@ -545,18 +540,12 @@ TEST("an error is good for a minute at most, and for less where the TTL is short
     };
 
     for (size_t i = 0; i < countof(rows); i++) {
-        struct index_rules rules = usual;
-        struct index *index;
-
         unit_row(rows[i].name);
-        rules.ttl_ms = rows[i].ttl_ms;
-        index = index_new(&rules);
-        CHECK_INT(index_ttl_ms(index, 200), rows[i].success_ms);
-        CHECK_INT(index_ttl_ms(index, 201), rows[i].success_ms);
-        CHECK_INT(index_ttl_ms(index, 399), rows[i].success_ms);
-        CHECK_INT(index_ttl_ms(index, 400), rows[i].error_ms);
-        CHECK_INT(index_ttl_ms(index, 401), rows[i].error_ms);
-        index_free(index);
+        CHECK_INT(index_ttl_ms(rows[i].ttl_ms, 200), rows[i].success_ms);
+        CHECK_INT(index_ttl_ms(rows[i].ttl_ms, 201), rows[i].success_ms);
+        CHECK_INT(index_ttl_ms(rows[i].ttl_ms, 399), rows[i].success_ms);
+        CHECK_INT(index_ttl_ms(rows[i].ttl_ms, 400), rows[i].error_ms);
+        CHECK_INT(index_ttl_ms(rows[i].ttl_ms, 401), rows[i].error_ms);
     }
     unit_row(NULL);
 }
@@ -570,22 +559,21 @@ TEST(
     for (size_t t = 0; t < countof(ttls); t++)
         for (size_t i = 0; i < countof(statuses); i++) {
             const bool is_error = statuses[i] >= 400;
-            struct index_rules rules = usual;
-            struct index *index;
+            struct index *index = index_new(&usual);
             struct asker a;
 
-            rules.ttl_ms = ttls[t];
-            index = index_new(&rules);
             ask(index, &a, 1);
             set_head(a.answer.flight, statuses[i], NULL, NULL);
             flight_append(a.answer.flight, GOOD, strlen(GOOD));
             flight_complete(a.answer.flight);
             leave(&a);
             prepare(&a, 1);
+            a.query.ttl_ms = ttls[t];
             a.query.now_ms += 50000;
             CHECK_INT(ask_now(index, &a), INDEX_HIT);
             leave(&a);
             prepare(&a, 1);
+            a.query.ttl_ms = ttls[t];
             a.query.now_ms += 60001;
             CHECK_INT(ask_now(index, &a), is_error ? INDEX_MISS : INDEX_HIT);
             CHECK(a.answer.stale == is_error);
