@@ -42,7 +42,7 @@ static struct runtime_note *leave_note(const struct server *server, const struct
     return note;
 }
 
-static int serve(const struct conf *conf, struct log *log, struct err *err)
+static int serve(struct conf *conf, struct log *log, struct err *err)
 {
     struct runtime_note *note;
     struct server server;
@@ -55,7 +55,7 @@ static int serve(const struct conf *conf, struct log *log, struct err *err)
     }
     note = leave_note(&server, conf, log); /* who reads where it listens may ask at once */
     announce(&server, conf, log);
-    server_wait(&server);
+    server_wait(&server, conf);
     runtime_note_remove(note);
     server_close(&server);
     return 0;

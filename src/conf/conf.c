@@ -295,15 +295,23 @@ static int load_flags(struct conf *conf, enum conf_scope scope, int argc, char *
     return 0;
 }
 
-int conf_load(struct conf *conf, enum conf_scope scope, int argc, char **argv,
-              const struct conf_switch *own, int *words, struct err *err)
+/* All but the flags. */
+static int load_places(struct conf *conf, struct err *err)
 {
     *conf = (struct conf){.value[0].text = NULL};
     for (int i = 0; i < OPT_COUNT; i++)
         if (set_value(conf, i, ORIGIN_DEFAULT, "default", options[i].value, err) < 0)
             abort(); /* the table itself is wrong; a unit test loads it */
-    if (load_file(conf, err) < 0 || load_plain_variables(conf, err) < 0 ||
-        load_own_variables(conf, err) < 0 ||
+    return load_file(conf, err) < 0 || load_plain_variables(conf, err) < 0 ||
+                   load_own_variables(conf, err) < 0
+               ? -1
+               : 0;
+}
+
+int conf_load(struct conf *conf, enum conf_scope scope, int argc, char **argv,
+              const struct conf_switch *own, int *words, struct err *err)
+{
+    if (load_places(conf, err) < 0 ||
         load_flags(conf, scope, argc, argv, own, words, err) < 0) {
         conf_release(conf);
         return -1;
@@ -311,19 +319,61 @@ int conf_load(struct conf *conf, enum conf_scope scope, int argc, char **argv,
     return 0;
 }
 
+static void free_value(struct conf_value *v)
+{
+    if (v->text)
+        mem_wipe(v->text, strlen(v->text));
+    free(v->text);
+    free(v->place);
+    *v = (struct conf_value){.text = NULL};
+}
+
+bool conf_differs(const struct conf *conf, const struct conf *before, enum conf_option option)
+{
+    return strcmp(conf->value[option].text, before->value[option].text) != 0 ||
+           conf->value[option].number != before->value[option].number;
+}
+
+void conf_keep(struct conf *conf, const struct conf *before, enum conf_option option)
+{
+    struct conf_value *v = &conf->value[option];
+
+    free_value(v);
+    *v = before->value[option];
+    v->text = mem_strdup(before->value[option].text);
+    v->place = mem_strdup(before->value[option].place);
+}
+
+int conf_reload(struct conf *conf, const struct conf *before, struct err *err)
+{
+    if (load_places(conf, err) < 0) {
+        conf_release(conf);
+        return -1;
+    }
+    for (int i = 0; i < OPT_COUNT; i++)
+        if (before->value[i].origin == ORIGIN_FLAG)
+            conf_keep(conf, before, i);
+    return 0;
+}
+
 void conf_release(struct conf *conf)
 {
-    for (int i = 0; i < OPT_COUNT; i++) {
-        if (conf->value[i].text)
-            mem_wipe(conf->value[i].text, strlen(conf->value[i].text));
-        free(conf->value[i].text);
-        free(conf->value[i].place);
-        conf->value[i] = (struct conf_value){.text = NULL};
-    }
+    for (int i = 0; i < OPT_COUNT; i++)
+        free_value(&conf->value[i]);
     for (unsigned i = 0; i < conf->warning_count; i++)
         free(conf->warnings[i]);
     free(take(conf->warnings));
     conf->warning_count = 0;
+}
+
+const char *conf_flag(enum conf_option option)
+{
+    return options[option].flag;
+}
+
+bool conf_is_fixed(enum conf_option option)
+{
+    return options[option].scope & CONF_FIXED;
 }
 
 const char *conf_text(const struct conf *conf, enum conf_option option)

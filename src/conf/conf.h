@@ -4,7 +4,7 @@
  * ($XDG_CONFIG_HOME/goproxyai/config), which beats the default. An unknown flag or name, a bad
  * value, and a name that stands twice in the file are ERR_USAGE, and the text names the place. An
  * unknown GOPROXYAI_* variable is a warning. An empty variable counts as not set.
- * Read once at the start, by cmd/ and proxy/ only; afterwards immutable, so any thread may look.
+ * Read by cmd/ and proxy/ only, at the start and at SIGHUP; it belongs to the main thread.
  */
 #ifndef CONF_CONF_H
 #define CONF_CONF_H
@@ -15,7 +15,7 @@
 
 #include "base/err.h"
 
-enum conf_scope { CONF_SERVE = 1, CONF_ASK = 2, CONF_CACHE = 4 };
+enum conf_scope { CONF_SERVE = 1, CONF_ASK = 2, CONF_CACHE = 4, CONF_FIXED = 8 };
 
 enum conf_option {
 #define OPTION(name, flag, plain, type, value, scope, metavar, help) OPT_##name,
@@ -53,8 +53,17 @@ struct conf_switch { /* a command's own flag, such as --json */
  * `ps` does not show them. Returns -1 with ERR_USAGE or ERR_SYSTEM; *conf is released then. */
 int conf_load(struct conf *conf, enum conf_scope scope, int argc, char **argv,
               const struct conf_switch *own, int *words, struct err *err);
+/* Reads the same places anew, but for the flags, whose values are those of `before`. Returns as
+ * conf_load() does. */
+int conf_reload(struct conf *conf, const struct conf *before, struct err *err);
+/* Has *conf another value for this option than `before`? */
+bool conf_differs(const struct conf *conf, const struct conf *before, enum conf_option option);
+/* Gives *conf the value that `before` has. */
+void conf_keep(struct conf *conf, const struct conf *before, enum conf_option option);
 void conf_release(struct conf *conf);
 
+const char *conf_flag(enum conf_option option); /* its name on the command line, without "--" */
+bool conf_is_fixed(enum conf_option option);    /* CONF_FIXED */
 const char *conf_text(const struct conf *conf, enum conf_option option);
 int64_t conf_number(const struct conf *conf, enum conf_option option);
 bool conf_is_set(const struct conf *conf, enum conf_option option);  /* anywhere but the default */

@@ -18,6 +18,7 @@
 #include "base/sock_diag.h"
 #include "proxy/admin.h"
 #include "proxy/descriptors.h"
+#include "proxy/reload.h"
 #include "proxy/settings.h"
 
 #define WORKERS_AUTO_MAX 4
@@ -315,10 +316,8 @@ void server_block_signals(void)
     pthread_sigmask(SIG_BLOCK, &set, NULL);
 }
 
-/* SIGTERM or SIGINT, or 0 after the time (-1: no end). SIGHUP of a proxy that was started in a
- * terminal says that the terminal is closed: it ends the proxy as SIGTERM does. Else it is for
- * logs, which do not rotate yet. */
-static int next_signal(const struct server *server, int ms)
+/* The next signal, or 0 after the time (-1: no end). */
+static int next_signal(int ms)
 {
     uint64_t end = clock_mono_ms() + (uint64_t)(ms < 0 ? 0 : ms);
     sigset_t set = our_signals();
@@ -329,11 +328,17 @@ static int next_signal(const struct server *server, int ms)
                                 .tv_nsec = (long)(left % 1000) * 1000000};
         int sig = sigtimedwait(&set, NULL, &wait);
 
-        if (sig == SIGTERM || sig == SIGINT || (sig == SIGHUP && server->in_terminal))
+        if (sig > 0)
             return sig;
         if (sig < 0 && errno == EAGAIN && ms >= 0)
             return 0;
     }
+}
+
+/* SIGHUP of a proxy that was started in a terminal says that the terminal is closed. */
+static bool ends(const struct server *server, int sig)
+{
+    return sig == SIGTERM || sig == SIGINT || (sig == SIGHUP && server->in_terminal);
 }
 
 static void drain(struct server *server)
@@ -351,14 +356,18 @@ static void drain(struct server *server)
     for (unsigned i = 0; i < server->listen_count; i++)
         shutdown(server->listen_fds[i], SHUT_RDWR);
     while ((left = server_in_flight(server)) > 0 && clock_mono_ms() - start < most_ms)
-        if (next_signal(server, DRAIN_LOOK_MS))
+        if (ends(server, next_signal(DRAIN_LOOK_MS)))
             break;
     log_event(server->log, left > 0, "stopped after %.1f s: %lu finished, %lu cut off",
               (double)(clock_mono_ms() - start) / 1000, before > left ? before - left : 0, left);
 }
 
-void server_wait(struct server *server)
+void server_wait(struct server *server, struct conf *conf)
 {
-    next_signal(server, -1);
+    int sig;
+
+    while (!ends(server, sig = next_signal(-1)))
+        if (sig == SIGHUP)
+            reload(server, conf);
     drain(server);
 }

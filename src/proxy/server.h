@@ -47,8 +47,9 @@ struct settings *server_settings(struct server *server);
  * and server_open. */
 void server_block_signals(void);
 /* Waits for SIGTERM or SIGINT (or SIGHUP where standard input is a terminal), then drains: until
- * all requests have ended, the drain timeout is over, or a second signal. Logs what was drained. */
-void server_wait(struct server *server);
+ * all requests have ended, the drain timeout is over, or a second signal. Logs what was drained.
+ * SIGHUP where standard input is no terminal has *conf, the server's, read anew (reload.h). */
+void server_wait(struct server *server, struct conf *conf);
 
 void server_close(struct server *server);
 

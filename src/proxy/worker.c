@@ -16,6 +16,7 @@
 #include "cache/store.h"
 #include "proxy/req.h"
 #include "proxy/server.h"
+#include "upstream/pool_idle.h"
 
 #define ACCEPTS_PER_TURN 8
 #define ACCEPT_PAUSE_MS 100
@@ -284,6 +285,7 @@ struct settings *worker_settings(struct worker *worker)
 
     if (!settings_renew(&server->settings, &worker->settings))
         return worker->settings;
+    pool_idle_end_all(&worker->fetcher.sockets);
     keyer_free(take(worker->keyer));
     if (server->caching.on)
         worker->keyer = keyer_new(worker->settings->key_rules, memo_secret(server->caching.memo));
@@ -342,12 +344,12 @@ int worker_init(struct worker *worker, struct server *server, struct err *err)
     if (loop_watch(&worker->loop, &worker->mailbox_watch, worker->mailbox.fd, EPOLLIN, on_mailbox,
                    err) < 0)
         return -1;
-    (void)worker_settings(worker);
     if (server->has_sock_diag)
         worker->diag = sock_diag_new(err);
     if (server->has_sock_diag && !worker->diag)
         return -1;
     fetcher_init(&worker->fetcher, &worker->loop, &worker->mailbox);
+    (void)worker_settings(worker);
     worker->fetcher.budget = &server->caching.budget;
     worker->fetcher.on_write = on_write;
     worker->fetcher.on_written = on_written;

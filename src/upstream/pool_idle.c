@@ -27,13 +27,19 @@ static bool is_idle(const struct pool_socket *sock)
            !pool_idle_is_used(sock->pool, sock->watch.fd);
 }
 
+void pool_idle_end_all(struct pool_sockets *sockets)
+{
+    for (size_t i = 0; i < sockets->cap; i++)
+        if (is_idle(sockets->by_fd[i]))
+            pool_socket_end((int)i);
+}
+
 void pool_idle_check_sleep(struct pool_sockets *sockets)
 {
     int64_t suspended_ms = clock_suspended_ms();
     bool slept = suspended_ms - sockets->suspended_ms >= SLEPT_MS;
 
     sockets->suspended_ms = suspended_ms;
-    for (size_t i = 0; slept && i < sockets->cap; i++)
-        if (is_idle(sockets->by_fd[i]))
-            pool_socket_end((int)i);
+    if (slept)
+        pool_idle_end_all(sockets);
 }

@@ -11,6 +11,9 @@
  * does not want watched. */
 bool pool_idle_is_used(const struct pool *pool, int fd);
 
+/* Ends the idle connections: the settings by which they were made are others now. */
+void pool_idle_end_all(struct pool_sockets *sockets);
+
 /* Ends the idle connections if the machine has slept since the last call: the network may have
  * forgotten them. libcurl finds them closed, and makes new ones. */
 void pool_idle_check_sleep(struct pool_sockets *sockets);
