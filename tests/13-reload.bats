@@ -167,7 +167,6 @@ cache-ttl = soon|config:2: cache-ttl
 allow-users = no-such-user|config:2: allow-users
 allow-origin = null|config:2: allow-origin
 ca-file = /no/such/file|config:2: ca-file
-key-ignore-header = Authorization|config:2: key-ignore-header
 proxy = http://localhost:$PROXY_PORT|is this proxy itself
 forwarded = off|stands in line 1 already
 TABLE

@@ -311,8 +311,7 @@ static int load_places(struct conf *conf, struct err *err)
 int conf_load(struct conf *conf, enum conf_scope scope, int argc, char **argv,
               const struct conf_switch *own, int *words, struct err *err)
 {
-    if (load_places(conf, err) < 0 ||
-        load_flags(conf, scope, argc, argv, own, words, err) < 0) {
+    if (load_places(conf, err) < 0 || load_flags(conf, scope, argc, argv, own, words, err) < 0) {
         conf_release(conf);
         return -1;
     }

@@ -61,28 +61,22 @@ static bool take_head(struct attempt *a, struct head *head)
 static size_t on_header(char *line, size_t one, size_t len, void *arg)
 {
     struct attempt *a = arg;
-    struct head head;
     enum answer_line got;
+    struct head head;
     struct err err;
 
-    (void)one;
     head_init(&head);
-    got = answer_take(&a->answer, line, len, &head, &err);
+    got = answer_take(&a->answer, line, one * len, &head, &err);
     /* An interim answer (1xx) is no sign of progress: they may come for ever. */
     if (a->answer.status >= 200)
         attempt_heard(a);
-    switch (got) {
-    case ANSWER_MORE:
-        break;
-    case ANSWER_HEAD:
+    if (got == ANSWER_HEAD) {
         a->job.http1 = a->answer.http1;
         if (!take_head(a, &head))
             len = 0; /* not what curl gave: it ends the transfer */
-        break;
-    case ANSWER_BAD:
+    } else if (got == ANSWER_BAD) {
         a->err = err_copy(&err);
         len = 0;
-        break;
     }
     head_release(&head);
     return len;
