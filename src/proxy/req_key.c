@@ -30,6 +30,7 @@ struct key_job {
     char method[24];
     struct str target;
     struct fields fields;
+    bool has_body;
     struct str body;
     size_t held;                 /* of the budget */
     struct key_rules *key_rules; /* with a reference */
@@ -111,7 +112,7 @@ static void on_run(struct job *base)
     struct key_request request = {.method = job->method,
                                   .target = job->target.text,
                                   .fields = &job->fields,
-                                  .body = job->body.text,
+                                  .body = job->has_body ? job->body.text : NULL,
                                   .body_len = job->body.len};
     struct keyer *keyer = keyer_new(job->key_rules, memo_secret(caching->memo));
 
@@ -137,6 +138,7 @@ static void start_job(struct req *req)
     str_adds(&job->target, req->target.text);
     fields_init(&job->fields);
     fields_add_all(&job->fields, &req->fields);
+    job->has_body = req->length > 0;
     job->body = req->whole;
     str_init(&req->whole);
     job->held = req->held;
