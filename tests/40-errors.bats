@@ -360,9 +360,10 @@ has_room() {
 
 @test "--total-timeout counts from the last of several clients that read one answer" {
     proxy --total-timeout 3s
-    local question="{\"stream\":true,\"n\":\"$(fresh)\"}"
+    local question first
+    question="{\"stream\":true,\"n\":\"$(fresh)\"}"
     spawn first err curl -q -sSN --noproxy '*' --max-time 30 -H 'X-Script: sse:45,100' -d "$question" "$PROXY/v1/chat/completions"
-    local first=$spawned
+    first=$spawned
     sleep 2
     [[ -s first ]]
     client -N -o second -D second.head -H 'X-Script: sse:45,100' -d "$question" "$PROXY/v1/chat/completions"

@@ -333,7 +333,8 @@ two_are_in() {
         gets MISS miss -H "X-Script: $script" -H 'Accept-Encoding: gzip' "/v1/files/$script/content"
         [[ $script == size* ]] || gzip -dc <miss >plain
         [[ $script != size* ]] || cp miss plain
-        # so much is given from disk, to which it gets a little later
+        # so much is given from disk, to which it gets a little later; until then others join its flight
+        eventually at_rest
         eventually gets HIT hit -H 'Cache-Control: only-if-cached' "/v1/files/$script/content"
         expect_same plain hit
         # this one takes what fits into a pipe, until it is told to go on

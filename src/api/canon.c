@@ -470,7 +470,7 @@ size_t canon_cost(const char *json, size_t len)
         members += json[i] == ':';
         found += json[i] == '{';
     }
-    return len + 4 * members * sizeof(struct member) + 2 * found * sizeof(struct object);
+    return 4 * members * sizeof(struct member) + 2 * found * sizeof(struct object);
 }
 
 bool canon_write(struct canon *canon, const char *json, size_t len, char *const *ignored,

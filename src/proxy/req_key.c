@@ -90,17 +90,19 @@ static void on_letter(struct letter *letter)
     down_wake(req->conn); /* the step runs again, and finds the result */
 }
 
-/* False: there is no memory for it. */
+/* False: there is no memory for the members. The forms are counted, and not refused: they are twice
+ * the body at most, of which two are keyed at a time. */
 static bool make_key(struct key_job *job, struct keyer *keyer, const struct key_request *request)
 {
     struct budget *budget = &job->worker->server->caching.budget;
-    size_t cost = request->body_len + canon_cost(request->body, request->body_len);
+    size_t forms = 2 * request->body_len; /* the canonical form, and its draft */
+    size_t members = canon_cost(request->body, request->body_len);
 
-    if (!budget_has_room(budget, cost))
+    if (!budget_has_room(budget, members))
         return false;
-    budget_add(budget, cost);
+    budget_add(budget, forms + members);
     keyer_key(keyer, request, &job->key);
-    budget_sub(budget, cost);
+    budget_sub(budget, forms + members);
     return true;
 }
 
