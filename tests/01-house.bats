@@ -141,6 +141,11 @@ END
         grep -E '^(src|cmd)/' | LC_ALL=C sort | uniq -d | none 'listed twice in Makefile.am'
 }
 
+@test "Makefile.am lists every file of tests, which the builds with sanitizers go by" {
+    comm -3 <(grep -oE 'tests/[0-9][0-9]-[a-z-]+\.bats' Makefile.am | LC_ALL=C sort -u) <(ls tests/[0-9]*.bats | LC_ALL=C sort) |
+        none 'tests that are not in both'
+}
+
 @test "src/README.md names every folder and file, and none that is not there" {
     [[ -f src/README.md ]] || skip "there is no src/README.md"
     local file stem
