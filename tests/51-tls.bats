@@ -14,7 +14,7 @@ setup() {
 # connection, the protocol and the request. A connection ends after REQUESTS, and when it was idle for SECONDS.
 secure() {
     start_nginx 'log_format conn "$connection $server_protocol $request_method $status";
-    keepalive_requests '"${2:-100000}"'; keepalive_timeout '"${3:-75s}"';
+    keepalive_requests '"${2:-100000}"'; keepalive_timeout '"${3:-75s}"'; send_timeout 300s;
     server {
         listen 127.0.0.1:@PORT@ '"${1-ssl http2}"'; ssl_certificate @CERT@; ssl_certificate_key @KEY@;
         access_log @DIR@/conn.log conn;

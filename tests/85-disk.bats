@@ -134,7 +134,7 @@ kill_proxy() {
         # in the end something is there, whatever was cleared and however slow the machine is
         ((i < cycles)) || eventually figure_is item_count '>' 0
         items=$(figure item_count)
-        if ((i % 20 == 5)); then
+        if ((i % 20 == 3)); then
             client -X DELETE -o /dev/null "$PROXY/cache"
             items=0
         fi
