@@ -6,9 +6,7 @@ load lib/vocabulary
 
 setup() {
     cd "$BATS_TEST_TMPDIR"
-    PROXY_HOME=$BATS_TEST_TMPDIR/home
-    config_file=$PROXY_HOME/config/goproxyai/config
-    mkdir -p "${config_file%/*}"
+    own_config
 }
 
 # config TEXT: the config file

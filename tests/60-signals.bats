@@ -219,7 +219,8 @@ has_ended() {
 
 # It is not waited for by script, which is stopped.
 is_no_more() {
-    not alive "$PROXY_PID" || grep -q '^State:.Z' "/proc/$PROXY_PID/status"
+    local state
+    ! state_of "/proc/$PROXY_PID/stat" || [[ $state == Z ]]
 }
 
 @test "a terminal that nobody reads does not keep a proxy from ending" {

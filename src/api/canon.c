@@ -461,16 +461,17 @@ static void let_go(struct canon *c)
         forget(c);
 }
 
-/* Each colon may be a member's and each brace an object's; the arrays double as they grow. */
+/* A member has a colon, an object a brace; both arrays of members may have twice the needed size.
+ */
 size_t canon_cost(const char *json, size_t len)
 {
-    size_t members = 0, found = 0;
+    size_t members = 0, objects = 0;
 
     for (size_t i = 0; i < len; i++) {
         members += json[i] == ':';
-        found += json[i] == '{';
+        objects += json[i] == '{';
     }
-    return 4 * members * sizeof(struct member) + 2 * found * sizeof(struct object);
+    return 4 * members * sizeof(struct member) + 2 * objects * sizeof(struct object);
 }
 
 bool canon_write(struct canon *canon, const char *json, size_t len, char *const *ignored,

@@ -25,8 +25,8 @@
 struct canon *canon_new(void);
 void canon_free(struct canon *canon); /* NULL is nothing */
 
-/* What canon_write() may take for a document's members and objects while it works, bytes: beside
- * the form, and a draft of the document's length. */
+/* An upper bound of the memory that canon_write() allocates for a document's members and objects,
+ * bytes. The form itself and a draft of the document's length come on top. */
 size_t canon_cost(const char *json, size_t len);
 /* Appends the canonical form; false, and `out` as it was, where there is none. `ignored` names
  * members of the outermost object that are left out (NULL ends it; NULL: none). */

@@ -6,6 +6,7 @@
 
 #include "api/canon.h"
 #include "api/key_field.h"
+#include "base/refs.h"
 #include "base/crypto.h"
 #include "base/mem.h"
 #include "base/str.h"
@@ -38,14 +39,13 @@ struct keyer {
 
 struct key_rules *key_rules_ref(struct key_rules *rules)
 {
-    atomic_fetch_add_explicit(&rules->refs, 1, memory_order_relaxed);
+    refs_add(&rules->refs);
     return rules;
 }
 
 void key_rules_unref(struct key_rules *rules)
 {
-    if (rules && atomic_fetch_sub_explicit(&rules->refs, 1, memory_order_acq_rel) == 1 &&
-        rules->free)
+    if (rules && refs_drop(&rules->refs) && rules->free)
         rules->free(rules);
 }
 

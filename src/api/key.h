@@ -44,7 +44,7 @@ struct key_tag {
 /* Immutable but for the count of references. */
 struct key_rules {
     atomic_uint refs;
-    uint64_t number; /* of these rules in this process: no tag of other ones is the same */
+    uint64_t number;                       /* unique in this process, part of each tag */
     void (*free)(struct key_rules *rules); /* NULL: they are static */
     const char *upstream;                  /* base URL: scheme://authority/path */
     bool share;                            /* credentials are left out */

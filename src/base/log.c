@@ -27,7 +27,7 @@ struct log {
     pthread_t thread;
     int fd;
     bool closing;
-    bool ended;          /* the thread touches nothing of this any more */
+    bool ended;          /* the thread accesses this struct no more */
     bool idle;           /* the thread waits for the first line of a batch */
     struct str pending;  /* guarded by lock, at most LOG_BUFFER_MAX */
     uint64_t dropped;    /* ever */
@@ -67,6 +67,12 @@ static void write_out(struct log *log, const char *text, size_t len)
     }
 }
 
+static struct timespec timespec_of(uint64_t mono_ms)
+{
+    return (struct timespec){.tv_sec = (time_t)(mono_ms / 1000),
+                             .tv_nsec = (long)(mono_ms % 1000) * 1000000};
+}
+
 /* Waits for lines, then for more of them. */
 static void gather(struct log *log)
 {
@@ -77,12 +83,7 @@ static void gather(struct log *log)
         pthread_cond_wait(&log->filled, &log->lock);
     }
     log->idle = false;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_nsec += LOG_GATHER_MS * 1000000L;
-    if (until.tv_nsec >= 1000000000L) {
-        until.tv_nsec -= 1000000000L;
-        until.tv_sec++;
-    }
+    until = timespec_of(clock_mono_ms() + LOG_GATHER_MS);
     while (!log->closing && log->pending.len < LOG_BUFFER_MAX / 2 &&
            pthread_cond_timedwait(&log->filled, &log->lock, &until) != ETIMEDOUT)
         ;
@@ -149,15 +150,9 @@ int log_open(struct log **result, int fd, struct err *err)
     return 0;
 }
 
-static struct timespec moment(uint64_t mono_ms)
-{
-    return (struct timespec){.tv_sec = (time_t)(mono_ms / 1000),
-                             .tv_nsec = (long)(mono_ms % 1000) * 1000000};
-}
-
-/* A terminal that nobody reads may hold the thread in write(2) for ever, though poll(2) had said
- * that there is room. */
-static bool wait_for_end(struct log *log)
+/* Has the thread ended in time? A terminal whose output nobody reads can block it in write(2) for
+ * ever, even after poll(2) reported room. */
+static bool wait_for_thread(struct log *log)
 {
     struct timespec until;
     bool ended;
@@ -165,7 +160,7 @@ static bool wait_for_end(struct log *log)
     pthread_mutex_lock(&log->lock);
     log->closing = true;
     log->close_by_ms = clock_mono_ms() + LOG_CLOSE_MS;
-    until = moment(log->close_by_ms + LOG_CLOSE_MS / 2);
+    until = timespec_of(log->close_by_ms + LOG_CLOSE_MS / 2);
     pthread_cond_signal(&log->filled);
     while (!log->ended && pthread_cond_timedwait(&log->filled, &log->lock, &until) != ETIMEDOUT)
         ;
@@ -178,7 +173,7 @@ void log_close(struct log *log)
 {
     if (!log)
         return;
-    if (!wait_for_end(log)) {
+    if (!wait_for_thread(log)) {
         pthread_detach(log->thread); /* which ends with the process; the log stays its own */
         return;
     }

@@ -10,9 +10,9 @@
 #define NET_NO_FAMILY (-2)
 int net_listen(const char *address, unsigned *port, struct err *err);
 
-/* What a listening socket has to do with an address: nothing; it takes that address's connections
- * already; or the address is the one that stands for all of the family, of which the socket has a
- * part, so that both cannot be had. */
+/* How the address of a listening socket and another address overlap: not at all; the socket accepts
+ * that address's connections already; or the other address is the wildcard of its family, which
+ * cannot be bound beside the socket's. */
 enum net_overlap { NET_APART, NET_COVERED, NET_COVERS };
 enum net_overlap net_overlap(int fd, const char *address);
 

@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "base/refs.h"
 #include "base/mem.h"
 
 void head_init(struct head *head)
@@ -51,7 +52,7 @@ void flight_add_tap(struct flight *flight, struct tap *tap)
 
 struct flight *flight_ref(struct flight *flight)
 {
-    atomic_fetch_add_explicit(&flight->refs, 1, memory_order_relaxed);
+    refs_add(&flight->refs);
     return flight;
 }
 
@@ -65,7 +66,7 @@ static void free_keeper(struct flight *flight)
 
 void flight_unref(struct flight *flight)
 {
-    if (!flight || atomic_fetch_sub_explicit(&flight->refs, 1, memory_order_acq_rel) != 1)
+    if (!flight || !refs_drop(&flight->refs))
         return;
     free_keeper(flight);
     head_release(&flight->head);

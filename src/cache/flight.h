@@ -66,8 +66,9 @@ struct flight_hooks {
     void (*free)(struct flight_hooks *); /* with the flight */
 };
 
-/* How long the upstream may be silent, ms; 0: for ever. And from when the time for all of the
- * answer counts (monotonic ms): the latest request that waits for it. */
+/* The longest silence of the upstream before the head and within the body, ms; 0: for ever.
+ * asked_ms: the time of the latest request for this answer (monotonic ms), from which its total
+ * timeout counts. */
 struct flight_timeouts {
     int64_t before_head, within_body;
     uint64_t asked_ms;

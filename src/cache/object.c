@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/refs.h"
 #include "base/mem.h"
 #include "base/slab.h"
 
@@ -66,13 +67,13 @@ struct object *object_new_whole(const struct key *key, size_t body_len, const ch
 
 struct object *object_ref(struct object *object)
 {
-    atomic_fetch_add_explicit(&object->refs, 1, memory_order_relaxed);
+    refs_add(&object->refs);
     return object;
 }
 
 void object_unref(struct object *object)
 {
-    if (!object || atomic_fetch_sub_explicit(&object->refs, 1, memory_order_acq_rel) != 1)
+    if (!object || !refs_drop(&object->refs))
         return;
     if (object->ready)
         object->free_ready(object->ready);

@@ -51,7 +51,7 @@ struct conn {
     bool half_closed;       /* the client sends nothing more, and still reads */
     bool on_loopback;
     enum peer_verdict peer;
-    uint64_t peer_settings; /* by the settings of that number */
+    uint64_t peer_settings; /* the number of the settings that decided `peer` */
     struct sock_diag *diag; /* the worker's, or NULL */
     struct timer half_timer;
     bool parked;    /* suspended in libmicrohttpd */

@@ -17,7 +17,8 @@ static bool takes_restart(const struct server *server, enum conf_option option)
     return conf_is_fixed(option) || (option == OPT_CACHE_TTL && !server->caching.on);
 }
 
-/* Names what is new in *next, and takes back what cannot change. */
+/* Names the options whose values differ, and gives *next the old value of those that take a
+ * restart. */
 static void compare(const struct server *server, struct conf *next, const struct conf *conf,
                     struct str *changed, struct str *fixed)
 {

@@ -71,7 +71,7 @@ struct req {
     struct list node; /* worker's spare ones */
     struct conn *conn;
     struct worker *worker;
-    struct settings *settings; /* current when it began; with a reference */
+    struct settings *settings; /* those current at its begin; a reference */
     enum step step;
     char id[24]; /* for logs, X-Request-ID */
 

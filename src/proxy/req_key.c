@@ -90,8 +90,8 @@ static void on_letter(struct letter *letter)
     down_wake(req->conn); /* the step runs again, and finds the result */
 }
 
-/* False: there is no memory for the members. The forms are counted, and not refused: they are twice
- * the body at most, of which two are keyed at a time. */
+/* False: the budget has no room for the document's members. The canonical form and its draft are
+ * counted, but never refused: at most two bodies are keyed at a time. */
 static bool make_key(struct key_job *job, struct keyer *keyer, const struct key_request *request)
 {
     struct budget *budget = &job->worker->server->caching.budget;

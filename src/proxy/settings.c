@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/refs.h"
 #include "base/crypto.h"
 #include "base/mem.h"
 #include "base/str.h"
@@ -253,13 +254,13 @@ struct settings *settings_new(const struct conf *conf, unsigned port, struct err
 
 struct settings *settings_ref(struct settings *settings)
 {
-    atomic_fetch_add_explicit(&settings->refs, 1, memory_order_relaxed);
+    refs_add(&settings->refs);
     return settings;
 }
 
 void settings_unref(struct settings *settings)
 {
-    if (!settings || atomic_fetch_sub_explicit(&settings->refs, 1, memory_order_acq_rel) != 1)
+    if (!settings || !refs_drop(&settings->refs))
         return;
     endpoint_unref(settings->endpoint);
     key_rules_unref(settings->key_rules);

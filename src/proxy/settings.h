@@ -22,7 +22,7 @@
 
 struct settings {
     atomic_uint refs;
-    uint64_t number; /* of these settings in this process, from 1 */
+    uint64_t number; /* unique in this process, from 1 */
     struct endpoint *endpoint;
     struct guard guard;
     struct users users;
@@ -45,11 +45,11 @@ struct settings *settings_new(const struct conf *conf, unsigned port, struct err
 struct settings *settings_ref(struct settings *settings);
 void settings_unref(struct settings *settings); /* NULL is nothing */
 
-/* The current settings, which one thread changes and all read. */
+/* Publishes the current settings: one thread replaces them, all threads read them. */
 struct settings_board {
     pthread_mutex_t lock;
     struct settings *current; /* under the lock */
-    _Atomic uint64_t number;  /* of these */
+    _Atomic uint64_t number;  /* current->number, read without the lock */
 };
 
 void settings_board_init(struct settings_board *board);

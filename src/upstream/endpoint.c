@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "base/refs.h"
 #include "base/crypto.h"
 #include "base/mem.h"
 #include "base/no_proxy.h"
@@ -156,13 +157,13 @@ struct endpoint *endpoint_new(const struct endpoint_spec *spec, struct err *err)
 
 struct endpoint *endpoint_ref(struct endpoint *e)
 {
-    atomic_fetch_add_explicit(&e->refs, 1, memory_order_relaxed);
+    refs_add(&e->refs);
     return e;
 }
 
 void endpoint_unref(struct endpoint *e)
 {
-    if (e && atomic_fetch_sub_explicit(&e->refs, 1, memory_order_acq_rel) == 1)
+    if (e && refs_drop(&e->refs))
         endpoint_free(e);
 }
 

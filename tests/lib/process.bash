@@ -56,21 +56,22 @@ pid_ends() {
     ended[$1]=$code
 }
 
-is_stopped() {
+# state_of STAT: the state letter in that /proc/…/stat (proc(5)), in $state; false where the process has ended
+state_of() {
     local line
-    { read -r line <"/proc/$1/stat"; } 2>/dev/null || return 1
+    { read -r line <"$1"; } 2>/dev/null || return 1
     line=${line##*) }
-    [[ ${line:0:1} == T ]]
+    state=${line:0:1}
 }
 
 # Ends all that was started, the latest first: the proxy before its upstream.
 end_processes() {
-    local i pid bad=0
+    local i pid state bad=0
     for ((i = ${#tracked_pids[@]} - 1; i >= 0; i--)); do
         kill -TERM "${tracked_pids[i]}" 2>/dev/null || true
         # A test may have stopped it. No other one gets a CONT: that cancels the STOP with which
         # LeakSanitizer, at the end of a program, takes hold of its threads.
-        if is_stopped "${tracked_pids[i]}"; then
+        if state_of "/proc/${tracked_pids[i]}/stat" && [[ $state == T ]]; then
             kill -CONT "${tracked_pids[i]}" 2>/dev/null || true
         fi
     done
@@ -106,7 +107,7 @@ eventually() {
         shift
     fi
     deadline_in "$seconds"
-    said=${BATS_TEST_TMPDIR:-$BATS_FILE_TMPDIR}/eventually.$BASHPID
+    said=$(work_dir)/eventually.$BASHPID
     while :; do
         code=0
         "$@" >"$said" 2>&1 || code=$?
@@ -138,7 +139,7 @@ within_a_second() {
 # at_rest [PID…]: no thread of these processes (without any: of all proxies) runs,
 # or waits for a processor or for the disk. What they have begun they have done.
 at_rest() {
-    local entry pid stat line
+    local entry pid stat state
     local -a pids=("$@")
     if [[ $# -eq 0 ]]; then
         for entry in "${tracked_proxies[@]}"; do
@@ -147,9 +148,8 @@ at_rest() {
     fi
     for pid in "${pids[@]}"; do
         for stat in "/proc/$pid/task/"*/stat; do
-            { read -r line <"$stat"; } 2>/dev/null || continue # it has ended
-            line=${line##*) }
-            [[ ${line:0:1} != [RD] ]] || {
+            state_of "$stat" || continue
+            [[ $state != [RD] ]] || {
                 echo "busy: $stat"
                 return 1
             }

@@ -14,7 +14,8 @@ proxy() {
         shift 2
     done
     proxy_count=$((${proxy_count:-0} + 1))
-    local dir=${BATS_TEST_TMPDIR:-$BATS_FILE_TMPDIR}
+    local dir
+    dir=$(work_dir)
     PROXY_HOME=${home:-$dir/proxy.$proxy_count}
     PROXY_LOG=$dir/proxy.$proxy_count.log
     PROXY_OUT=$dir/proxy.$proxy_count.out
@@ -107,6 +108,13 @@ goproxyai() {
             XDG_RUNTIME_DIR=$home/run
         exec timeout 120 "$goproxyai_bin" "$@" 3>&- 4>&-
     )
+}
+
+# own_config: a home for the proxies and commands of this test; $config_file is the path of its config file, which is absent
+own_config() {
+    PROXY_HOME=$BATS_TEST_TMPDIR/home
+    config_file=$PROXY_HOME/config/goproxyai/config
+    mkdir -p "${config_file%/*}"
 }
 
 # make_home DIR: the folders that a proxy, or a command, has of its own
