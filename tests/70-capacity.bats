@@ -15,6 +15,12 @@ limited() {
     goproxyai_bin=$PWD/limited.sh
 }
 
+# A sanitizer's build on a busy machine takes longer than --request-timeout for a crowd, whose upstream is silent until
+# the last has come: the proxy waits as long as the crowd itself.
+proxy_for_a_crowd() {
+    proxy --workers 2 --request-timeout 200s
+}
+
 # crowd N SCRIPT: N clients at once that get this, each with a call of its own upstream; their report in the file crowd.out
 crowd() {
     printf 'GET /v1/x HTTP/1.1\r\nHost: localhost:%s\r\nConnection: close\r\nCache-Control: no-store\r\nX-Script: %s\r\n\r\n' "$PROXY_PORT" "$2" >request
@@ -28,7 +34,7 @@ rss_kb() {
 @test "1,500 streams are open at once through two workers, and all get their end" {
     [[ $(ulimit -Hn) -ge 5000 ]] || skip "too few file descriptors allowed"
     server
-    proxy --workers 2
+    proxy_for_a_crowd
     client -o /dev/null "$PROXY/v1/models"
     local before
     before=$(rss_kb)
@@ -59,7 +65,7 @@ nearly_idle() {
 @test "beyond the limit of open files new connections wait and are served later; a warning is logged" {
     server
     limited 200
-    proxy --workers 2
+    proxy_for_a_crowd
     crowd 150 'data:1;barrier:crowd;data:[DONE]'
     # as many as there is room for
     expect_stat in_flight '>=' 40
@@ -109,7 +115,7 @@ costs_no_time() {
 @test "waiting for room costs no processor time" {
     server
     limited 200
-    proxy --workers 2
+    proxy_for_a_crowd
     crowd 150 'data:1;barrier:crowd;data:[DONE]'
     barrier wait crowd 40
     eventually at_rest "$PROXY_PID" # those that there is room for are served
@@ -121,7 +127,7 @@ costs_no_time() {
 @test "with hardly any files it crashes not, and answers what it can" {
     server
     limited 64
-    proxy --workers 2
+    proxy_for_a_crowd
     crowd 80 'data:1;barrier:crowd;data:[DONE]'
     expect_stat in_flight '>=' 5
     alive "$PROXY_PID"
@@ -246,7 +252,7 @@ connections_are() {
 
 @test "many short requests from many clients all succeed" {
     server
-    proxy --workers 2
+    proxy_for_a_crowd
     local round
     for round in 1 2 3 4 5; do
         crowd 300 'body:x'
