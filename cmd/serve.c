@@ -38,7 +38,7 @@ static struct runtime_note *leave_note(const struct server *server, const struct
     struct err err;
 
     if (runtime_note_write(&note, &says, &err) < 0)
-        log_event(log, true, "%s; commands find this proxy by --port or --url only", err.text);
+        log_event(log, LOG_WARN, "%s; commands find this proxy by --port or --url only", err.text);
     return note;
 }
 

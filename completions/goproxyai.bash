@@ -24,6 +24,7 @@ _goproxyai_value() {
     --allow-origin) _goproxyai_words 'http://localhost:3000' "$2" ;;
     --max-cache-size | --memory-cache | --max-body) _goproxyai_words '32M 64M 100M 512M 2G 0' "$2" ;;
     --on-disconnect) _goproxyai_words 'cancel finish' "$2" ;;
+    --log-level) _goproxyai_words 'error warn info debug trace' "$2" ;;
     --key-ignore) _goproxyai_words 'user metadata user,metadata' "$2" ;;
     --cache-dir)
         mapfile -t COMPREPLY < <(compgen -d -- "$2")

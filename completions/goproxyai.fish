@@ -71,3 +71,4 @@ complete -c goproxyai -n $serve -x -l key-ignore -a 'user metadata' -d 'Members 
 complete -c goproxyai -n $serve -x -l key-ignore-header -d 'Further request headers that make no difference'
 complete -c goproxyai -n $serve -x -l on-disconnect -a 'cancel finish' -d 'The upstream call when nobody waits for it'
 complete -c goproxyai -n $serve -x -l workers -a 'auto 1 2 4' -d 'Event-loop threads'
+complete -c goproxyai -n $serve -x -l log-level -a 'error warn info debug trace' -d 'What is logged'

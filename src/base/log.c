@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -21,7 +22,10 @@
  * request does, and nobody reads faster. */
 #define LOG_GATHER_MS 20
 
+const char *const log_levels[] = {"error", "warn", "info", "debug", "trace", NULL};
+
 struct log {
+    _Atomic enum log_level level;
     pthread_mutex_t lock;
     pthread_cond_t filled;
     pthread_t thread;
@@ -135,6 +139,7 @@ int log_open(struct log **result, int fd, struct err *err)
     pthread_condattr_t monotonic;
 
     log->fd = fd;
+    atomic_init(&log->level, LOG_INFO);
     str_init(&log->pending);
     pthread_mutex_init(&log->lock, NULL);
     pthread_condattr_init(&monotonic);
@@ -224,13 +229,30 @@ void log_line(struct log *log, const char *format, ...)
     va_end(args);
 }
 
-void log_event(struct log *log, bool warn, const char *format, ...)
+void log_set_level(struct log *log, enum log_level level)
 {
+    atomic_store_explicit(&log->level, level, memory_order_relaxed);
+}
+
+bool log_wants(const struct log *log, enum log_level level)
+{
+    return level <= atomic_load_explicit(&log->level, memory_order_relaxed);
+}
+
+void log_event(struct log *log, enum log_level level, const char *format, ...)
+{
+    static const char *const words[] = {[LOG_ERROR] = "error: ",
+                                        [LOG_WARN] = "warning: ",
+                                        [LOG_INFO] = "",
+                                        [LOG_DEBUG] = "debug: ",
+                                        [LOG_TRACE] = "trace: "};
     char prefix[64], now[16];
     va_list args;
 
+    if (!log_wants(log, level))
+        return;
     clock_hms(now, sizeof(now));
-    snprintf(prefix, sizeof(prefix), "%s %s", now, warn ? "warning: " : "");
+    snprintf(prefix, sizeof(prefix), "%s %s", now, words[level]);
     va_start(args, format);
     add_line(log, prefix, format, args);
     va_end(args);

@@ -29,7 +29,7 @@ void store_warn(struct store *s, enum store_trouble kind, const char *format, ..
     va_start(args, format);
     str_vaddf(&text, format, args);
     va_end(args);
-    log_event(s->rules.log, true, "%s", text.text);
+    log_event(s->rules.log, LOG_WARN, "%s", text.text);
     str_release(&text);
 }
 

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/url.h"
 
@@ -143,12 +144,21 @@ static int check_ttl(const char *text, int64_t *number, struct str *why)
     return -1;
 }
 
-static int check_disconnect(const char *text, int64_t *number, struct str *why)
+/* One of the words, whose place is the number. */
+static int check_word(const char *text, const char *const *words, int64_t *number, struct str *why)
 {
-    *number = strcmp(text, "finish") == 0;
-    if (*number || strcmp(text, "cancel") == 0)
-        return 0;
-    str_adds(why, "must be cancel or finish");
+    for (size_t i = 0; words[i]; i++) {
+        if (strcmp(text, words[i]) == 0) {
+            *number = (int64_t)i;
+            return 0;
+        }
+    }
+    str_adds(why, "must be ");
+    for (size_t i = 0; words[i]; i++) {
+        if (i > 0)
+            str_adds(why, words[i + 1] ? ", " : " or ");
+        str_adds(why, words[i]);
+    }
     return -1;
 }
 
@@ -210,6 +220,7 @@ int conf_type_check(enum conf_type type, const char *text, int64_t *number, stru
 {
     static const char *const base[] = {"http", "https", NULL};
     static const char *const proxy[] = {"http", "https", "socks5h", "socks5", NULL};
+    static const char *const disconnect[] = {"cancel", "finish", NULL};
 
     *number = 0;
     switch (type) {
@@ -241,7 +252,9 @@ int conf_type_check(enum conf_type type, const char *text, int64_t *number, stru
     case CONF_MEMORY:
         return check_memory(text, number, why);
     case CONF_DISCONNECT:
-        return check_disconnect(text, number, why);
+        return check_word(text, disconnect, number, why);
+    case CONF_LOG_LEVEL:
+        return check_word(text, log_levels, number, why);
     case CONF_DURATION:
         *number = conf_duration_ms(text);
         if (*number >= 0)

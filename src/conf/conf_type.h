@@ -19,6 +19,7 @@ enum conf_type {
     CONF_SIZE_AUTO,
     CONF_MEMORY, /* a size that this machine's memory can hold */
     CONF_DISCONNECT,
+    CONF_LOG_LEVEL,
     CONF_COUNT
 };
 

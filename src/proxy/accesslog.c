@@ -1,10 +1,11 @@
 #include "proxy/accesslog.h"
 
+#include <inttypes.h>
+
 #include "api/route.h"
-#include "base/clock.h"
 #include "base/log.h"
 #include "base/printable.h"
-#include "proxy/req.h"
+#include "proxy/exchange.h"
 #include "proxy/server.h"
 #include "proxy/worker.h"
 
@@ -46,55 +47,70 @@ static void add_duration(struct str *line, uint64_t us)
     }
 }
 
-/* Why an exchange did not end as it should, or NULL. */
-static const char *trouble(const struct req *req, bool whole)
+/* A failure is worth a line where requests in general are not. */
+static enum log_level level_of(const struct exchange *exchange)
 {
-    if (req->err)
-        return req->err->text;
-    if (req->reader.lost)
-        return "it read too slowly, and fell behind others that share the answer";
-    if (req->broken && req->flight && req->flight->err)
-        return req->flight->err->text;
-    if (!whole && req->worker->stopping)
-        return "the proxy stopped";
-    return whole ? NULL : "the client left";
+    return exchange->failed || exchange->broke ? LOG_WARN : LOG_INFO;
 }
 
-void accesslog_request(struct worker *worker, const struct req *req, bool whole)
+static void add_verdict(struct str *line, enum verdict verdict)
 {
-    static const char *const words[] = {[STATS_OWN] = "",
-                                        [STATS_BYPASS] = "BYPASS ",
-                                        [STATS_MISS] = "MISS ",
-                                        [STATS_HIT] = "HIT ",
-                                        [STATS_JOIN] = "HIT "};
+    static const char *const words[] = {[VERDICT_OWN] = "",
+                                        [VERDICT_BYPASS] = "BYPASS ",
+                                        [VERDICT_MISS] = "MISS ",
+                                        [VERDICT_HIT] = "HIT ",
+                                        [VERDICT_JOIN] = "HIT "};
+
+    str_adds(line, words[verdict]);
+}
+
+static void write_line(struct worker *worker, const struct exchange *exchange)
+{
     struct str *line = &worker->log_line;
-    uint64_t us = clock_mono_us() - req->started_us;
-    const char *wrong = trouble(req, whole);
-    uint64_t bytes = req->reply.kind == REPLY_WHOLE ? req->reply.len : req->sent;
 
     str_clear(line);
     str_adds(line, worker_hms(worker));
     str_addc(line, ' ');
-    printable_add_cut(line, req->method, strlen(req->method), PATH_SHOWN);
+    printable_add_cut(line, exchange->method, strlen(exchange->method), PATH_SHOWN);
     str_addc(line, ' ');
-    printable_add_cut(line, req->target.text, route_path_len(req->target.text), PATH_SHOWN);
+    printable_add_cut(line, exchange->target, route_path_len(exchange->target), PATH_SHOWN);
     str_addc(line, ' ');
-    if (req->replied)
-        str_add_number(line, req->reply.status);
+    if (exchange->status)
+        str_add_number(line, exchange->status);
     else
         str_addc(line, '-');
     str_addc(line, ' ');
-    str_adds(line, words[req->cache]);
-    add_duration(line, us);
+    add_verdict(line, exchange->verdict);
+    add_duration(line, exchange->duration_us);
     str_addc(line, ' ');
-    add_size(line, req->replied ? bytes : 0);
-    if (wrong) {
+    add_size(line, exchange->sent);
+    if (exchange->trouble) {
         str_adds(line, " (");
-        printable_adds(line, wrong);
+        printable_adds(line, exchange->trouble);
         str_addc(line, ')');
     }
     str_addc(line, '\n');
     log_text(worker->server->log, line->text, line->len);
-    if (route_of(req->target.text) == ROUTE_API)
-        stats_count(&worker->stats, req->cache, req->err || req->reply.status >= 500, us);
+}
+
+static void write_details(struct worker *worker, const struct exchange *exchange)
+{
+    char key[KEY_HEX_SIZE] = "-";
+
+    if (exchange->key)
+        key_to_hex(exchange->key, key);
+    log_event(worker->server->log, LOG_DEBUG,
+              "%s client=%s model=%s key=%.12s received=%" PRIu64 " endpoint=%s", exchange->id,
+              exchange->client, *exchange->model ? exchange->model : "-", key, exchange->received,
+              exchange->endpoint ? exchange->endpoint : "-");
+}
+
+void accesslog_write(struct worker *worker, const struct exchange *exchange)
+{
+    const struct log *log = worker->server->log;
+
+    if (log_wants(log, level_of(exchange)))
+        write_line(worker, exchange);
+    if (log_wants(log, LOG_DEBUG))
+        write_details(worker, exchange);
 }

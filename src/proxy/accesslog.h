@@ -1,13 +1,12 @@
-/* One line a request, for the person at the terminal. Never a query, a field or a body. */
+/* One line for each request, for the person at the terminal. Never a query, a field or a body. */
 #ifndef PROXY_ACCESSLOG_H
 #define PROXY_ACCESSLOG_H
 
-#include <stdbool.h>
-
-struct req;
+struct exchange;
 struct worker;
 
-/* At a request's end, on its worker's thread. whole: the client has all of the answer. */
-void accesslog_request(struct worker *worker, const struct req *req, bool whole);
+/* account_finish() calls it. What --log-level asks for: a line, or one and another with details, or
+ * nothing. The worker's thread. */
+void accesslog_write(struct worker *worker, const struct exchange *exchange);
 
 #endif

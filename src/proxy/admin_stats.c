@@ -72,11 +72,11 @@ static void add_traffic(const struct stats_sum *sum, struct json *root)
     struct json *latency = json_set_object(root, "latency_ms");
 
     json_set_number(traffic, "requests", (double)sum->requests);
-    json_set_number(traffic, "hits", (double)sum->cache[STATS_HIT]);
-    json_set_number(traffic, "misses", (double)sum->cache[STATS_MISS]);
-    json_set_number(traffic, "joins", (double)sum->cache[STATS_JOIN]);
-    json_set_number(traffic, "bypasses", (double)sum->cache[STATS_BYPASS]);
-    json_set_number(traffic, "refused", (double)sum->cache[STATS_OWN]);
+    json_set_number(traffic, "hits", (double)sum->verdicts[VERDICT_HIT]);
+    json_set_number(traffic, "misses", (double)sum->verdicts[VERDICT_MISS]);
+    json_set_number(traffic, "joins", (double)sum->verdicts[VERDICT_JOIN]);
+    json_set_number(traffic, "bypasses", (double)sum->verdicts[VERDICT_BYPASS]);
+    json_set_number(traffic, "refused", (double)sum->verdicts[VERDICT_OWN]);
     json_set_number(traffic, "errors", (double)sum->errors);
     json_set_number(latency, "p50", stats_percentile_ms(sum, 0.5));
     json_set_number(latency, "p90", stats_percentile_ms(sum, 0.9));

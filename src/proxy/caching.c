@@ -62,7 +62,7 @@ static void open_store(struct caching *caching, struct log *log)
         index_use_store(caching->index, caching->store);
         return;
     }
-    log_event(log, true, "%s; answers are kept in memory only", err.text);
+    log_event(log, LOG_WARN, "%s; answers are kept in memory only", err.text);
 }
 
 static size_t memory_of(const struct conf *conf)

@@ -30,7 +30,7 @@ void down_raw_fit(struct req *req)
             reply_head_size(&req->reply));
     fields_clear(&req->reply.own);
     req->reply.object = NULL;
-    req->cache = STATS_BYPASS; /* the client gets nothing of what is, or may be, kept */
+    req->verdict = VERDICT_BYPASS; /* the client gets nothing of what is, or may be, kept */
     req_tell_cache(req, &cache);
     reply_from_err(&req->reply, &err, &cache, req->id);
 }

@@ -36,15 +36,15 @@ static void compare(const struct server *server, struct conf *next, const struct
 
 static void warn(const struct server *server, const struct err *err)
 {
-    log_event(server->log, true, "SIGHUP: %s; all settings stay as they are", err->text);
+    log_event(server->log, LOG_WARN, "SIGHUP: %s; all settings stay as they are", err->text);
 }
 
 static void tell(const struct server *server, const struct str *changed, const struct str *fixed)
 {
-    log_event(server->log, false, "SIGHUP: the settings were read anew; changed: %s",
+    log_event(server->log, LOG_INFO, "SIGHUP: the settings were read anew; changed: %s",
               changed->len ? changed->text : "none");
     if (fixed->len)
-        log_event(server->log, true, "SIGHUP: %s: only a restart changes that", fixed->text);
+        log_event(server->log, LOG_WARN, "SIGHUP: %s: only a restart changes that", fixed->text);
 }
 
 void reload(struct server *server, struct conf *conf)
@@ -62,7 +62,7 @@ void reload(struct server *server, struct conf *conf)
     settings = settings_new(&next, server->port, &err);
     if (settings) {
         pool_read_trust(settings->endpoint); /* not on a worker, whose requests would wait */
-        settings_publish(&server->settings, settings);
+        server_publish(server, settings);
         tell(server, &changed, &fixed);
         conf_release(conf);
         *conf = next;

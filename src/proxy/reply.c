@@ -31,7 +31,7 @@ bool reply_passes(const struct reply *reply, const struct field *h)
         str_same_nocase(h->name, h->name_len, STR_LIT("x-proxy")))
         return false;
     /* A joined client gets the fields of a replay: cookies and counters are the first client's. */
-    if (reply->cache.kind == STATS_JOIN && !policy_field_is_kept(h))
+    if (reply->cache.kind == VERDICT_JOIN && !policy_field_is_kept(h))
         return false;
     if (reply->unpacked && str_same_nocase(h->name, h->name_len, STR_LIT("content-encoding")))
         return false;
@@ -100,20 +100,20 @@ static void add_key(struct str *status, const struct key *key)
 
 static void add_cache_story(struct reply *reply, const struct reply_cache *cache)
 {
-    static const char *const words[] = {[STATS_OWN] = "BYPASS",
-                                        [STATS_BYPASS] = "BYPASS",
-                                        [STATS_MISS] = "MISS",
-                                        [STATS_HIT] = "HIT",
-                                        [STATS_JOIN] = "HIT"};
+    static const char *const words[] = {[VERDICT_OWN] = "BYPASS",
+                                        [VERDICT_BYPASS] = "BYPASS",
+                                        [VERDICT_MISS] = "MISS",
+                                        [VERDICT_HIT] = "HIT",
+                                        [VERDICT_JOIN] = "HIT"};
     struct str status = STR_INIT;
 
     reply->cache = *cache;
     fields_adds(&reply->own, "X-Cache", words[cache->kind]);
-    if (cache->kind == STATS_HIT || cache->kind == STATS_JOIN)
+    if (cache->kind == VERDICT_HIT || cache->kind == VERDICT_JOIN)
         add_hit(reply, cache);
     str_adds(&status, "goproxyai; ");
     str_adds(&status, cache->status);
-    if (cache->kind == STATS_HIT && cache->ttl_ms >= 0) {
+    if (cache->kind == VERDICT_HIT && cache->ttl_ms >= 0) {
         str_adds(&status, "; ttl=");
         str_add_number(&status, (uint64_t)cache->ttl_ms / 1000);
     }

@@ -11,15 +11,15 @@
 #include "base/str.h"
 #include "cache/flight.h"
 #include "cache/object.h"
-#include "proxy/stats.h"
+#include "proxy/exchange.h"
 
 /* What the cache has to do with an answer. */
 struct reply_cache {
-    enum stats_cache kind;
+    enum verdict kind;
     const char *status;    /* of Cache-Status (RFC 9211), after our name and "; " */
     int64_t now_ms;        /* Unix time */
-    int64_t stored_ms;     /* STATS_HIT, STATS_JOIN: when it was stored */
-    int64_t ttl_ms;        /* STATS_HIT: what is left; < 0: for ever */
+    int64_t stored_ms;     /* VERDICT_HIT, VERDICT_JOIN: when it was stored */
+    int64_t ttl_ms;        /* VERDICT_HIT: what is left; < 0: for ever */
     const struct key *key; /* NULL: the request has none */
 };
 

@@ -3,9 +3,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/route.h"
 #include "base/clock.h"
 #include "base/mem.h"
-#include "proxy/accesslog.h"
+#include "proxy/account.h"
 #include "proxy/admin_jobs.h"
 #include "proxy/conn.h"
 #include "proxy/down.h"
@@ -55,6 +56,7 @@ struct req *req_new(struct worker *worker, struct conn *conn, const char *target
     req->started_us = clock_mono_us();
     write_id(req->id, (uint64_t)worker->id_base << 32 | worker->next_id++);
     str_adds(&req->target, target);
+    req->is_api = route_of(target) == ROUTE_API;
     return req;
 }
 
@@ -247,7 +249,9 @@ void req_finish(struct req *req, bool whole)
         flight_break(req->upload, &err);
     }
     if (req->begun) {
-        accesslog_request(worker, req, whole);
+        struct exchange exchange = exchange_of(req, whole);
+
+        account_finish(worker, &exchange);
         atomic_fetch_sub_explicit(&worker->stats.in_flight, 1, memory_order_relaxed);
     }
     if (req->upload)

@@ -26,6 +26,7 @@
 #include "base/mailbox.h"
 #include "cache/flight.h"
 #include "cache/index.h"
+#include "proxy/exchange.h"
 #include "proxy/reply.h"
 #include "upstream/request_head.h"
 
@@ -104,8 +105,8 @@ struct req {
     bool loaded;               /* the disk was looked at */
     struct load_job *load_job; /* it is being read elsewhere (req_load.c) */
     bool alone; /* what it joined came to nothing that it may have: it fetches for itself */
-    enum stats_cache cache;
-    enum req_fwd fwd; /* STATS_MISS: why it is fetched */
+    enum verdict verdict;
+    enum req_fwd fwd; /* VERDICT_MISS: why it is fetched */
 
     struct object *object; /* the answer, if it is there, … */
     size_t object_read;    /* … and was unpacked so far */
@@ -118,6 +119,7 @@ struct req {
     bool close; /* after an error: the framing cannot be trusted, or the body is too long */
     bool broken;
     struct reply reply;
+    bool fetched; /* a fetch was begun for it */
     bool replied;
     uint64_t sent; /* bytes of a growing body that went down */
 

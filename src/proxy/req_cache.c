@@ -74,7 +74,7 @@ enum req_next req_hit(struct req *req, struct object *object)
     if (req->looked)
         memo_add(req->worker->server->caching.memo, &req->tag, &req->key);
     req->object = object;
-    req->cache = STATS_HIT;
+    req->verdict = VERDICT_HIT;
     return req_goto(req, STEP_SEND);
 }
 
@@ -90,7 +90,7 @@ enum req_next req_step_lookup(struct req *req)
         req->flight = index_pass(REQ_AHEAD_HIGH, REQ_AHEAD_LOW, &req->reader, on_flight_news);
         return req_goto(req, STEP_FETCH);
     }
-    req->cache = STATS_MISS;
+    req->verdict = VERDICT_MISS;
     query = req_query(req);
     on_disk = may_be_on_disk(req);
     query.peek = on_disk || req->asks.only_if_cached || !req->looked;
@@ -100,7 +100,7 @@ enum req_next req_step_lookup(struct req *req)
         return req_hit(req, answer.object);
     case INDEX_JOIN:
         req->flight = answer.flight;
-        req->cache = STATS_JOIN;
+        req->verdict = VERDICT_JOIN;
         req_raise_timeouts(req);
         return req_goto(req, STEP_WAIT);
     case INDEX_MISS:
@@ -136,15 +136,15 @@ static const char *cache_status_of(const struct req *req)
                                             [FWD_STALE] = {"fwd=stale", "fwd=stale; stored"},
                                             [FWD_REQUEST] = {"fwd=request", "fwd=request; stored"}};
 
-    switch (req->cache) {
-    case STATS_OWN:
-    case STATS_BYPASS:
+    switch (req->verdict) {
+    case VERDICT_OWN:
+    case VERDICT_BYPASS:
         break;
-    case STATS_MISS:
+    case VERDICT_MISS:
         return misses[req->fwd][will_be_stored(req)];
-    case STATS_HIT:
+    case VERDICT_HIT:
         return "hit";
-    case STATS_JOIN:
+    case VERDICT_JOIN:
         return "fwd=miss; collapsed";
     }
     return "fwd=bypass";
@@ -154,11 +154,11 @@ void req_tell_cache(const struct req *req, struct reply_cache *cache)
 {
     int64_t ttl_ms;
 
-    *cache = (struct reply_cache){.kind = req->cache,
+    *cache = (struct reply_cache){.kind = req->verdict,
                                   .status = cache_status_of(req),
                                   .now_ms = clock_unix_ms(),
                                   .ttl_ms = -1,
-                                  .key = req->cache >= STATS_MISS ? &req->key : NULL};
+                                  .key = req->verdict >= VERDICT_MISS ? &req->key : NULL};
     cache->stored_ms = req->object ? req->object->stored_ms : cache->now_ms;
     ttl_ms = req->object ? index_ttl_ms(req->settings->ttl_ms, req->object->status) : INDEX_FOREVER;
     if (ttl_ms != INDEX_FOREVER)

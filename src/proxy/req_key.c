@@ -188,7 +188,7 @@ enum req_next req_step_key(struct req *req)
     struct keyer *keyer = req->worker->keyer;
     struct key_request request;
 
-    req->cache = STATS_BYPASS;
+    req->verdict = VERDICT_BYPASS;
     if (req->api == CACHE_CLASS_NONE)
         return req_goto(req, STEP_LOOKUP);
     if (req->key_job && !req->looked)

@@ -139,7 +139,6 @@ static enum req_next step_admit(struct req *req)
     const char *cors;
     struct err err;
 
-    req->is_api = route == ROUTE_API;
     /* The peer first: a loop comes with the Host that --upstream has, which is not ours. */
     if (peer_check(req->conn, req->worker->diag, req->settings, &err) < 0)
         return fail(req, &err);
@@ -209,15 +208,13 @@ static bool may_hold(const struct req *req)
 
 static enum req_next step_read(struct req *req)
 {
-    bool is_api = route_of(req->target.text) == ROUTE_API;
-
     req->whole_max = WHOLE_MAX;
     if (req->api != CACHE_CLASS_NONE)
         req->whole_max = req->settings->max_body;
-    if (!is_api && (req->length == REQUEST_LENGTH_UNKNOWN || req->length > WHOLE_MAX))
+    if (!req->is_api && (req->length == REQUEST_LENGTH_UNKNOWN || req->length > WHOLE_MAX))
         return req_refuse(req, ERR_BAD_REQUEST, true, "This request takes no such body.");
     /* Of a body of unknown length only what may be stored is worth waiting for. */
-    if (req->length > req->whole_max || (is_api && !may_hold(req)) ||
+    if (req->length > req->whole_max || (req->is_api && !may_hold(req)) ||
         (req->length == REQUEST_LENGTH_UNKNOWN && req->whole_max == WHOLE_MAX)) {
         open_upload(req);
         req->api = CACHE_CLASS_NONE;
@@ -227,7 +224,7 @@ static enum req_next step_read(struct req *req)
         return REQ_MORE;
     if (req->length == REQUEST_LENGTH_UNKNOWN)
         req->length = (int64_t)req->whole.len; /* it is known now */
-    return req_goto(req, is_api ? STEP_KEY : STEP_ADMIN);
+    return req_goto(req, req->is_api ? STEP_KEY : STEP_ADMIN);
 }
 
 /* What the user set holds; else what is usual for such a request; else the default. */
@@ -261,6 +258,7 @@ static enum req_next step_fetch(struct req *req)
     /* One entry serves every client: it is kept in a form that all can be given. */
     if (req->api != CACHE_CLASS_NONE && fields_get(&req->fields, "accept-encoding"))
         order.encodings = header_accepts_gzip(&req->fields) ? "gzip" : "identity";
+    req->fetched = true;
     fetch_start(&req->worker->fetcher, &req->conn->lane->pool, &order, req->flight);
     return req_goto(req, STEP_WAIT);
 }
@@ -279,7 +277,7 @@ static enum req_next step_wait(struct req *req)
     case FLIGHT_GROWING:
         return req_goto(req, STEP_SEND);
     case FLIGHT_FAILED:
-        if (req->cache != STATS_JOIN)
+        if (req->verdict != VERDICT_JOIN)
             return fail(req, req->flight->err);
         break;
     case FLIGHT_EXCLUSIVE:
@@ -347,8 +345,7 @@ static enum req_next step_fail(struct req *req)
         return REQ_MORE;
     req_tell_cache(req, &cache);
     /* Where the framing is at fault the target may not be known: it may have been one of /v1. */
-    reply_from_err(&req->reply, req->err,
-                   !*req->target.text || route_of(req->target.text) == ROUTE_API ? &cache : NULL,
+    reply_from_err(&req->reply, req->err, !*req->target.text || req->is_api ? &cache : NULL,
                    req->id);
     req->reply.close = req->close;
     req->step = STEP_DONE;

@@ -127,7 +127,7 @@ static void look_for_sock_diag(struct server *server, const struct settings *set
     server->has_sock_diag = probe != NULL;
     sock_diag_free(probe);
     if (!probe && !settings->users.all)
-        log_event(server->log, true,
+        log_event(server->log, LOG_WARN,
                   "%s: every user of this machine can use this proxy (--allow-users all says that "
                   "this is meant)",
                   why.text);
@@ -200,7 +200,7 @@ int server_open(struct server *server, const struct conf *conf, struct log *log,
         server_close(server);
         return -1;
     }
-    settings_publish(&server->settings, settings);
+    server_publish(server, settings);
     look_for_sock_diag(server, settings);
     caching_open(&server->caching, conf, log);
     server->admin = admin_new(&server->caching);
@@ -228,6 +228,12 @@ static void on_read_trust(struct job *job)
 
     pool_read_trust(settings->endpoint);
     settings_unref(settings);
+}
+
+void server_publish(struct server *server, struct settings *settings)
+{
+    log_set_level(server->log, settings->log_level);
+    settings_publish(&server->settings, settings);
 }
 
 struct settings *server_settings(struct server *server)
@@ -348,7 +354,7 @@ static void drain(struct server *server)
     uint64_t start = clock_mono_ms(), most_ms = (uint64_t)settings->drain_ms;
 
     settings_unref(settings);
-    log_event(server->log, false, "stopping: %lu in flight, waiting for them for at most %g s",
+    log_event(server->log, LOG_INFO, "stopping: %lu in flight, waiting for them for at most %g s",
               before, (double)most_ms / 1000);
     for (unsigned i = 0; i < server->worker_count; i++)
         worker_drain(&server->workers[i]);
@@ -358,7 +364,8 @@ static void drain(struct server *server)
     while ((left = server_in_flight(server)) > 0 && clock_mono_ms() - start < most_ms)
         if (ends(server, next_signal(DRAIN_LOOK_MS)))
             break;
-    log_event(server->log, left > 0, "stopped after %.1f s: %lu finished, %lu cut off",
+    log_event(server->log, left > 0 ? LOG_WARN : LOG_INFO,
+              "stopped after %.1f s: %lu finished, %lu cut off",
               (double)(clock_mono_ms() - start) / 1000, before > left ? before - left : 0, left);
 }
 

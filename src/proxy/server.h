@@ -40,6 +40,8 @@ struct server {
  * as far as it may. SIGPIPE is ignored from here on. */
 int server_open(struct server *server, const struct conf *conf, struct log *log, struct err *err);
 int server_start(struct server *server, struct err *err);
+/* Makes these the current settings; takes the caller's reference. One thread's. */
+void server_publish(struct server *server, struct settings *settings);
 /* The current settings, with a reference for the caller. Any thread. */
 struct settings *server_settings(struct server *server);
 

@@ -246,6 +246,7 @@ struct settings *settings_new(const struct conf *conf, unsigned port, struct err
     settings->finish = conf_number(conf, OPT_ON_DISCONNECT) == 1;
     settings->client_ms = conf_number(conf, OPT_CLIENT_TIMEOUT);
     settings->drain_ms = conf_number(conf, OPT_DRAIN_TIMEOUT);
+    settings->log_level = (enum log_level)conf_number(conf, OPT_LOG_LEVEL);
     if (fill(settings, conf, err) == 0)
         return settings;
     settings_unref(settings);

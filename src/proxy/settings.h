@@ -15,6 +15,7 @@
 
 #include "api/key.h"
 #include "base/err.h"
+#include "base/log.h"
 #include "conf/conf.h"
 #include "proxy/guard.h"
 #include "proxy/users.h"
@@ -32,6 +33,7 @@ struct settings {
     bool finish; /* --on-disconnect finish */
     int64_t client_ms;
     int64_t drain_ms;
+    enum log_level log_level;
 };
 
 /* The endpoint that nobody named, with one reference, the caller's; NULL with ERR_USAGE. */

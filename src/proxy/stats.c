@@ -28,13 +28,13 @@ static void add(atomic_ulong *counter)
     atomic_fetch_add_explicit(counter, 1, memory_order_relaxed);
 }
 
-void stats_count(struct stats *stats, enum stats_cache cache, bool failed, uint64_t us)
+void stats_count(struct stats *stats, const struct exchange *exchange)
 {
     add(&stats->requests);
-    add(&stats->cache[cache]);
-    if (failed)
+    add(&stats->verdicts[exchange->verdict]);
+    if (exchange->failed)
         add(&stats->errors);
-    add(&stats->latency[bucket_of(us)]);
+    add(&stats->latency[bucket_of(exchange->duration_us)]);
 }
 
 static uint64_t read(const atomic_ulong *counter)
@@ -46,8 +46,8 @@ void stats_add(struct stats_sum *sum, const struct stats *stats)
 {
     sum->requests += read(&stats->requests);
     sum->errors += read(&stats->errors);
-    for (unsigned i = 0; i <= STATS_JOIN; i++)
-        sum->cache[i] += read(&stats->cache[i]);
+    for (unsigned i = 0; i < VERDICT_COUNT; i++)
+        sum->verdicts[i] += read(&stats->verdicts[i]);
     for (unsigned i = 0; i < STATS_BUCKETS; i++)
         sum->latency[i] += read(&stats->latency[i]);
 }

@@ -7,27 +7,25 @@
 #define PROXY_STATS_H
 
 #include <stdatomic.h>
-#include <stdbool.h>
 #include <stdint.h>
 
-/* STATS_OWN: the proxy's own answer, or none because the client left before it was asked for. */
-enum stats_cache { STATS_OWN, STATS_BYPASS, STATS_MISS, STATS_HIT, STATS_JOIN };
+#include "proxy/exchange.h"
 
 #define STATS_BUCKETS 256
 
 struct stats {
     atomic_ulong connections, in_flight; /* now */
     atomic_ulong requests;               /* the rest: under /v1, since the start */
-    atomic_ulong cache[STATS_JOIN + 1];
+    atomic_ulong verdicts[VERDICT_COUNT];
     atomic_ulong errors;
     atomic_ulong latency[STATS_BUCKETS];
 };
 
-/* The worker's thread. failed: a proxy's own error, or a 5xx of the upstream. */
-void stats_count(struct stats *stats, enum stats_cache cache, bool failed, uint64_t us);
+/* account_finish() calls it. The worker's thread. */
+void stats_count(struct stats *stats, const struct exchange *exchange);
 
 struct stats_sum {
-    uint64_t requests, cache[STATS_JOIN + 1], errors;
+    uint64_t requests, verdicts[VERDICT_COUNT], errors;
     uint64_t latency[STATS_BUCKETS];
 };
 void stats_add(struct stats_sum *sum, const struct stats *stats);

@@ -147,7 +147,7 @@ static void take_conn(struct worker *worker, int fd, const struct sockaddr *addr
     struct lane *lane = lane_with_room(worker, &err);
 
     if (!lane) {
-        log_event(worker->server->log, true, "%s", err.text);
+        log_event(worker->server->log, LOG_ERROR, "%s", err.text);
         close(fd);
         return;
     }
@@ -168,7 +168,7 @@ static bool is_time_to_warn(const struct worker *worker, _Atomic uint64_t *last_
 void worker_warn_tls(struct worker *worker)
 {
     if (is_time_to_warn(worker, &worker->server->warned_tls_ms))
-        log_event(worker->server->log, true,
+        log_event(worker->server->log, LOG_WARN,
                   "a client speaks TLS to this plain port: use http://localhost:%u in its base URL",
                   worker->server->port);
 }
@@ -177,7 +177,7 @@ void worker_warn_tls(struct worker *worker)
 static void warn_full(struct worker *worker)
 {
     if (is_time_to_warn(worker, &worker->server->warned_full_ms))
-        log_event(worker->server->log, true,
+        log_event(worker->server->log, LOG_WARN,
                   "%lu connections are open, the most that the limit of open files allows: new "
                   "ones wait (raise ulimit -n)",
                   server_connections(worker->server));
@@ -199,7 +199,7 @@ static void on_listener(struct watch *w, uint32_t events)
         }
         if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
             if (is_time_to_warn(worker, &worker->server->warned_full_ms))
-                log_event(worker->server->log, true,
+                log_event(worker->server->log, LOG_WARN,
                           "no more descriptors: new connections wait (raise ulimit -n)");
             set_listening(worker, false);
             worker->exhausted = true;
@@ -235,7 +235,7 @@ static void set_listening(struct worker *worker, bool on)
             loop_unwatch(&worker->loop, &listener->watch);
         else if (loop_watch(&worker->loop, &listener->watch, worker->server->listen_fds[i],
                             EPOLLIN | EPOLLEXCLUSIVE, on_listener, &err) < 0)
-            log_event(worker->server->log, true, "%s", err.text);
+            log_event(worker->server->log, LOG_ERROR, "%s", err.text);
     }
 }
 

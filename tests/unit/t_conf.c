@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "conf/conf_type.h"
@@ -123,7 +124,8 @@ static const char *sample(enum conf_type type, unsigned place)
                              *const duration[] = {"1s", "2s", "3s", "4s"},
                              *const ttl[] = {"0", "90s", "7d", "forever"},
                              *const size[] = {"0", "100", "64M", "1.5G"},
-                             *const disconnect[] = {"cancel", "finish", "cancel", "finish"};
+                             *const disconnect[] = {"cancel", "finish", "cancel", "finish"},
+                             *const level[] = {"error", "warn", "debug", "trace"};
 
     switch (type) {
     case CONF_LIST:
@@ -146,6 +148,8 @@ static const char *sample(enum conf_type type, unsigned place)
         return size[place];
     case CONF_DISCONNECT:
         return disconnect[place];
+    case CONF_LOG_LEVEL:
+        return level[place];
     default:
         return NULL;
     }
@@ -1048,6 +1052,19 @@ TEST("what becomes of a call that nobody waits for is cancel or finish")
     check_type(CONF_DISCONNECT, "Finish", -1);
     check_type(CONF_DISCONNECT, "on", -1);
     check_type(CONF_DISCONNECT, "", -1);
+}
+
+TEST("a log level is one of five words")
+{
+    check_type(CONF_LOG_LEVEL, "error", LOG_ERROR);
+    check_type(CONF_LOG_LEVEL, "warn", LOG_WARN);
+    check_type(CONF_LOG_LEVEL, "info", LOG_INFO);
+    check_type(CONF_LOG_LEVEL, "debug", LOG_DEBUG);
+    check_type(CONF_LOG_LEVEL, "trace", LOG_TRACE);
+    check_type(CONF_LOG_LEVEL, "Info", -1);
+    check_type(CONF_LOG_LEVEL, "warning", -1);
+    check_type(CONF_LOG_LEVEL, "2", -1);
+    check_type(CONF_LOG_LEVEL, "", -1);
 }
 
 TEST("an upstream is http or https without a user; a proxy may be socks and have one")

@@ -459,8 +459,8 @@ TEST("lines come out whole, in order, and a warning says that it is one")
     pthread_create(&reader, NULL, read_all, &fds[0]);
     log_line(log, "one %d", 1);
     log_text(log, "ready-made\n", strlen("ready-made\n"));
-    log_event(log, false, "two");
-    log_event(log, true, "three");
+    log_event(log, LOG_INFO, "two");
+    log_event(log, LOG_WARN, "three");
     CHECK_INT(log_dropped(log), 0);
     log_close(log);
     CHECK(fcntl(fds[1], F_GETFD) >= 0); /* the descriptor stays the caller's */
@@ -474,6 +474,50 @@ TEST("lines come out whole, in order, and a warning says that it is one")
     CHECK_INT(text->text[strlen("one 1\nready-made\n12")], ':');
     free_text(text);
     close(fds[0]);
+}
+
+TEST("the log holds what its level asks for; lines without a level always")
+{
+    static const struct {
+        enum log_level level;
+        const char *wanted; /* without the times */
+    } rows[] = {
+        {LOG_ERROR, "line error: e "},
+        {LOG_WARN, "line error: e warning: w "},
+        {LOG_INFO, "line error: e warning: w i "},
+        {LOG_DEBUG, "line error: e warning: w i debug: d "},
+        {LOG_TRACE, "line error: e warning: w i debug: d trace: t "},
+    };
+
+    for (size_t i = 0; i < countof(rows); i++) {
+        char text[512], seen[512] = "";
+        struct log *log;
+        struct err err;
+        ssize_t n;
+        int fds[2];
+
+        REQUIRE(pipe(fds) == 0 && log_open(&log, fds[1], &err) == 0);
+        log_set_level(log, rows[i].level);
+        log_line(log, "line");
+        log_event(log, LOG_ERROR, "e");
+        log_event(log, LOG_WARN, "w");
+        log_event(log, LOG_INFO, "i");
+        log_event(log, LOG_DEBUG, "d");
+        log_event(log, LOG_TRACE, "t");
+        for (enum log_level level = LOG_ERROR; level <= LOG_TRACE; level++)
+            CHECK_INT(log_wants(log, level), level <= rows[i].level);
+        log_close(log);
+        close(fds[1]);
+        n = read(fds[0], text, sizeof(text) - 1);
+        close(fds[0]);
+        REQUIRE(n > 0);
+        text[n] = '\0';
+        for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n")) {
+            strcat(seen, line[0] == 'l' ? line : line + strlen("12:34:56 "));
+            strcat(seen, " ");
+        }
+        CHECK_STR(seen, rows[i].wanted);
+    }
 }
 
 #define WRITERS 4

@@ -28,7 +28,7 @@ static struct flight *land(unsigned status, int64_t length, const char *const *p
     return flight;
 }
 
-static const struct reply_cache bypass = {.kind = STATS_BYPASS, .status = "fwd=bypass"};
+static const struct reply_cache bypass = {.kind = VERDICT_BYPASS, .status = "fwd=bypass"};
 
 static void from_flight(struct reply *reply, struct flight *flight, bool head_only,
                         const char *request_id)
@@ -306,7 +306,7 @@ static void check_cors(const struct reply *reply, bool wanted)
 TEST("each answer to a page whose Origin is allowed has CORS fields, and no other answer has")
 {
     struct flight *flight = land(200, 0, FIELDS("Access-Control-Allow-Origin", "*"), "");
-    struct reply_cache hit = {.kind = STATS_HIT, .status = "hit", .ttl_ms = -1};
+    struct reply_cache hit = {.kind = VERDICT_HIT, .status = "hit", .ttl_ms = -1};
 
     for (int wanted = 0; wanted < 2; wanted++) {
         struct object *object = object_new(&(struct key){{0}});
@@ -377,7 +377,7 @@ TEST("the upstream's own CORS fields do not stand beside ours in what goes down"
 
 TEST("an answer with CORS fields is none that was made ready for every client")
 {
-    struct reply_cache hit = {.kind = STATS_HIT, .status = "hit", .ttl_ms = -1};
+    struct reply_cache hit = {.kind = VERDICT_HIT, .status = "hit", .ttl_ms = -1};
     struct object *object = object_new(&(struct key){{0}});
 
     object->has_id = true;
@@ -451,18 +451,18 @@ TEST("a preflight request that asks for no field, or for a private network, is a
 TEST("each way that a request went has its word, and its line of Cache-Status")
 {
     static const struct {
-        enum stats_cache kind;
+        enum verdict kind;
         const char *status;
         int64_t ttl_ms;
         const char *word, *line, *age;
     } rows[] = {
-        {STATS_OWN, "fwd=bypass", -1, "BYPASS", "goproxyai; fwd=bypass", NULL},
-        {STATS_BYPASS, "fwd=bypass", -1, "BYPASS", "goproxyai; fwd=bypass", NULL},
-        {STATS_MISS, "fwd=miss; stored", -1, "MISS", "goproxyai; fwd=miss; stored", NULL},
-        {STATS_HIT, "hit", 212999, "HIT", "goproxyai; hit; ttl=212", "87"},
-        {STATS_HIT, "hit", 0, "HIT", "goproxyai; hit; ttl=0", "87"},
-        {STATS_HIT, "hit", -1, "HIT", "goproxyai; hit", "87"},
-        {STATS_JOIN, "fwd=miss; collapsed", -1, "HIT", "goproxyai; fwd=miss; collapsed", "87"},
+        {VERDICT_OWN, "fwd=bypass", -1, "BYPASS", "goproxyai; fwd=bypass", NULL},
+        {VERDICT_BYPASS, "fwd=bypass", -1, "BYPASS", "goproxyai; fwd=bypass", NULL},
+        {VERDICT_MISS, "fwd=miss; stored", -1, "MISS", "goproxyai; fwd=miss; stored", NULL},
+        {VERDICT_HIT, "hit", 212999, "HIT", "goproxyai; hit; ttl=212", "87"},
+        {VERDICT_HIT, "hit", 0, "HIT", "goproxyai; hit; ttl=0", "87"},
+        {VERDICT_HIT, "hit", -1, "HIT", "goproxyai; hit", "87"},
+        {VERDICT_JOIN, "fwd=miss; collapsed", -1, "HIT", "goproxyai; fwd=miss; collapsed", "87"},
     };
     struct flight *flight = land(200, 0, NULL, "");
 
@@ -500,17 +500,17 @@ static struct key counting_key(void)
 TEST("Cache-Status names the key, if there is one, by the digits that commands take")
 {
     static const struct {
-        enum stats_cache kind;
+        enum verdict kind;
         const char *status;
         int64_t ttl_ms;
         const char *line;
     } rows[] = {
-        {STATS_HIT, "hit", 212000, "goproxyai; hit; ttl=212; key=\"a1a8afb6bdc4\""},
-        {STATS_HIT, "hit", -1, "goproxyai; hit; key=\"a1a8afb6bdc4\""},
-        {STATS_MISS, "fwd=miss; stored", -1, "goproxyai; fwd=miss; stored; key=\"a1a8afb6bdc4\""},
-        {STATS_JOIN, "fwd=miss; collapsed", 5000,
+        {VERDICT_HIT, "hit", 212000, "goproxyai; hit; ttl=212; key=\"a1a8afb6bdc4\""},
+        {VERDICT_HIT, "hit", -1, "goproxyai; hit; key=\"a1a8afb6bdc4\""},
+        {VERDICT_MISS, "fwd=miss; stored", -1, "goproxyai; fwd=miss; stored; key=\"a1a8afb6bdc4\""},
+        {VERDICT_JOIN, "fwd=miss; collapsed", 5000,
          "goproxyai; fwd=miss; collapsed; key=\"a1a8afb6bdc4\""},
-        {STATS_BYPASS, "fwd=bypass", -1, "goproxyai; fwd=bypass; key=\"a1a8afb6bdc4\""},
+        {VERDICT_BYPASS, "fwd=bypass", -1, "goproxyai; fwd=bypass; key=\"a1a8afb6bdc4\""},
     };
     const struct key key = counting_key();
     struct flight *flight = land(200, 0, NULL, "");
@@ -543,7 +543,7 @@ TEST("Cache-Status names the key, if there is one, by the digits that commands t
 TEST("an answer from a moment that is still to come has the age 0")
 {
     struct reply_cache cache = {
-        .kind = STATS_HIT, .status = "hit", .now_ms = 1000, .stored_ms = 2500, .ttl_ms = -1};
+        .kind = VERDICT_HIT, .status = "hit", .now_ms = 1000, .stored_ms = 2500, .ttl_ms = -1};
     struct object *object = object_new(&(struct key){{0}});
     struct reply reply;
 
@@ -557,7 +557,7 @@ TEST("an answer from a moment that is still to come has the age 0")
 
 TEST("a replay is the object's status, fields and bytes, in one piece")
 {
-    struct reply_cache cache = {.kind = STATS_HIT, .status = "hit", .ttl_ms = -1};
+    struct reply_cache cache = {.kind = VERDICT_HIT, .status = "hit", .ttl_ms = -1};
     struct object *object = object_new(&(struct key){{0}});
     struct reply reply;
 
@@ -585,7 +585,7 @@ TEST("a replay is the object's status, fields and bytes, in one piece")
 
 TEST("a long replay is read piece by piece, and announces its length")
 {
-    struct reply_cache cache = {.kind = STATS_HIT, .status = "hit", .ttl_ms = -1};
+    struct reply_cache cache = {.kind = VERDICT_HIT, .status = "hit", .ttl_ms = -1};
 
     for (size_t more = 0; more <= 1; more++) {
         struct object *object = object_new(&(struct key){{0}});

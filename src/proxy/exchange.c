@@ -1,0 +1,51 @@
+#include "proxy/exchange.h"
+
+#include "base/clock.h"
+#include "proxy/conn.h"
+#include "proxy/req.h"
+#include "proxy/settings.h"
+#include "proxy/worker.h"
+
+static bool broke(const struct req *req)
+{
+    return req->broken && req->flight && req->flight->err;
+}
+
+static const char *trouble_of(const struct req *req, bool is_complete)
+{
+    if (req->err)
+        return req->err->text;
+    if (req->reader.lost)
+        return "it read too slowly, and fell behind others that share the answer";
+    if (broke(req))
+        return req->flight->err->text;
+    if (!is_complete && req->worker->stopping)
+        return "the proxy stopped";
+    return is_complete ? NULL : "the client left";
+}
+
+struct exchange exchange_of(const struct req *req, bool is_complete)
+{
+    const struct reply *reply = &req->reply;
+    uint64_t sent = reply->kind == REPLY_WHOLE ? reply->len : req->sent;
+
+    return (struct exchange){
+        .id = req->id,
+        .client = req->conn->address,
+        .method = req->method,
+        .target = req->target.text,
+        .is_api = req->is_api,
+        .model = req->model,
+        .key = req->verdict >= VERDICT_MISS ? &req->key : NULL,
+        .endpoint = req->fetched ? req->settings->endpoint->label : NULL,
+        .verdict = req->verdict,
+        .status = req->replied ? reply->status : 0,
+        .is_complete = is_complete,
+        .failed = req->err || reply->status >= 500,
+        .broke = broke(req),
+        .trouble = trouble_of(req, is_complete),
+        .received = req->body_bytes,
+        .sent = req->replied ? sent : 0,
+        .duration_us = clock_mono_us() - req->started_us,
+    };
+}
