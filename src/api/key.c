@@ -304,7 +304,8 @@ static void digest(struct keyer *keyer, char *at, char tag, const char *body, si
 }
 
 /* The fields as they came, unsorted: another order costs a look at the body, and no answer. */
-void keyer_tag(struct keyer *keyer, const struct key_request *request, struct key_tag *tag)
+void keyer_fingerprint(struct keyer *keyer, const struct key_request *request,
+                       struct request_fingerprint *tag)
 {
     char *head = room_for(keyer, request), *at = head;
 

@@ -37,7 +37,7 @@ struct key {
 };
 
 /* The same request, byte for byte: good in this process only. */
-struct key_tag {
+struct request_fingerprint {
     unsigned char bytes[CRYPTO_TAG_BYTES];
 };
 
@@ -73,7 +73,8 @@ void keyer_free(struct keyer *keyer); /* NULL is nothing */
 
 /* Of all that the key is made of, the body's very bytes and the order of the fields among it: what
  * was seen with this tag before needs no look at its JSON, nor a digest. */
-void keyer_tag(struct keyer *keyer, const struct key_request *request, struct key_tag *tag);
+void keyer_fingerprint(struct keyer *keyer, const struct key_request *request,
+                       struct request_fingerprint *tag);
 /* The cache key. */
 void keyer_key(struct keyer *keyer, const struct key_request *request, struct key *key);
 

@@ -34,11 +34,16 @@ enum cache_class cache_class_of(const char *method, const char *target,
  * its fields say, and whether it is cached or not. */
 bool policy_is_generation(const char *method, const char *target);
 
-/* By its body: what is stateful is passed on (the Responses API with a truthy `background`, or
- * with a `conversation` that is not null). A body that is no strict JSON is cacheable: it is keyed
- * by its bytes. Fills in `model` ("" if none), cut to fit. */
-bool policy_body_is_cacheable(enum cache_class api, const char *body, size_t len, char *model,
-                              size_t model_size);
+/* What a request's body says, as far as the proxy asks. */
+#define POLICY_MODEL_SIZE 64
+struct body_facts {
+    char model[POLICY_MODEL_SIZE]; /* cut to fit; "": none, or the body is no strict JSON */
+    bool is_stream;                /* `stream` is true */
+    bool is_stateful; /* Responses API: `background` is truthy or `conversation` is not null, or may
+                         be so to a lenient reader of what is no strict JSON. It is passed on. */
+};
+void policy_inspect_body(enum cache_class class, const char *body, size_t len,
+                         struct body_facts *facts);
 
 /* The request's Cache-Control (RFC 9111 section 5.2.1; all its fields, and Pragma: no-cache where
  * there is none). Seconds are at most 2^31. Of repeated ones the stricter counts, and what is

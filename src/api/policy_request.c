@@ -73,24 +73,26 @@ static bool may_be_stateful(const char *body, size_t len)
     return memchr(body, '\0', len) != NULL;
 }
 
-bool policy_body_is_cacheable(enum cache_class api, const char *body, size_t len, char *model,
-                              size_t model_size)
+void policy_inspect_body(enum cache_class class, const char *body, size_t len,
+                         struct body_facts *facts)
 {
     struct scan_member members[] = {
-        {.name = "model"}, {.name = "background"}, {.name = "conversation"}};
+        {.name = "model"}, {.name = "stream"}, {.name = "background"}, {.name = "conversation"}};
 
-    if (model_size)
-        model[0] = '\0';
+    *facts = (struct body_facts){.model = ""};
     if (len == 0)
-        return true;
-    if (!scan_document(body, len, NULL, members, countof(members)))
-        return api != CACHE_CLASS_RESPONSES || !may_be_stateful(body, len);
-    if (model_size && members[0].value.kind == SCAN_STRING)
-        scan_copy_text(&members[0].value, model, model_size);
-    if (api != CACHE_CLASS_RESPONSES)
-        return true;
-    return !scan_is_truthy(&members[1].value) &&
-           (members[2].value.kind == SCAN_MISSING || members[2].value.kind == SCAN_NULL);
+        return;
+    if (!scan_document(body, len, NULL, members, countof(members))) {
+        facts->is_stateful = class == CACHE_CLASS_RESPONSES && may_be_stateful(body, len);
+        return;
+    }
+    if (members[0].value.kind == SCAN_STRING)
+        scan_copy_text(&members[0].value, facts->model, sizeof(facts->model));
+    facts->is_stream = members[1].value.kind == SCAN_TRUE;
+    if (class == CACHE_CLASS_RESPONSES)
+        facts->is_stateful = scan_is_truthy(&members[2].value) ||
+                             (members[3].value.kind != SCAN_MISSING &&
+                              members[3].value.kind != SCAN_NULL);
 }
 
 static void take_directive(struct cache_control *asks, const struct directive *d)

@@ -15,10 +15,9 @@
 #include <stdint.h>
 
 #include "api/key.h"
+#include "api/policy.h"
 #include "base/fields.h"
 #include "base/list.h"
-
-#define OBJECT_MODEL_SIZE 64
 
 #define OBJECT_FRONT 192
 
@@ -51,7 +50,7 @@ struct object {
     unsigned status;
     uint32_t took_ms; /* the fetch's duration; 0: the object was read from disk */
     char *label;      /* "POST /v1/chat/completions": method and path, without the query */
-    char model[OBJECT_MODEL_SIZE];
+    char model[POLICY_MODEL_SIZE];
     _Atomic int64_t touched_ms; /* when the store was last told that it is in use; 0: never */
     int64_t ready_second;
     void (*free_ready)(void *ready); /* when the object goes */

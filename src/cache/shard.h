@@ -35,7 +35,7 @@ struct claim {
     enum cache_class api;
     struct key_rules *key_rules; /* with a reference; NULL: of no fields */
     uint64_t collection;
-    char model[OBJECT_MODEL_SIZE];
+    char model[POLICY_MODEL_SIZE];
     bool settled;  /* it is in no list any more, nor in a slot; the filler's */
     bool dropped;  /* what it brings is out of date already: do not keep it */
     bool unframed; /* its end was not HTTP's end */

@@ -102,7 +102,7 @@ void entry_pack(struct packer *packer, const struct object *object, struct entry
         .flags = object->gzip ? ENTRY_GZIP : 0,
         .body_bytes = object->body_len,
         .label = {object->label, object->label ? strlen(object->label) : 0},
-        .model = {object->model, strnlen(object->model, OBJECT_MODEL_SIZE - 1)},
+        .model = {object->model, strnlen(object->model, POLICY_MODEL_SIZE - 1)},
         .body = {object->body, object->body_len},
     };
     add_head(&packer->head, &object->fields);
@@ -165,7 +165,7 @@ struct object *entry_unpack(struct packer *packer, const struct entry *entry)
     struct object *object;
 
     /* First of all: afterwards every number may be believed. */
-    if (!entry_is_sound(packer, entry) || entry->model.len >= OBJECT_MODEL_SIZE)
+    if (!entry_is_sound(packer, entry) || entry->model.len >= POLICY_MODEL_SIZE)
         return NULL;
     object = object_of(packer, entry);
     if (!object)

@@ -100,8 +100,9 @@ static void write_details(struct worker *worker, const struct exchange *exchange
     if (exchange->key)
         key_to_hex(exchange->key, key);
     log_event(worker->server->log, LOG_DEBUG,
-              "%s client=%s model=%s key=%.12s received=%" PRIu64 " endpoint=%s", exchange->id,
-              exchange->client, *exchange->model ? exchange->model : "-", key, exchange->received,
+              "%s client=%s model=%s stream=%s key=%.12s received=%" PRIu64 " endpoint=%s",
+              exchange->id, exchange->client, *exchange->model ? exchange->model : "-",
+              exchange->is_stream ? "yes" : "no", key, exchange->received,
               exchange->endpoint ? exchange->endpoint : "-");
 }
 

@@ -139,44 +139,44 @@ static const struct methods {
     {ROUTE_CACHE_VERIFY, {"POST"}, "POST"},
 };
 
-static int check_method(struct req *req, enum route route, struct err *err)
+static int check_method(const struct req *req, enum route route, struct refusal *refusal)
 {
-    struct reply *reply = &req->reply;
     const struct methods *m = methods;
 
     while (m->route != route)
         m++;
     for (size_t i = 0; m->names[i]; i++)
-        if (strcmp(m->names[i], req->method) == 0)
+        if (strcmp(m->names[i], req->head.method) == 0)
             return 0;
-    fields_adds(&reply->own, "Allow", m->allow);
-    return err_set(err, ERR_METHOD, "%.*s takes %s.", (int)route_path_len(req->target.text),
-                   req->target.text, m->allow);
+    refusal->field = "Allow";
+    refusal->value = m->allow;
+    return err_set(&refusal->err, ERR_METHOD, "%.*s takes %s.",
+                   (int)route_path_len(req->head.target.text), req->head.target.text, m->allow);
 }
 
 static enum admin_result answer_of_cache(struct req *req, enum route route, struct err *err)
 {
     struct admin *admin = req->worker->server->admin;
 
-    if (!req->job) {
-        req->job = admin_cache_begin(req, admin->jobs, route, admin->folder, err);
-        return req->job ? ADMIN_WAITS : ADMIN_REFUSED;
+    if (!req->answer.admin_job) {
+        req->answer.admin_job = admin_cache_begin(req, admin->jobs, route, admin->folder, err);
+        return req->answer.admin_job ? ADMIN_WAITS : ADMIN_REFUSED;
     }
-    if (!admin_job_is_done(req->job))
+    if (!admin_job_is_done(req->answer.admin_job))
         return ADMIN_WAITS;
-    if (admin_cache_finish(req->job, &req->reply, req->id, err) < 0)
+    if (admin_cache_finish(req->answer.admin_job, &req->reply, req->id, err) < 0)
         return ADMIN_REFUSED;
     return ADMIN_ANSWERED;
 }
 
-enum admin_result admin_answer(struct req *req, struct err *err)
+enum admin_result admin_answer(struct req *req, struct refusal *refusal)
 {
     struct server *server = req->worker->server;
     struct reply *reply = &req->reply;
-    enum route route = route_of(req->target.text);
+    enum route route = route_of(req->head.target.text);
     enum admin_result result = ADMIN_ANSWERED;
 
-    if (check_method(req, route, err) < 0)
+    if (check_method(req, route, refusal) < 0)
         return ADMIN_REFUSED;
     switch (route) {
     case ROUTE_STATS:
@@ -186,7 +186,7 @@ enum admin_result admin_answer(struct req *req, struct err *err)
     case ROUTE_CACHE:
     case ROUTE_CACHE_ENTRY:
     case ROUTE_CACHE_VERIFY:
-        result = answer_of_cache(req, route, err);
+        result = answer_of_cache(req, route, &refusal->err);
         break;
     default:
         answer_health(server, req->settings, &reply->text);

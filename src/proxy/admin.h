@@ -3,9 +3,8 @@
 #ifndef PROXY_ADMIN_H
 #define PROXY_ADMIN_H
 
-#include "base/err.h"
-
 struct caching;
+struct refusal;
 struct req;
 struct admin; /* the figures of the last second, and the jobs; any thread */
 
@@ -24,6 +23,6 @@ enum admin_result {
 };
 
 /* Worker's thread. Figures are at most a second old. */
-enum admin_result admin_answer(struct req *req, struct err *err);
+enum admin_result admin_answer(struct req *req, struct refusal *refusal);
 
 #endif

@@ -355,8 +355,8 @@ static int take_key(struct cache_job *c, const char *target, struct err *err)
 static int take_question(struct cache_job *c, const struct req *req, enum route route,
                          struct err *err)
 {
-    const char *target = req->target.text;
-    bool removes = strcmp(req->method, "DELETE") == 0;
+    const char *target = req->head.target.text;
+    bool removes = strcmp(req->head.method, "DELETE") == 0;
 
     if (route == ROUTE_CACHE_VERIFY) {
         c->work = work_verify;
@@ -377,8 +377,10 @@ struct admin_job *admin_cache_begin(struct req *req, struct admin_jobs *jobs, en
     enum admin_lane lane;
     int result;
 
-    c->job = (struct admin_job){
-        .run = run_job, .free = free_job, .mailbox = &req->worker->mailbox, .letter = &req->news};
+    c->job = (struct admin_job){.run = run_job,
+                                .free = free_job,
+                                .mailbox = &req->worker->mailbox,
+                                .letter = &req->answer.news};
     list_init(&c->job.node);
     c->caching = &req->worker->server->caching;
     c->folder = folder;

@@ -89,7 +89,7 @@ void caching_open(struct caching *caching, const struct conf *conf, struct log *
     rules.jobs = caching->jobs = jobs_new(JOB_THREADS);
     caching->folder = conf_cache_folder(conf);
     caching->index = index_new(&rules);
-    caching->memo = memo_new();
+    caching->key_cache = key_cache_new();
     open_store(caching, log);
 }
 
@@ -105,7 +105,7 @@ void caching_close(struct caching *caching)
     free_readers(caching);
     store_close(caching->store);
     index_free(caching->index);
-    memo_free(caching->memo);
+    key_cache_free(caching->key_cache);
     free(caching->folder);
     *caching = (struct caching){.on = false};
 }

@@ -14,7 +14,7 @@
 #include "base/jobs.h"
 #include "base/log.h"
 #include "cache/index.h"
-#include "cache/memo.h"
+#include "cache/key_cache.h"
 #include "cache/store.h"
 #include "conf/conf.h"
 
@@ -34,7 +34,7 @@ struct caching {
     struct budget budget; /* of bodies that are held and answers that are kept (--memory) */
     struct jobs *jobs;    /* for what takes too long for a loop */
     struct index *index;
-    struct memo *memo;
+    struct key_cache *key_cache;
     struct store *store; /* NULL: memory only */
 };
 

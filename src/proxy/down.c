@@ -11,6 +11,7 @@
 #include "proxy/down_recv.h"
 #include "base/header.h"
 #include "proxy/req.h"
+#include "proxy/req_body.h"
 #include "proxy/server.h"
 #include "proxy/worker.h"
 
@@ -227,9 +228,9 @@ static enum MHD_Result answer(struct conn *conn)
     struct req *req = conn->req;
     enum MHD_Result result;
 
-    conn->linger = !req->received;
+    conn->linger = !req->body.received;
     result = queue(conn);
-    req->replied = result == MHD_YES;
+    req->answer.replied = result == MHD_YES;
     conn->until_close = req->reply.until_close;
     conn->lane->down.moved = true; /* it is sent in the next run */
     conn_expect_nothing(conn);
@@ -260,7 +261,7 @@ static enum MHD_Result act(struct conn *conn, enum req_next next)
         if (conn->hung_up)
             return MHD_NO;
         conn_expect_nothing(conn);
-        if (conn->req->received)
+        if (conn->req->body.received)
             start_polling(conn);
         else
             park(conn); /* with bytes of its body in hand */
@@ -293,10 +294,10 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *mhd, const c
         req_begin(req);
         /* An answer that is queued in this first call ends the connection, because libmicrohttpd
          * takes it for a refusal of the body. Where no body comes the next call is the last. */
-        return header_announces_body(&req->fields) ? act(conn, req_run(req)) : MHD_YES;
+        return header_announces_body(&req->head.fields) ? act(conn, req_run(req)) : MHD_YES;
     }
     if (*size > 0) {
-        size_t taken = conn->hung_up ? 0 : req_take(req, bytes, *size);
+        size_t taken = conn->hung_up ? 0 : req_body_take(req, bytes, *size);
 
         *size -= taken;
         conn->lane->down.moved = true;
@@ -305,7 +306,7 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *mhd, const c
         conn_got_body(conn, taken);
         return *size > 0 ? act(conn, REQ_PARK) : MHD_YES;
     }
-    req->received = true;
+    req->body.received = true;
     return act(conn, req_run(req));
 }
 

@@ -4,6 +4,7 @@
 
 #include "base/mem.h"
 #include "base/str.h"
+#include "proxy/cache_status.h"
 #include "proxy/conn.h"
 #include "proxy/down.h"
 #include "proxy/req.h"
@@ -15,7 +16,8 @@
  * a word. */
 bool down_raw_fits(const struct req *req, size_t head_size)
 {
-    return req->head_size + req->fields.count * FIELD_RECORD_BYTES + head_size <= DOWN_POOL_BYTES;
+    return req->head.size + req->head.fields.count * FIELD_RECORD_BYTES + head_size <=
+           DOWN_POOL_BYTES;
 }
 
 void down_raw_fit(struct req *req)
@@ -30,8 +32,8 @@ void down_raw_fit(struct req *req)
             reply_head_size(&req->reply));
     fields_clear(&req->reply.own);
     req->reply.object = NULL;
-    req->verdict = VERDICT_BYPASS; /* the client gets nothing of what is, or may be, kept */
-    req_tell_cache(req, &cache);
+    req->cache.verdict = VERDICT_BYPASS; /* the client gets nothing of what is, or may be, kept */
+    cache = cache_status_of(req);
     reply_from_err(&req->reply, &err, &cache, req->id);
 }
 
@@ -51,8 +53,8 @@ void down_raw_answer(struct conn *conn)
         while ((n = req_read(req, block, sizeof(block))) > 0)
             str_add(&text, block, (size_t)n);
     /* A socket's buffer takes so little whole; if not, the client sees that it was cut. */
-    req->replied = send(conn->fd, text.text, text.len, MSG_NOSIGNAL | MSG_DONTWAIT) ==
-                   (ssize_t)text.len;
+    req->answer.replied = send(conn->fd, text.text, text.len, MSG_NOSIGNAL | MSG_DONTWAIT) ==
+                          (ssize_t)text.len;
     str_release(&text);
     conn->linger = true;
 }
@@ -87,7 +89,7 @@ void down_raw_answer_early(struct down *down)
     while ((node = list_pop(&down->early))) {
         struct conn *conn = container_of(node, struct conn, early);
 
-        if (!conn->req || conn->req->received || req_run(conn->req) != REQ_REPLY)
+        if (!conn->req || conn->req->body.received || req_run(conn->req) != REQ_REPLY)
             continue;
         down_raw_answer(conn);
         /* It goes on reading (and swallowing) the body: some clients are taken aback by a
@@ -126,11 +128,11 @@ void down_raw_refuse_faulty(struct down *down)
         if (!conn_framing_fault(conn))
             continue;
         /* One that was refused for this already is answered by libmicrohttpd, which closes. */
-        if (req && req->err && !req->upload)
+        if (req && req->err && !req->body.upload)
             continue;
         if (conn->framing.tls)
             worker_warn_tls(conn->lane->worker);
-        else if (!req || !req->replied)
+        else if (!req || !req->answer.replied)
             refuse(conn);
         conn_throw_out(conn);
     }

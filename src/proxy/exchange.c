@@ -8,17 +8,17 @@
 
 static bool broke(const struct req *req)
 {
-    return req->broken && req->flight && req->flight->err;
+    return req->answer.broken && req->answer.flight && req->answer.flight->err;
 }
 
 static const char *trouble_of(const struct req *req, bool is_complete)
 {
     if (req->err)
         return req->err->text;
-    if (req->reader.lost)
+    if (req->answer.reader.lost)
         return "it read too slowly, and fell behind others that share the answer";
     if (broke(req))
-        return req->flight->err->text;
+        return req->answer.flight->err->text;
     if (!is_complete && req->worker->stopping)
         return "the proxy stopped";
     return is_complete ? NULL : "the client left";
@@ -27,25 +27,26 @@ static const char *trouble_of(const struct req *req, bool is_complete)
 struct exchange exchange_of(const struct req *req, bool is_complete)
 {
     const struct reply *reply = &req->reply;
-    uint64_t sent = reply->kind == REPLY_WHOLE ? reply->len : req->sent;
+    uint64_t sent = reply->kind == REPLY_WHOLE ? reply->len : req->answer.sent;
 
     return (struct exchange){
         .id = req->id,
         .client = req->conn->address,
-        .method = req->method,
-        .target = req->target.text,
-        .is_api = req->is_api,
-        .model = req->model,
-        .key = req->verdict >= VERDICT_MISS ? &req->key : NULL,
-        .endpoint = req->fetched ? req->settings->endpoint->label : NULL,
-        .verdict = req->verdict,
-        .status = req->replied ? reply->status : 0,
+        .method = req->head.method,
+        .target = req->head.target.text,
+        .is_api = req->head.is_api,
+        .model = req->body.facts.model,
+        .is_stream = req->body.facts.is_stream,
+        .key = req->cache.verdict >= VERDICT_MISS ? &req->cache.key : NULL,
+        .endpoint = req->answer.fetched ? req->settings->endpoint->label : NULL,
+        .verdict = req->cache.verdict,
+        .status = req->answer.replied ? reply->status : 0,
         .is_complete = is_complete,
         .failed = req->err || reply->status >= 500,
         .broke = broke(req),
         .trouble = trouble_of(req, is_complete),
-        .received = req->body_bytes,
-        .sent = req->replied ? sent : 0,
+        .received = req->body.bytes,
+        .sent = req->answer.replied ? sent : 0,
         .duration_us = clock_mono_us() - req->started_us,
     };
 }

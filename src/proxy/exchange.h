@@ -26,8 +26,9 @@ struct exchange {
     const char *method, *target; /* as they came; "" where they did not */
     bool is_api;                 /* the target is /v1, or below */
     const char *model;           /* "": none, or unknown */
-    const struct key *key;       /* NULL: it was not for the cache */
-    const char *endpoint;        /* its base URL; NULL: no fetch was begun for this request */
+    bool is_stream;        /* the request asks for a stream, as far as its body was inspected */
+    const struct key *key; /* NULL: it was not for the cache */
+    const char *endpoint;  /* its base URL; NULL: no fetch was begun for this request */
     enum verdict verdict;
     unsigned status;  /* 0: the client had no answer */
     bool is_complete; /* the client has all of the answer */

@@ -23,6 +23,13 @@ struct reply_cache {
     const struct key *key; /* NULL: the request has none */
 };
 
+/* Why a request is refused, and what the answer says besides. */
+struct refusal {
+    struct err err;
+    bool close;                /* the connection cannot go on */
+    const char *field, *value; /* a field of this refusal: Allow, Retry-After, …; NULL: none */
+};
+
 /* The longest body that is given to one send(2), bytes. A client that reads as fast as the kernel
  * copies makes one call take tens of milliseconds, in which a worker's other clients wait. */
 #define REPLY_WHOLE_MAX ((size_t)256 * 1024)

@@ -4,12 +4,16 @@
 #include <string.h>
 
 #include "api/route.h"
+#include "api/sdk.h"
 #include "base/clock.h"
 #include "base/mem.h"
 #include "proxy/account.h"
 #include "proxy/admin_jobs.h"
 #include "proxy/conn.h"
 #include "proxy/down.h"
+#include "proxy/key_job.h"
+#include "proxy/load_job.h"
+#include "proxy/req_body.h"
 #include "proxy/server.h"
 #include "proxy/unpack.h"
 #include "proxy/worker.h"
@@ -28,9 +32,9 @@ static struct req *take_spare(struct worker *worker)
     }
     req = mem_zero(sizeof(*req));
     list_init(&req->node);
-    str_init(&req->target);
-    str_init(&req->whole);
-    fields_init(&req->fields);
+    str_init(&req->head.target);
+    str_init(&req->body.buf);
+    fields_init(&req->head.fields);
     reply_init(&req->reply);
     return req;
 }
@@ -44,6 +48,21 @@ static void write_id(char *id, uint64_t number)
     id[20] = '\0';
 }
 
+static void on_news(struct letter *news)
+{
+    struct req *req = container_of(news, struct req, answer.news);
+
+    /* One that waits for the head has had nothing of the answer: it looks anew. */
+    if (req->answer.reader.lost && req->step != STEP_WAIT) {
+        conn_reset(req->conn); /* a FIN could be taken for the answer's end */
+        conn_throw_out(req->conn);
+    } else if (req->body.received) {
+        down_wake(req->conn);
+    } else {
+        down_answer_early(req->conn);
+    }
+}
+
 struct req *req_new(struct worker *worker, struct conn *conn, const char *target)
 {
     struct req *req = take_spare(worker);
@@ -51,12 +70,12 @@ struct req *req_new(struct worker *worker, struct conn *conn, const char *target
     req->conn = conn;
     req->worker = worker;
     req->settings = settings_ref(worker_settings(worker));
-    req->step = STEP_ROUTE;
-    letter_init(&req->news, req_on_news);
+    req->step = STEP_CHECK;
+    letter_init(&req->answer.news, on_news);
     req->started_us = clock_mono_us();
     write_id(req->id, (uint64_t)worker->id_base << 32 | worker->next_id++);
-    str_adds(&req->target, target);
-    req->is_api = route_of(target) == ROUTE_API;
+    str_adds(&req->head.target, target);
+    req->head.is_api = route_of(target) == ROUTE_API;
     return req;
 }
 
@@ -64,20 +83,21 @@ void req_take_line(struct req *req, const char *method, const char *version)
 {
     size_t method_len = strlen(method);
 
-    req->method_fits = method_len < sizeof(req->method);
-    if (req->method_fits)
-        memcpy(req->method, method, method_len + 1);
-    req->head_size = method_len + req->target.len + strlen(version) + 4;
-    req->no_chunks = strcmp(version, "HTTP/1.0") == 0;
+    req->head.method_fits = method_len < sizeof(req->head.method);
+    if (req->head.method_fits)
+        memcpy(req->head.method, method, method_len + 1);
+    req->head.size = method_len + req->head.target.len + strlen(version) + 4;
+    req->head.no_chunks = strcmp(version, "HTTP/1.0") == 0;
 }
 
 void req_add_field(struct req *req, const struct field *field)
 {
-    req->head_size += field->name_len + field->value_len + 4;
+    req->head.size += field->name_len + field->value_len + 4;
     /* What is no field by RFC 9110 must not be dropped: another reader of this request might take
      * it for one, "Content-Length : 5" among them. */
-    if (!fields_add(&req->fields, field->name, field->name_len, field->value, field->value_len))
-        req->bad_field = true;
+    if (!fields_add(&req->head.fields, field->name, field->name_len, field->value,
+                    field->value_len))
+        req->head.bad_field = true;
 }
 
 void req_begin(struct req *req)
@@ -88,9 +108,9 @@ void req_begin(struct req *req)
 
 void req_free(struct req *req)
 {
-    str_release(&req->target);
-    str_release(&req->whole);
-    fields_release(&req->fields);
+    str_release(&req->head.target);
+    str_release(&req->body.buf);
+    fields_release(&req->head.fields);
     reply_release(&req->reply);
     free(req);
 }
@@ -107,9 +127,9 @@ static void clear_text(struct str *s)
 static void recycle(struct req *req)
 {
     struct worker *worker = req->worker;
-    struct str target = req->target, whole = req->whole;
+    struct str target = req->head.target, whole = req->body.buf;
     struct str text = req->reply.text, origin = req->reply.origin;
-    struct fields fields = req->fields, own = req->reply.own;
+    struct fields fields = req->head.fields, own = req->reply.own;
 
     mem_wipe(fields.bytes.text, fields.bytes.cap);
     clear_text(&target);
@@ -121,9 +141,9 @@ static void recycle(struct req *req)
     fields_clear(&own);
     free(req->err);
     mem_clear(req, sizeof(*req));
-    req->target = target;
-    req->whole = whole;
-    req->fields = fields;
+    req->head.target = target;
+    req->body.buf = whole;
+    req->head.fields = fields;
     req->reply.text = text;
     req->reply.origin = origin;
     req->reply.own = own;
@@ -146,55 +166,21 @@ enum req_next req_run(struct req *req)
     return next;
 }
 
-/* Below this a body costs little more than its connection. */
-#define HOLD_FREELY ((size_t)KEEP_TEXT_MAX)
-
-static bool may_hold(const struct req *req, size_t more)
-{
-    return req->whole.len + more <= HOLD_FREELY || !req->is_api ||
-           budget_has_room(&req->worker->server->caching.budget, more);
-}
-
-static void hold(struct req *req, const char *bytes, size_t len)
-{
-    str_add(&req->whole, bytes, len);
-    if (req->whole.cap > HOLD_FREELY && req->whole.cap > req->held) {
-        budget_add(&req->worker->server->caching.budget, req->whole.cap - req->held);
-        req->held = req->whole.cap;
-    }
-}
-
-size_t req_take(struct req *req, const char *bytes, size_t len)
-{
-    if (req->upload_full)
-        return 0;
-    req->body_bytes += len;
-    if (req->step == STEP_READ && !req->err && !req->upload &&
-        (req->body_bytes > (uint64_t)req->whole_max || !may_hold(req, len)))
-        req_pass_body_on(req);
-    if (req->upload && !req->err)
-        req->upload_full = !flight_append(req->upload, bytes, len);
-    else if (req->step == STEP_READ && !req->err)
-        hold(req, bytes, len);
-    /* else: the body of a request that is refused; it is read so that the answer gets through */
-    return len;
-}
-
 /* The answer's bytes as they came. */
 static ssize_t read_answer(void *arg, char *buf, size_t max)
 {
     struct req *req = arg;
     size_t len = max;
 
-    if (req->object) {
-        if (len > req->object->body_len - req->object_read)
-            len = req->object->body_len - req->object_read;
-        memcpy(buf, req->object->body + req->object_read, len);
-        req->object_read += len;
+    if (req->answer.object) {
+        if (len > req->answer.object->body_len - req->answer.object_read)
+            len = req->answer.object->body_len - req->answer.object_read;
+        memcpy(buf, req->answer.object->body + req->answer.object_read, len);
+        req->answer.object_read += len;
         return len ? (ssize_t)len : REQ_READ_END;
     }
 
-    switch (body_read(&req->reader, buf, &len)) {
+    switch (body_read(&req->answer.reader, buf, &len)) {
     case BODY_READ_BYTES:
         return (ssize_t)len;
     case BODY_READ_WAIT:
@@ -211,12 +197,12 @@ ssize_t req_read(struct req *req, char *buf, size_t max)
 {
     ssize_t n;
 
-    if (req->reply.unpacked && !req->unpack)
-        req->unpack = unpack_new(read_answer, req);
-    n = req->unpack ? unpack_read(req->unpack, buf, max) : read_answer(req, buf, max);
+    if (req->reply.unpacked && !req->answer.unpack)
+        req->answer.unpack = unpack_new(read_answer, req);
+    n = req->answer.unpack ? unpack_read(req->answer.unpack, buf, max) : read_answer(req, buf, max);
     if (n > 0)
-        req->sent += (uint64_t)n;
-    req->broken = n == REQ_READ_BROKEN;
+        req->answer.sent += (uint64_t)n;
+    req->answer.broken = n == REQ_READ_BROKEN;
     return n;
 }
 
@@ -229,41 +215,74 @@ bool req_ends_connection(const struct req *req)
            req->worker->draining || worker_is_full(req->worker);
 }
 
-/* Of no use any more: the reader leaves, and nothing will be heard from it. */
-void req_leave_flight(struct req *req)
+void req_on_flight_news(struct body_reader *reader)
 {
-    if (!req->flight)
-        return;
-    flight_leave(req->flight, &req->reader);
-    mailbox_recall(&req->worker->mailbox, &req->news);
-    flight_unref(take(req->flight));
+    struct req *req = container_of(reader, struct req, answer.reader);
+
+    /* Under the flight's lock, on its filler's thread, which may be another one. */
+    if (worker_is_here(req->worker))
+        on_news(&req->answer.news);
+    else
+        mailbox_post(&req->worker->mailbox, &req->answer.news);
 }
 
-void req_finish(struct req *req, bool whole)
+struct index_query req_query(const struct req *req)
+{
+    return (struct index_query){.key = &req->cache.key,
+                                .now_ms = clock_unix_ms(),
+                                .ttl_ms = req->settings->ttl_ms,
+                                .asks = req->cache.control,
+                                .alone = req->cache.no_coalesce,
+                                .api = req->cache.class,
+                                .method = req->head.method,
+                                .target = req->head.target.text,
+                                .model = req->body.facts.model,
+                                .key_rules = req->settings->key_rules,
+                                .high = REQ_AHEAD_HIGH,
+                                .low = REQ_AHEAD_LOW};
+}
+
+/* What the user set holds; else what is usual for such a request; else the default. */
+void req_raise_timeouts(const struct req *req)
+{
+    const struct endpoint *e = req->settings->endpoint;
+    struct sdk_deadline sdk = sdk_deadline_of(req->head.method, req->head.target.text,
+                                              &req->head.fields);
+    struct flight_timeouts timeouts = {e->silence_ms, e->silence_ms, req->worker->loop.now_ms};
+
+    if (!e->silence_is_set && sdk.head_ms > 0) {
+        timeouts.before_head = sdk.head_ms;
+        timeouts.within_body = sdk.body_ms;
+    }
+    flight_raise_timeouts(req->answer.flight, &timeouts);
+}
+
+void req_leave_flight(struct req *req)
+{
+    if (!req->answer.flight)
+        return;
+    flight_leave(req->answer.flight, &req->answer.reader);
+    mailbox_recall(&req->worker->mailbox, &req->answer.news);
+    flight_unref(take(req->answer.flight));
+}
+
+void req_finish(struct req *req, bool is_complete)
 {
     struct worker *worker = req->worker;
 
-    /* A fault in its framing has broken it before. */
-    if (req->upload && !req->received && body_state(&req->upload->body) == BODY_OPEN) {
-        struct err err = {.code = ERR_UP_BROKEN, .text = "The client left."};
-        flight_break(req->upload, &err);
-    }
+    req_body_release(req);
     if (req->begun) {
-        struct exchange exchange = exchange_of(req, whole);
+        struct exchange exchange = exchange_of(req, is_complete);
 
         account_finish(worker, &exchange);
         atomic_fetch_sub_explicit(&worker->stats.in_flight, 1, memory_order_relaxed);
     }
-    if (req->upload)
-        flight_set_filler(req->upload, NULL);
-    flight_unref(take(req->upload));
     req_leave_flight(req);
-    admin_job_leave(take(req->job));
-    object_unref(take(req->object));
-    unpack_free(take(req->unpack));
-    req_leave_job(req);
-    req_leave_load(req);
-    budget_sub(&worker->server->caching.budget, req->held);
+    admin_job_leave(take(req->answer.admin_job));
+    object_unref(take(req->answer.object));
+    unpack_free(take(req->answer.unpack));
+    key_job_leave(take(req->cache.key_job));
+    load_job_leave(take(req->cache.load_job));
     settings_unref(take(req->settings));
     recycle(req);
 }

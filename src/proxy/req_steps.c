@@ -1,43 +1,73 @@
 /* The steps of a request: this file reads as the story of the program.
  *
- *   route ─► admit ─► read ─► key ─► lookup ─► fetch ─► wait ─► send ─► done
- *     │        │       │              │ ▲ ▲                │       ▲       ▲
- *     │        │       │              │ │ └─ not for us ───┘       │       │
- *     │        │       │              ├─┴─ load ─── hit ───────────┤       │
- *     │        │       │              └──── hit ───────────────────┘       │
- *     │        │       └─► admin ──────────────────────────────────────────┤
- *     └────────┴─► fail ───────────────────────────────────────────────────┘
+ *  check ► guard ► dispatch ► read ► inspect ► key ► lookup ─┬─────────► fetch ► wait ─► send ►
+ * done │       │        │         │                    ▲ ▲     ├─ load ─┐ (hit)      │      ▲ ▲ │
+ * │        │         │                    │ └─────┼────────┴────────────┼──────┤       │ │       │
+ * │         │                    │       └─ (hit, join) ───────┼──────┘       │ │       │        │
+ * │                    └── a joined flight failed, or is not shared │ │       │        │ └─► admin
+ * ──────────────────────────────────────────────────────► │ │       └─► preflight
+ * ─────────────────────────────────────────────────────────────────────► │ └───────┴────────┴─►
+ * fail ─────────────────────────────────────────────────────────────────► ┘
  *
- * Each step does one thing and names the next; req_goto() is the one place where it changes.
+ *  check     the framing and the target are valid
+ *  guard     the client is of this user, the host and the page are allowed
+ *  dispatch  the target is served here; what the cache has to do with it
+ *  read      the body is held, or passed on as it comes
+ *  inspect   what the body says is known, for all later steps
+ *  key       so is the cache key
+ *  lookup    the index says: hit, join or miss
+ *  load      the disk is read first
+ *  fetch     the upstream is asked
+ *  wait      until the answer has a head
+ *  send      the answer goes down
+ *
+ * Each step does one thing and names the next. A step that parks runs again when the connection is
+ * woken. req_goto() is the one place where the step changes; --log-level trace logs it.
  */
 #include "proxy/req.h"
 
-#include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "api/route.h"
-#include "api/sdk.h"
+#include "base/header.h"
 #include "base/mem.h"
+#include "cache/key_cache.h"
 #include "proxy/admin.h"
+#include "proxy/cache_status.h"
 #include "proxy/conn.h"
 #include "proxy/guard.h"
-#include "proxy/down.h"
-#include "base/header.h"
+#include "proxy/key_job.h"
+#include "proxy/load_job.h"
+#include "proxy/req_body.h"
 #include "proxy/server.h"
 #include "proxy/worker.h"
 
-/* A body up to this is held, so that it can be sent again when a kept-alive connection proves
- * to be dead; a longer one is passed on as it comes. */
-#define WHOLE_MAX ((int64_t)64 * 1024)
 /* The body of a request that is refused is read up to this, so that the client, which is still
  * sending, gets to see the answer. */
 #define SWALLOW_MAX ((int64_t)1024 * 1024)
+/* What is done in a turn of the loop; the bytes of a longer body, or answer, are a job's. */
+#define INSPECT_INLINE_MAX ((size_t)1024 * 1024) /* half a millisecond and more */
+#define LOAD_INLINE_MAX ((uint64_t)1024 * 1024)  /* one or two milliseconds */
+
+static struct caching *caching_of(const struct req *req)
+{
+    return &req->worker->server->caching;
+}
 
 enum req_next req_goto(struct req *req, enum step step)
 {
+    if (req->settings->log_level >= LOG_TRACE)
+        log_event(req->worker->server->log, LOG_TRACE, "%s %s -> %s", req->id,
+                  req_step_name(req->step), req_step_name(step));
     req->step = step;
     return REQ_ON;
+}
+
+/* req->reply is ready. */
+static enum req_next reply(struct req *req)
+{
+    req_goto(req, STEP_DONE);
+    return REQ_REPLY;
 }
 
 static enum req_next fail(struct req *req, const struct err *err)
@@ -46,23 +76,24 @@ static enum req_next fail(struct req *req, const struct err *err)
     return req_goto(req, STEP_FAIL);
 }
 
-enum req_next req_refuse(struct req *req, enum err_code code, bool close, const char *text)
+static enum req_next refuse(struct req *req, const struct refusal *refusal)
 {
-    struct err err;
-
-    err_set(&err, code, "%s", text);
-    req->close = close;
-    return fail(req, &err);
+    if (refusal->field)
+        fields_adds(&req->reply.own, refusal->field, refusal->value);
+    req->close = refusal->close;
+    return fail(req, &refusal->err);
 }
+
+/* --- check ---------------------------------------------------------------------------- */
 
 /* Whether the request has one well-known length (RFC 9112 section 6.3). Anything else is how
  * requests are smuggled past proxies. */
-static const char *framing_fault(struct req *req)
+static const char *length_fault(struct req *req)
 {
     const char *encoding = NULL, *length = NULL;
     unsigned long long bytes;
 
-    fields_each(h, &req->fields) {
+    fields_each(h, &req->head.fields) {
         if (str_same_nocase(h.name, h.name_len, STR_LIT("transfer-encoding"))) {
             if (encoding)
                 return "The request has two Transfer-Encoding fields.";
@@ -73,283 +104,442 @@ static const char *framing_fault(struct req *req)
             length = h.value;
         }
     }
-    req->length = REQUEST_LENGTH_NONE;
+    req->body.length = REQUEST_LENGTH_NONE;
     if (encoding && length)
         return "The request has both Content-Length and Transfer-Encoding.";
     if (encoding && !str_is_nocase(encoding, "chunked"))
         return "The request has a Transfer-Encoding other than chunked.";
     if (encoding)
-        req->length = REQUEST_LENGTH_UNKNOWN;
+        req->body.length = REQUEST_LENGTH_UNKNOWN;
     if (length && (!str_to_u64(length, strlen(length), &bytes) || bytes > INT64_MAX))
         return "The request has a Content-Length that is no number.";
     if (length)
-        req->length = (int64_t)bytes;
+        req->body.length = (int64_t)bytes;
     return NULL;
 }
 
-static enum req_next step_route(struct req *req)
+/* What is wrong with the head, or NULL. Fills in the body's length. */
+static const char *head_fault(struct req *req)
+{
+    const struct req_head *head = &req->head;
+    const char *fault;
+
+    if (!head->method_fits || !field_is_token(head->method, strlen(head->method)) ||
+        strcmp(head->method, "CONNECT") == 0)
+        return "The request's method is not one that can be served here.";
+    if (head->bad_field)
+        return "The request has a header field with a blank or another wrong character in its "
+               "name or value.";
+    fault = length_fault(req);
+    if (fault)
+        return fault;
+    if (req->body.length == REQUEST_LENGTH_UNKNOWN && !req->conn->framed)
+        return "The request is chunked, which this build cannot check: send a Content-Length.";
+    fault = route_target_fault(head->target.text);
+    if (fault)
+        return fault;
+    if (strcmp(head->method, "HEAD") == 0 && req->body.length != REQUEST_LENGTH_NONE &&
+        req->body.length != 0)
+        return "A HEAD request with a body cannot be passed on.";
+    return NULL;
+}
+
+static enum req_next refuse_head(struct req *req, enum err_code code, const char *fault)
+{
+    struct refusal refusal = {.close = true};
+
+    err_set(&refusal.err, code, "%s", fault);
+    return refuse(req, &refusal);
+}
+
+static enum req_next step_check(struct req *req)
 {
     const char *fault = conn_framing_fault(req->conn);
 
     if (fault)
-        return req_refuse(req, conn_framing_error(req->conn), true, fault);
-    if (!req->method_fits || !field_is_token(req->method, strlen(req->method)) ||
-        strcmp(req->method, "CONNECT") == 0)
-        fault = "The request's method is not one that can be served here.";
-    if (!fault && req->bad_field)
-        fault = "The request has a header field with a blank or another wrong character in its "
-                "name or value.";
+        return refuse_head(req, conn_framing_error(req->conn), fault);
+    fault = head_fault(req);
     if (!fault)
-        fault = framing_fault(req);
-    if (!fault && req->length == REQUEST_LENGTH_UNKNOWN && !req->conn->framed)
-        fault = "The request is chunked, which this build cannot check: send a Content-Length.";
-    if (!fault)
-        fault = route_target_fault(req->target.text);
-    if (!fault && strcmp(req->method, "HEAD") == 0 && req->length != REQUEST_LENGTH_NONE &&
-        req->length != 0)
-        fault = "A HEAD request with a body cannot be passed on.";
+        return req_goto(req, STEP_GUARD);
     /* As an HTTP proxy it is asked in a form that it does not serve. */
-    if (fault && peer_is_self(req->conn))
-        return req_refuse(req, ERR_LOOP, true, PEER_LOOP_TEXT);
-    if (fault)
-        return req_refuse(req, ERR_BAD_REQUEST, true, fault);
-    return req_goto(req, STEP_ADMIT);
+    if (peer_is_self(req->conn))
+        return refuse_head(req, ERR_LOOP, PEER_LOOP_TEXT);
+    return refuse_head(req, ERR_BAD_REQUEST, fault);
 }
+
+/* --- guard ---------------------------------------------------------------------------- */
 
 /* WHATWG Fetch section 3.2.2: what a browser asks before a page's request. */
 static bool is_preflight(const struct req *req)
 {
-    return strcmp(req->method, "OPTIONS") == 0 &&
-           fields_get(&req->fields, "access-control-request-method");
+    return strcmp(req->head.method, "OPTIONS") == 0 &&
+           fields_get(&req->head.fields, "access-control-request-method");
 }
 
-static enum req_next step_preflight(struct req *req)
+static enum req_next step_guard(struct req *req)
 {
-    struct reply_cache cache;
-
-    req_tell_cache(req, &cache);
-    reply_preflight(&req->reply, &req->fields, req->is_api ? &cache : NULL, req->id);
-    req->step = STEP_DONE;
-    return REQ_REPLY;
-}
-
-static enum req_next step_admit(struct req *req)
-{
-    enum route route = route_of(req->target.text);
     const char *cors;
     struct err err;
 
     /* The peer first: a loop comes with the Host that --upstream has, which is not ours. */
     if (peer_check(req->conn, req->worker->diag, req->settings, &err) < 0)
         return fail(req, &err);
-    if (guard_check(&req->settings->guard, &req->fields, &cors, &err) < 0)
+    if (guard_check(&req->settings->guard, &req->head.fields, &cors, &err) < 0)
         return fail(req, &err);
     if (cors)
         reply_allow_origin(&req->reply, cors);
-    if (cors && is_preflight(req))
-        return req_goto(req, STEP_PREFLIGHT);
-    if (route == ROUTE_NONE)
-        return req_refuse(
-            req, ERR_NOT_FOUND, false,
-            "Unknown URL: this proxy serves /v1 and below, /health, /stats and /cache.");
-    if (route == ROUTE_API && header_wants_websocket(&req->fields)) {
-        fields_adds(&req->reply.own, "Upgrade", "websocket"); /* RFC 9110 section 15.5.22 */
-        return req_refuse(req, ERR_UPGRADE, true,
-                          "This proxy does not carry WebSockets: send the request over HTTP, which "
-                          "works, or connect to the upstream directly.");
-    }
-    if (route == ROUTE_API && req->worker->server->caching.on && req->settings->ttl_ms > 0) {
-        cache_control_of(&req->fields, &req->asks);
-        if (!req->asks.no_store)
-            req->api = cache_class_of(req->method, req->target.text, &req->fields);
-    }
+    return req_goto(req, cors && is_preflight(req) ? STEP_PREFLIGHT : STEP_DISPATCH);
+}
+
+static enum req_next step_preflight(struct req *req)
+{
+    struct reply_cache cache = cache_status_of(req);
+
+    reply_preflight(&req->reply, &req->head.fields, req->head.is_api ? &cache : NULL, req->id);
+    return reply(req);
+}
+
+/* --- dispatch ------------------------------------------------------------------------- */
+
+/* What it asks of the cache, and whether it may. */
+static void classify(struct req *req)
+{
+    struct req_cache *cache = &req->cache;
+
+    if (!caching_of(req)->on || req->settings->ttl_ms == 0)
+        return;
+    cache_control_of(&req->head.fields, &cache->control);
+    if (!cache->control.no_store)
+        cache->class = cache_class_of(req->head.method, req->head.target.text, &req->head.fields);
+}
+
+static enum req_next step_dispatch(struct req *req)
+{
+    if (route_of(req->head.target.text) == ROUTE_NONE)
+        return refuse(
+            req, &(struct refusal){.err = {ERR_NOT_FOUND, "Unknown URL: this proxy serves /v1 and "
+                                                          "below, /health, /stats and /cache."}});
+    if (req->head.is_api && header_wants_websocket(&req->head.fields))
+        return refuse(req,
+                      &(struct refusal){.err = {ERR_UPGRADE,
+                                                "This proxy does not carry WebSockets: send the "
+                                                "request over HTTP, which works, or connect to the "
+                                                "upstream directly."},
+                                        .close = true,
+                                        .field = "Upgrade", /* RFC 9110 section 15.5.22 */
+                                        .value = "websocket"});
+    if (req->head.is_api)
+        classify(req);
     return req_goto(req, STEP_READ);
 }
 
-static void on_upload_room(void *arg)
-{
-    struct req *req = arg;
-
-    req->upload_full = false;
-    down_wake(req->conn);
-}
-
-/* A long body becomes a flight of its own, the other way round: the client fills it and the
- * transfer reads it. What comes before the transfer has joined is kept for it. */
-static void open_upload(struct req *req)
-{
-    struct flight_filler filler = {.on_room = on_upload_room, .arg = req};
-    struct head head;
-
-    head_init(&head);
-    req->upload = flight_new(true, REQ_AHEAD_HIGH, REQ_AHEAD_LOW);
-    flight_set_head(req->upload, &head);
-    flight_set_filler(req->upload, &filler);
-}
-
-void req_pass_body_on(struct req *req)
-{
-    open_upload(req);
-    flight_append(req->upload, req->whole.text, req->whole.len);
-    str_release(&req->whole);
-    budget_sub(&req->worker->server->caching.budget, req->held);
-    req->held = 0;
-    req->api = CACHE_CLASS_NONE;
-    req->step = STEP_KEY;
-    down_answer_early(req->conn); /* runs the steps, soon */
-}
-
-/* Is there room for the whole body? One that has begun to come has had its answer. */
-static bool may_hold(const struct req *req)
-{
-    return req->length <= 0 || req->body_bytes > 0 || req->received ||
-           budget_has_room(&req->worker->server->caching.budget, (size_t)req->length);
-}
+/* --- read ----------------------------------------------------------------------------- */
 
 static enum req_next step_read(struct req *req)
 {
-    req->whole_max = WHOLE_MAX;
-    if (req->api != CACHE_CLASS_NONE)
-        req->whole_max = req->settings->max_body;
-    if (!req->is_api && (req->length == REQUEST_LENGTH_UNKNOWN || req->length > WHOLE_MAX))
-        return req_refuse(req, ERR_BAD_REQUEST, true, "This request takes no such body.");
-    /* Of a body of unknown length only what may be stored is worth waiting for. */
-    if (req->length > req->whole_max || (req->is_api && !may_hold(req)) ||
-        (req->length == REQUEST_LENGTH_UNKNOWN && req->whole_max == WHOLE_MAX)) {
-        open_upload(req);
-        req->api = CACHE_CLASS_NONE;
+    if (!req_body_begin(req))
+        return req_goto(req, STEP_INSPECT);
+    if (!req->head.is_api &&
+        (req->body.length == REQUEST_LENGTH_UNKNOWN || req->body.length > req->body.buf_max))
+        return refuse(
+            req, &(struct refusal){.err = {ERR_BAD_REQUEST, "This request takes no such body."},
+                                   .close = true});
+    if (req_body_is_to_come(req))
+        return REQ_MORE;
+    if (req->body.length == REQUEST_LENGTH_UNKNOWN)
+        req->body.length = (int64_t)req->body.buf.len; /* it is known now */
+    return req_goto(req, req->head.is_api ? STEP_INSPECT : STEP_ADMIN);
+}
+
+/* --- inspect, key --------------------------------------------------------------------- */
+
+static struct key_request key_request_of(const struct req *req)
+{
+    return (struct key_request){.method = req->head.method,
+                                .target = req->head.target.text,
+                                .fields = &req->head.fields,
+                                .body = req->body.length > 0 ? req->body.buf.text : NULL,
+                                .body_len = req->body.buf.len};
+}
+
+/* A request that the key cache knows, byte for byte, needs no look at its body. */
+static void inspect(struct req *req)
+{
+    struct req_cache *cache = &req->cache;
+    struct key_request request = key_request_of(req);
+
+    keyer_fingerprint(req->worker->keyer, &request, &cache->fingerprint);
+    cache->key_was_remembered = cache->has_key = key_cache_find(
+        caching_of(req)->key_cache, &cache->fingerprint, &cache->key, &req->body.facts);
+    if (!cache->has_key)
+        policy_inspect_body(cache->class, req->body.buf.text, req->body.buf.len, &req->body.facts);
+}
+
+static enum req_next step_inspect(struct req *req)
+{
+    req->cache.verdict = VERDICT_BYPASS;
+    if (req->cache.class == CACHE_CLASS_NONE)
+        return req_goto(req, STEP_KEY);
+    if (req->cache.key_job && !key_job_is_done(req->cache.key_job))
+        return REQ_PARK;
+    if (req->cache.key_job) {
+        key_job_finish(req);
         return req_goto(req, STEP_KEY);
     }
-    if (!req->received && req->length != REQUEST_LENGTH_NONE && req->length != 0)
-        return REQ_MORE;
-    if (req->length == REQUEST_LENGTH_UNKNOWN)
-        req->length = (int64_t)req->whole.len; /* it is known now */
-    return req_goto(req, req->is_api ? STEP_KEY : STEP_ADMIN);
-}
-
-/* What the user set holds; else what is usual for such a request; else the default. */
-void req_raise_timeouts(const struct req *req)
-{
-    const struct endpoint *e = req->settings->endpoint;
-    struct sdk_deadline sdk = sdk_deadline_of(req->method, req->target.text, &req->fields);
-    struct flight_timeouts timeouts = {e->silence_ms, e->silence_ms, req->worker->loop.now_ms};
-
-    if (!e->silence_is_set && sdk.head_ms > 0) {
-        timeouts.before_head = sdk.head_ms;
-        timeouts.within_body = sdk.body_ms;
+    /* The worker's keyer goes by the current settings, which may be later ones. */
+    if (req->body.buf.len > INSPECT_INLINE_MAX || req->settings != req->worker->settings) {
+        key_job_start(req);
+        return REQ_PARK;
     }
-    flight_raise_timeouts(req->flight, &timeouts);
+    inspect(req);
+    return req_goto(req, STEP_KEY);
 }
+
+static enum req_next step_key(struct req *req)
+{
+    struct key_request request;
+
+    if (req->body.facts.is_stateful)
+        req->cache.class = CACHE_CLASS_NONE;
+    if (req->cache.class != CACHE_CLASS_NONE && !req->cache.has_key) {
+        request = key_request_of(req);
+        keyer_key(req->worker->keyer, &request, &req->cache.key);
+    }
+    return req_goto(req, STEP_LOOKUP);
+}
+
+/* --- lookup, load --------------------------------------------------------------------- */
+
+static enum req_next refuse_uncached(struct req *req)
+{
+    return refuse(
+        req, &(struct refusal){.err = {ERR_NOT_CACHED, "The request says only-if-cached, and the "
+                                                       "answer is not in the cache."}});
+}
+
+static bool may_be_on_disk(const struct req *req)
+{
+    const struct req_cache *cache = &req->cache;
+    struct store *store = caching_of(req)->store;
+
+    return store && !cache->disk_was_read && !cache->no_coalesce && !cache->control.no_cache &&
+           store_may_have(store, &cache->key);
+}
+
+/* Takes the reference. What was asked for twice may be asked for often. */
+static enum req_next hit(struct req *req, struct object *object)
+{
+    struct req_cache *cache = &req->cache;
+
+    if (!cache->key_was_remembered)
+        key_cache_add(caching_of(req)->key_cache, &cache->fingerprint, &cache->key,
+                      &req->body.facts);
+    req->answer.object = object;
+    cache->verdict = VERDICT_HIT;
+    return req_goto(req, STEP_SEND);
+}
+
+static enum req_next bypass(struct req *req)
+{
+    if (req->cache.control.only_if_cached)
+        return refuse_uncached(req);
+    req->answer.flight = index_pass(REQ_AHEAD_HIGH, REQ_AHEAD_LOW, &req->answer.reader,
+                                    req_on_flight_news);
+    return req_goto(req, STEP_FETCH);
+}
+
+static enum req_next step_lookup(struct req *req)
+{
+    struct req_cache *cache = &req->cache;
+    struct index_answer answer;
+    struct index_query query;
+    bool on_disk;
+
+    if (cache->class == CACHE_CLASS_NONE)
+        return bypass(req);
+    cache->verdict = VERDICT_MISS;
+    query = req_query(req);
+    on_disk = may_be_on_disk(req);
+    query.peek = on_disk || cache->control.only_if_cached;
+    switch (index_lookup(caching_of(req)->index, &query, &req->answer.reader, req_on_flight_news,
+                         &answer)) {
+    case INDEX_HIT:
+        return hit(req, answer.object);
+    case INDEX_JOIN:
+        req->answer.flight = answer.flight;
+        cache->verdict = VERDICT_JOIN;
+        req_raise_timeouts(req);
+        return req_goto(req, STEP_WAIT);
+    case INDEX_MISS:
+        req->answer.flight = answer.flight;
+        if (cache->control.no_cache)
+            cache->fwd = FWD_REQUEST;
+        else if (answer.stale)
+            cache->fwd = FWD_STALE;
+        return req_goto(req, STEP_FETCH);
+    case INDEX_NONE:
+        return on_disk ? req_goto(req, STEP_LOAD) : refuse_uncached(req);
+    }
+    abort();
+}
+
+/* NULL where it is not there, or has not come yet: then cache.load_job is set. */
+static struct object *load(struct req *req, enum caching_why_not *why_not)
+{
+    struct worker *worker = req->worker;
+    struct caching *caching = caching_of(req);
+    struct index_query query = req_query(req);
+    struct object *object;
+
+    if (!worker->store_reader)
+        worker->store_reader = store_reader_new(caching->store);
+    object = caching_load(caching, worker->store_reader, &query, LOAD_INLINE_MAX, why_not);
+    if (!object && *why_not == CACHING_LARGER)
+        load_job_start(req);
+    return object;
+}
+
+static enum req_next step_load(struct req *req)
+{
+    enum caching_why_not why_not = CACHING_ABSENT;
+    struct object *object;
+
+    if (req->cache.load_job && !load_job_is_done(req->cache.load_job))
+        return REQ_PARK;
+    object = req->cache.load_job ? load_job_finish(req, &why_not) : load(req, &why_not);
+    if (req->cache.load_job)
+        return REQ_PARK;
+    req->cache.disk_was_read = true;
+    if (object)
+        return hit(req, object);
+    if (why_not == CACHING_STALE)
+        req->cache.fwd = FWD_STALE;
+    return req_goto(req, STEP_LOOKUP); /* somebody may have begun to fetch it meanwhile */
+}
+
+/* --- fetch, wait ---------------------------------------------------------------------- */
 
 static enum req_next step_fetch(struct req *req)
 {
     struct fetch_request order = {.endpoint = req->settings->endpoint,
-                                  .method = req->method,
-                                  .target = req->target.text,
-                                  .fields = &req->fields,
-                                  .length = req->length,
-                                  .whole = &req->whole,
-                                  .held = &req->held,
-                                  .growing = req->upload,
+                                  .method = req->head.method,
+                                  .target = req->head.target.text,
+                                  .fields = &req->head.fields,
+                                  .length = req->body.length,
+                                  .whole = &req->body.buf,
+                                  .held = &req->body.held,
+                                  .growing = req->body.upload,
+                                  .finish = req->settings->finish,
                                   .forwarded = {req->conn->address, req->id}};
 
     req_raise_timeouts(req);
-    order.finish = req->settings->finish;
     /* One entry serves every client: it is kept in a form that all can be given. */
-    if (req->api != CACHE_CLASS_NONE && fields_get(&req->fields, "accept-encoding"))
-        order.encodings = header_accepts_gzip(&req->fields) ? "gzip" : "identity";
-    req->fetched = true;
-    fetch_start(&req->worker->fetcher, &req->conn->lane->pool, &order, req->flight);
+    if (req->cache.class != CACHE_CLASS_NONE && fields_get(&req->head.fields, "accept-encoding"))
+        order.encodings = header_accepts_gzip(&req->head.fields) ? "gzip" : "identity";
+    req->answer.fetched = true;
+    fetch_start(&req->worker->fetcher, &req->conn->lane->pool, &order, req->answer.flight);
     return req_goto(req, STEP_WAIT);
 }
 
 static enum req_next step_wait(struct req *req)
 {
+    struct req_answer *answer = &req->answer;
+
     /* An answer may come before the request is whole (413, say). Once it is whole itself it is
      * given at once; what the client still sends is not wanted any more. */
-    if (req->upload && !req->received && flight_is_open(req->flight, &req->reader))
+    if (req->body.upload && !req->body.received && flight_is_open(answer->flight, &answer->reader))
         return REQ_MORE;
-    if (req->upload && req->received && body_state(&req->upload->body) == BODY_OPEN)
-        flight_complete(req->upload);
-    switch (flight_look(req->flight, &req->reader)) {
+    if (req->body.received)
+        req_body_complete(req);
+    switch (flight_look(answer->flight, &answer->reader)) {
     case FLIGHT_WAITING:
         return REQ_PARK;
     case FLIGHT_GROWING:
         return req_goto(req, STEP_SEND);
     case FLIGHT_FAILED:
-        if (req->verdict != VERDICT_JOIN)
-            return fail(req, req->flight->err);
+        if (req->cache.verdict != VERDICT_JOIN)
+            return fail(req, answer->flight->err);
         break;
     case FLIGHT_EXCLUSIVE:
         break;
     }
     req_leave_flight(req);
-    req->alone = true;
+    req->cache.no_coalesce = true;
     return req_goto(req, STEP_LOOKUP);
 }
+
+/* --- send ----------------------------------------------------------------------------- */
 
 /* Of what may be shared a client gets the form that it takes. */
 static bool must_unpack(const struct req *req, const struct fields *answer)
 {
     const char *encoding = NULL;
 
-    if (req->api != CACHE_CLASS_NONE)
+    if (req->cache.class != CACHE_CLASS_NONE)
         encoding = fields_get(answer, "content-encoding");
     return encoding && (str_is_nocase(encoding, "gzip") || str_is_nocase(encoding, "x-gzip")) &&
-           !header_accepts_gzip(&req->fields);
+           !header_accepts_gzip(&req->head.fields);
+}
+
+static void reply_from_answer(struct req *req, bool head_only)
+{
+    struct reply_cache cache = cache_status_of(req);
+    struct object *object = req->answer.object;
+    struct flight *flight = req->answer.flight;
+
+    if (object)
+        reply_from_object(&req->reply, object, must_unpack(req, &object->fields), &cache);
+    else
+        reply_from_flight(&req->reply, flight, head_only, must_unpack(req, &flight->head.fields),
+                          &cache, req->id);
 }
 
 static enum req_next step_send(struct req *req)
 {
-    struct reply_cache cache;
+    bool head_only = strcmp(req->head.method, "HEAD") == 0;
 
-    req_tell_cache(req, &cache);
-    if (req->object)
-        reply_from_object(&req->reply, req->object, must_unpack(req, &req->object->fields), &cache);
-    else
-        reply_from_flight(&req->reply, req->flight, strcmp(req->method, "HEAD") == 0,
-                          must_unpack(req, &req->flight->head.fields), &cache, req->id);
-    if (req->no_chunks && req->reply.kind == REPLY_READ && req->reply.length < 0 &&
-        strcmp(req->method, "HEAD") != 0)
-        req->reply.until_close = true;
-    if (req->reply.kind == REPLY_READ)
-        fields_wipe(&req->fields); /* a stream may be open for long, and these hold a key */
-    req->step = STEP_DONE;
-    return REQ_REPLY;
+    reply_from_answer(req, head_only);
+    if (req->reply.kind == REPLY_READ) {
+        if (req->head.no_chunks && req->reply.length < 0 && !head_only)
+            req->reply.until_close = true;
+        fields_wipe(&req->head.fields); /* a stream may be open for long, and these hold a key */
+    }
+    return reply(req);
 }
+
+/* --- answers of the proxy's own ------------------------------------------------------- */
 
 static enum req_next step_admin(struct req *req)
 {
-    struct err err;
+    struct refusal refusal = {.close = false};
 
-    switch (admin_answer(req, &err)) {
+    switch (admin_answer(req, &refusal)) {
     case ADMIN_WAITS:
         return REQ_PARK;
     case ADMIN_REFUSED:
-        return fail(req, &err);
+        return refuse(req, &refusal);
     case ADMIN_ANSWERED:
         break;
     }
-    req->step = STEP_DONE;
-    return REQ_REPLY;
+    return reply(req);
 }
 
 static enum req_next step_fail(struct req *req)
 {
     struct reply_cache cache;
-    bool body_to_come = !req->received && req->length != REQUEST_LENGTH_NONE && req->length != 0;
+    bool is_to_come = req_body_is_to_come(req);
 
-    if (body_to_come && (req->length == REQUEST_LENGTH_UNKNOWN || req->length > SWALLOW_MAX))
+    if (is_to_come &&
+        (req->body.length == REQUEST_LENGTH_UNKNOWN || req->body.length > SWALLOW_MAX))
         req->close = true;
-    if (body_to_come && !req->close)
+    if (is_to_come && !req->close)
         return REQ_MORE;
-    req_tell_cache(req, &cache);
+    cache = cache_status_of(req);
     /* Where the framing is at fault the target may not be known: it may have been one of /v1. */
-    reply_from_err(&req->reply, req->err, !*req->target.text || req->is_api ? &cache : NULL,
-                   req->id);
+    reply_from_err(&req->reply, req->err,
+                   !*req->head.target.text || req->head.is_api ? &cache : NULL, req->id);
     req->reply.close = req->close;
-    req->step = STEP_DONE;
-    return REQ_REPLY;
+    return reply(req);
 }
 
 static enum req_next step_done(struct req *req)
@@ -358,19 +548,23 @@ static enum req_next step_done(struct req *req)
     return REQ_CLOSE; /* called again after it answered: libmicrohttpd never does that */
 }
 
+/* --- the machine ---------------------------------------------------------------------- */
+
 static const struct {
     const char *name;
     enum req_next (*run)(struct req *);
 } steps[] = {
-    [STEP_ROUTE] = {"route", step_route},
-    [STEP_ADMIT] = {"admit", step_admit},
+    [STEP_CHECK] = {"check", step_check},
+    [STEP_GUARD] = {"guard", step_guard},
+    [STEP_PREFLIGHT] = {"preflight", step_preflight},
+    [STEP_DISPATCH] = {"dispatch", step_dispatch},
     [STEP_READ] = {"read", step_read},
-    [STEP_KEY] = {"key", req_step_key},
-    [STEP_LOOKUP] = {"lookup", req_step_lookup},
-    [STEP_LOAD] = {"load", req_step_load},
+    [STEP_INSPECT] = {"inspect", step_inspect},
+    [STEP_KEY] = {"key", step_key},
+    [STEP_LOOKUP] = {"lookup", step_lookup},
+    [STEP_LOAD] = {"load", step_load},
     [STEP_FETCH] = {"fetch", step_fetch},
     [STEP_WAIT] = {"wait", step_wait},
-    [STEP_PREFLIGHT] = {"preflight", step_preflight},
     [STEP_SEND] = {"send", step_send},
     [STEP_ADMIN] = {"admin", step_admin},
     [STEP_FAIL] = {"fail", step_fail},
@@ -382,6 +576,11 @@ const char *req_step_name(enum step step)
     return steps[step].name;
 }
 
+enum req_next req_step(struct req *req)
+{
+    return steps[req->step].run(req);
+}
+
 enum req_next req_abort(struct req *req)
 {
     struct err err;
@@ -389,16 +588,10 @@ enum req_next req_abort(struct req *req)
     if (req->step == STEP_DONE)
         return REQ_CLOSE;
     err_set(&err, conn_framing_error(req->conn), "%s", req->conn->framing.fault);
-    if (req->upload && body_state(&req->upload->body) == BODY_OPEN)
-        flight_break(req->upload, &err);
+    req_body_break(req, &err);
     req_leave_flight(req);
     req->close = true;
     free(take(req->err));
     fail(req, &err);
     return req_run(req);
-}
-
-enum req_next req_step(struct req *req)
-{
-    return steps[req->step].run(req);
 }

@@ -12,7 +12,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/sock_diag.h"
-#include "cache/memo.h"
+#include "cache/key_cache.h"
 #include "cache/store.h"
 #include "proxy/req.h"
 #include "proxy/server.h"
@@ -288,7 +288,8 @@ struct settings *worker_settings(struct worker *worker)
     pool_idle_end_all(&worker->fetcher.sockets);
     keyer_free(take(worker->keyer));
     if (server->caching.on)
-        worker->keyer = keyer_new(worker->settings->key_rules, memo_secret(server->caching.memo));
+        worker->keyer = keyer_new(worker->settings->key_rules,
+                                  key_cache_secret(server->caching.key_cache));
     return worker->settings;
 }
 

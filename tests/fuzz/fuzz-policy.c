@@ -31,13 +31,14 @@ static void judge_request(const struct fields *f, enum cache_class api, const ch
                           size_t len)
 {
     struct cache_control asks;
-    char model[16];
+    struct body_facts facts;
 
     cache_class_of(len & 1 ? "GET" : "POST", body, f);
     MUST(policy_collection_of(body) != 0);
-    memset(model, 'x', sizeof(model));
-    policy_body_is_cacheable(api, body, len, model, sizeof(model));
-    MUST(strnlen(model, sizeof(model)) < sizeof(model));
+    memset(&facts, 'x', sizeof(facts));
+    policy_inspect_body(api, body, len, &facts);
+    MUST(strnlen(facts.model, sizeof(facts.model)) < sizeof(facts.model));
+    MUST(!facts.is_stateful || api == CACHE_CLASS_RESPONSES);
     cache_control_of(f, &asks);
     MUST(asks.max_age_s >= -1 && asks.max_age_s <= INT64_C(1) << 31);
     MUST(asks.min_fresh_s >= 0 && asks.min_fresh_s <= INT64_C(1) << 31);

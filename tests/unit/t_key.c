@@ -27,10 +27,10 @@ static const unsigned char secret[CRYPTO_SECRET_BYTES] = {7};
 /* A tag, in a key's clothes. */
 static void tag_as_key(struct keyer *keyer, const struct key_request *request, struct key *key)
 {
-    struct key_tag tag;
+    struct request_fingerprint tag;
 
     *key = (struct key){{0}};
-    keyer_tag(keyer, request, &tag);
+    keyer_fingerprint(keyer, request, &tag);
     memcpy(key->bytes, tag.bytes, sizeof(tag));
 }
 
@@ -401,7 +401,7 @@ TEST("a tag tells apart whatever the key tells apart, and is another one under a
     struct keyer *keyer = keyer_new(&rules, one);
     struct fields none;
     struct key_request request = {.method = "GET", .target = "/v1/x", .fields = &none};
-    struct key_tag a, b;
+    struct request_fingerprint a, b;
 
     for (size_t i = 0; i < countof(fields); i++) {
         ask.fields = fields[i];
@@ -412,10 +412,10 @@ TEST("a tag tells apart whatever the key tells apart, and is another one under a
     for (size_t i = 1; i < countof(fields); i++)
         free(tags[i]);
     fields_init(&none);
-    keyer_tag(keyer, &request, &a);
+    keyer_fingerprint(keyer, &request, &a);
     keyer_free(keyer);
     keyer = keyer_new(&rules, secret);
-    keyer_tag(keyer, &request, &b);
+    keyer_fingerprint(keyer, &request, &b);
     CHECK(memcmp(&a, &b, sizeof(a)) != 0);
     keyer_free(keyer);
 }
@@ -482,7 +482,7 @@ TEST("a keyer gives the same keys in any order of requests")
     struct keyer *keyer = keyer_new(&rules, secret);
     struct fields fields;
     struct key first, second, key;
-    struct key_tag tag;
+    struct request_fingerprint tag;
     struct key_request json = {.method = "POST", .target = "/v1/x", .body = CHAT};
     struct key_request other = {.method = "POST", .target = "/v1/x", .body = "{\"a\":"};
 
@@ -493,7 +493,7 @@ TEST("a keyer gives the same keys in any order of requests")
     keyer_key(keyer, &json, &first);
     keyer_key(keyer, &other, &second);
     for (int i = 0; i < 3; i++) {
-        keyer_tag(keyer, &json, &tag);
+        keyer_fingerprint(keyer, &json, &tag);
         keyer_key(keyer, &json, &key);
         CHECK(memcmp(&key, &first, sizeof(key)) == 0);
         keyer_key(keyer, &other, &key);

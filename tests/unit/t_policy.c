@@ -106,6 +106,15 @@ TEST("a request for a part, with a condition or for another protocol is passed o
 
 /* ---- the body ---- */
 
+static struct body_facts facts_of(enum cache_class class, const char *body)
+{
+    struct body_facts facts;
+
+    memset(&facts, 'x', sizeof(facts)); /* all of it is set */
+    policy_inspect_body(class, body, strlen(body), &facts);
+    return facts;
+}
+
 TEST("a response in the background or in a conversation is stateful; other bodies are not")
 {
     static const struct {
@@ -133,14 +142,14 @@ TEST("a response in the background or in a conversation is stateful; other bodie
         {CACHE_CLASS_COMPLETIONS, "{\"model\":\"m\",\"background\":true}", true},
         {CACHE_CLASS_EMBEDDINGS, "{\"model\":\"m\",\"background\":true}", true},
     };
-    char model[8];
 
     for (size_t i = 0; i < countof(rows); i++) {
+        struct body_facts facts = facts_of(rows[i].api, rows[i].body);
+
         unit_row(rows[i].body);
-        CHECK_INT(policy_body_is_cacheable(rows[i].api, rows[i].body, strlen(rows[i].body), model,
-                                           sizeof(model)),
-                  rows[i].cacheable);
-        CHECK_STR(model, "m");
+        CHECK_INT(!facts.is_stateful, rows[i].cacheable);
+        CHECK_STR(facts.model, "m");
+        CHECK(!facts.is_stream);
     }
     unit_row(NULL);
 }
@@ -168,38 +177,69 @@ TEST("a body that is no JSON object is cacheable and has no model")
         "{\"\\u0063onversation\":\"c\",\"input\":\"\\ud83d\"}",
     };
     static const char utf16[] = "{\0\"\0m\0\"\0:\0001\0}\0";
-    char model[8];
+    struct body_facts facts;
 
     for (size_t i = 0; i < countof(rows); i++) {
         unit_row(rows[i]);
-        snprintf(model, sizeof(model), "before");
-        CHECK(policy_body_is_cacheable(CACHE_CLASS_RESPONSES, rows[i], strlen(rows[i]), model,
-                                       sizeof(model)));
-        CHECK_STR(model, "");
+        facts = facts_of(CACHE_CLASS_RESPONSES, rows[i]);
+        CHECK(!facts.is_stateful);
+        CHECK(!facts.is_stream);
+        CHECK_STR(facts.model, "");
     }
     unit_row(NULL);
     for (size_t i = 0; i < countof(stateful); i++) {
         unit_row(stateful[i]);
-        CHECK(!policy_body_is_cacheable(CACHE_CLASS_RESPONSES, stateful[i], strlen(stateful[i]),
-                                        NULL, 0));
-        CHECK(
-            policy_body_is_cacheable(CACHE_CLASS_CHAT, stateful[i], strlen(stateful[i]), NULL, 0));
+        CHECK(facts_of(CACHE_CLASS_RESPONSES, stateful[i]).is_stateful);
+        CHECK(!facts_of(CACHE_CLASS_CHAT, stateful[i]).is_stateful);
     }
     unit_row(NULL);
-    CHECK(!policy_body_is_cacheable(CACHE_CLASS_RESPONSES, utf16, sizeof(utf16) - 1, NULL, 0));
-    CHECK(policy_body_is_cacheable(CACHE_CLASS_GET, NULL, 0, model, sizeof(model)));
+    policy_inspect_body(CACHE_CLASS_RESPONSES, utf16, sizeof(utf16) - 1, &facts);
+    CHECK(facts.is_stateful);
+    policy_inspect_body(CACHE_CLASS_GET, NULL, 0, &facts);
+    CHECK(!facts.is_stateful);
+}
+
+TEST("only a stream that is true asks for one")
+{
+    static const struct {
+        const char *body;
+        bool is_stream;
+    } rows[] = {
+        {"{\"stream\":true}", true},
+        {"{\"model\":\"m\",\"str\\u0065am\": true }", true},
+        {"{\"stream\":false}", false},
+        {"{\"stream\":null}", false},
+        {"{\"stream\":1}", false},
+        {"{\"stream\":\"true\"}", false},
+        {"{\"input\":{\"stream\":true}}", false},
+        {"{\"stream\":true", false},
+        {"{}", false},
+    };
+
+    for (size_t i = 0; i < countof(rows); i++) {
+        unit_row(rows[i].body);
+        CHECK_INT(facts_of(CACHE_CLASS_CHAT, rows[i].body).is_stream, rows[i].is_stream);
+        CHECK_INT(facts_of(CACHE_CLASS_RESPONSES, rows[i].body).is_stream, rows[i].is_stream);
+    }
+    unit_row(NULL);
 }
 
 TEST("the model is unescaped and cut to fit at a character's end")
 {
-    static const char body[] = "{\"model\":\"a\\u00e4\\u00e4b\",\"background\":true}";
-    static const char *const models[] = {"", "", "a", "a", "a\u00e4", "a\u00e4", "a\u00e4\u00e4"};
-    char model[16];
+    char body[256], wanted[POLICY_MODEL_SIZE];
 
-    for (size_t size = 0; size < countof(models); size++) {
-        model[0] = '\0';
-        CHECK(!policy_body_is_cacheable(CACHE_CLASS_RESPONSES, body, strlen(body), model, size));
-        CHECK_STR(model, models[size]);
+    /* up to which character it fits: \u00e4 takes two bytes */
+    for (unsigned before = 0; before < 2; before++) {
+        memset(wanted, 'a', sizeof(wanted));
+        wanted[POLICY_MODEL_SIZE - 3 + before] = '\0';
+        snprintf(body, sizeof(body), "{\"model\":\"%s\\u00e4b\",\"stream\":true}", wanted);
+        if (!before) {
+            wanted[POLICY_MODEL_SIZE - 3] = '\xc3';
+            wanted[POLICY_MODEL_SIZE - 2] = '\xa4';
+            wanted[POLICY_MODEL_SIZE - 1] = '\0';
+        }
+        CHECK_STR(facts_of(CACHE_CLASS_CHAT, body).model, wanted);
+        CHECK(facts_of(CACHE_CLASS_CHAT, body).is_stream);
     }
 }
 

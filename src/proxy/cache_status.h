@@ -1,0 +1,12 @@
+/* What an answer says of the cache: X-Cache, and the Cache-Status of RFC 9211. */
+#ifndef PROXY_CACHE_STATUS_H
+#define PROXY_CACHE_STATUS_H
+
+#include "proxy/reply.h"
+
+struct req;
+
+/* Good as long as the request is. The worker's thread. */
+struct reply_cache cache_status_of(const struct req *req);
+
+#endif
