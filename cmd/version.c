@@ -4,7 +4,7 @@
 
 #include <stdio.h>
 
-#include "proxy/down.h"
+#include "client/down.h"
 #include "upstream/pool.h"
 
 int cmd_version(const struct command *self, int argc, char **argv)

@@ -64,7 +64,7 @@ _goproxyai() {
             --upstream --proxy --ca-file --http2 --forwarded --request-timeout --connect-timeout --total-timeout --client-timeout
             --drain-timeout --cache-ttl --max-cache-size --memory-cache --memory
             --max-body --cache-dir
-            --share-cache --key-ignore --key-ignore-header --on-disconnect --workers
+            --share-cache --key-ignore --key-ignore-header --on-disconnect --workers --log-level
             --help' "$current"
         ;;
     health) _goproxyai_words '--listen --port --url --json --help' "$current" ;;

@@ -185,7 +185,7 @@ man_options() {
 }
 
 @test "the fields that the proxy adds to answers are those of the man page" {
-    grep -rhoE '(_adds\(&?(req->)?reply(->|\.)own|add_time\(reply), "[A-Za-z-]+"' src/proxy --include='*.c' | grep -oE '[A-Z][A-Za-z-]+' |
+    grep -rhoE '(_adds\(&?(req->)?reply(->|\.)own|add_time\(reply), "[A-Za-z-]+"|(->|\.)field = "[A-Za-z-]+"' src/client src/proxy --include='*.c' | grep -oE '[A-Z][A-Za-z-]+' |
         grep -vx Content-Type >"$scratch/code"
     section HEADERS | sed -n 's/^\.It Li //p' >"$scratch/man"
     same fields "$scratch/code" "$scratch/man"
@@ -208,14 +208,14 @@ limit() {
 @test "the limits in the man page are those of the code" {
     limit src/base/framing.h FRAMING_HEAD_MAX 18432U 'at most 18 KiB'
     limit src/base/framing.h FRAMING_FIELDS_MAX 100U 'at most 100 fields'
-    limit src/proxy/down.h DOWN_POOL_BYTES '((size_t)24 * 1024)' '24 KiB of memory'
-    limit src/proxy/down_raw.c FIELD_RECORD_BYTES 80 'some 80 bytes'
+    limit src/client/down.h DOWN_POOL_BYTES '((size_t)24 * 1024)' '24 KiB of memory'
+    limit src/client/down_raw.c FIELD_RECORD_BYTES 80 'some 80 bytes'
     limit src/upstream/answer.c HEAD_MAX 65536 '64 KiB are taken'
-    limit src/proxy/req_steps.c WHOLE_MAX '((int64_t)64 * 1024)' 'up to 64 KiB is read whole'
+    limit src/proxy/req_body.c RESEND_MAX '((int64_t)64 * 1024)' 'up to 64 KiB is read whole'
     limit src/proxy/req.h REQ_AHEAD_HIGH '((size_t)256 * 1024)' 'about 256 KiB ahead'
     limit src/proxy/req_steps.c SWALLOW_MAX '((int64_t)1024 * 1024)' 'read up to 1 MiB'
-    limit src/proxy/conn.c BODY_WINDOW_BYTES 1024 'must bring 1 KiB'
-    limit src/proxy/conn.h CONN_IDLE_MS 300000 '5 more minutes'
+    limit src/client/conn.c BODY_WINDOW_BYTES 1024 'must bring 1 KiB'
+    limit src/client/conn.h CONN_IDLE_MS 300000 '5 more minutes'
     limit src/proxy/worker.h LISTENERS_MAX 16 '16 at most'
     limit src/conf/conf_type.c WORKERS_MAX 64 'from 1 to 64'
     limit src/proxy/server.c WORKERS_AUTO_MAX 4 'at most 4'

@@ -359,6 +359,21 @@ upload_is() {
     [[ $(od -An -tx1 got) == ' 00 01 02 80 ff' ]]
 }
 
+@test "more than one Content-Encoding passes as it came, whatever the client takes, in one field or in several" {
+    proxy
+    local fields encodings
+    for fields in 'gzip gzip' 'gzip deflate' 'deflate gzip' 'gzip, gzip' 'x-gzip br'; do
+        encodings=
+        [[ $fields == *,* ]] && encodings=";header:Content-Encoding=$fields"
+        [[ $fields == *,* ]] || printf -v encodings ';header:Content-Encoding=%s' $fields
+        printf 'twice packed' | gzip -c | gzip -c | base64 -w 0 >packed.base64
+        client -H "X-Script: ${encodings#;};body64:$(<packed.base64)" -H 'Accept-Encoding:' -D head -o got "$PROXY/v1/models?$(fresh)"
+        base64 -d packed.base64 >expected
+        expect_same expected got
+        [[ $(grep -ci '^content-encoding:' head) -eq $([[ $fields == *,* ]] && echo 1 || echo 2) ]]
+    done
+}
+
 @test "what may be kept goes as gzip to clients that take it, and unpacked to all others" {
     proxy
     local framing

@@ -196,6 +196,15 @@ TABLE
         costs 0 gets HIT unpacked --http1.0 "${body[@]}" /v1/chat/completions
         expect_same expected unpacked
     done
+    # identity beside it changes nothing
+    said a | gzip -c | base64 -w 0 >packed.base64
+    script="header:Content-Encoding=identity;header:Content-Encoding=gzip;body64:$(<packed.base64)"
+    body=(-d '{"identity":1}')
+    gets MISS packed -H "X-Script: $script" -H 'Accept-Encoding: gzip' "${body[@]}" /v1/chat/completions
+    gzip -dc <packed >expected
+    costs 0 gets HIT unpacked "${body[@]}" /v1/chat/completions
+    [[ -z $(field unpacked content-encoding) ]]
+    expect_same expected unpacked
     # one that cannot be unpacked
     unkept MISS -H "X-Script: header:Content-Encoding=gzip;body:$(said a)" -H 'Accept-Encoding: gzip' -d '{"bad":1}' /v1/chat/completions
     unkept MISS -H "X-Script: header:Content-Encoding=br;body:$(said a)" -H 'Accept-Encoding: br' -d '{"br":1}' /v1/chat/completions

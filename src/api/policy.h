@@ -103,6 +103,10 @@ void policy_proof_feed(struct policy_proof *proof, const char *bytes, size_t len
 bool policy_proof_gave_up(const struct policy_proof *proof);
 bool policy_proof_holds(struct policy_proof *proof, bool framed);
 
+/* Is the answer's one Content-Encoding gzip (or x-gzip), whatever stands beside it that changes
+ * nothing (identity)? Then it can be unpacked for a client that takes none. */
+bool policy_is_gzip(const struct fields *fields);
+
 /* Which fields of an answer are kept with it, and replayed: not those of a connection (those that
  * Connection names are the caller's to leave out), those that the proxy writes itself, and
  * those that would lie later. */

@@ -31,6 +31,11 @@ enum policy_encoding policy_encoding_of(const struct fields *fields)
     return encoding;
 }
 
+bool policy_is_gzip(const struct fields *fields)
+{
+    return policy_encoding_of(fields) == POLICY_ENCODING_GZIP;
+}
+
 /* The delivery network in front of api.openai.com marks every client that brings no cookie with
  * these two, SDKs among them: were they the answer's, none would ever be stored. They say nothing
  * about the answer, and are not replayed. */

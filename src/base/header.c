@@ -122,9 +122,9 @@ bool header_method_is_idempotent(const char *method)
     return false;
 }
 
-bool header_announces_body(const struct fields *request)
+bool header_announces_body(const struct field *h)
 {
-    const char *length = fields_get(request, "content-length");
-
-    return (length && strcmp(length, "0") != 0) || fields_get(request, "transfer-encoding");
+    if (str_same_nocase(h->name, h->name_len, STR_LIT("content-length")))
+        return h->value_len != 1 || h->value[0] != '0';
+    return str_same_nocase(h->name, h->name_len, STR_LIT("transfer-encoding"));
 }

@@ -17,8 +17,8 @@ struct header_hops {
 struct header_hops header_hops_of(const struct fields *message);
 bool header_is_end_to_end(const struct header_hops *hops, const struct field *h);
 
-/* RFC 9112 section 6.3: some length but 0, or an encoding. */
-bool header_announces_body(const struct fields *request);
+/* Does the field say that a body follows (RFC 9112 section 6.3): a length but 0, or an encoding? */
+bool header_announces_body(const struct field *h);
 
 /* RFC 9110 section 9.2.2 */
 bool header_method_is_idempotent(const char *method);

@@ -223,11 +223,23 @@ static const struct conf_switch *find_own(const struct conf_switch *own, const c
     for (; own && own->flag; own++) {
         size_t len = strlen(own->flag);
 
-        if (strncmp(own->flag, word, len) == 0 &&
-            (word[len] == '\0' || (word[len] == '=' && own->text)))
+        if (strncmp(own->flag, word, len) == 0 && (word[len] == '\0' || word[len] == '='))
             return own;
     }
     return NULL;
+}
+
+static int load_own_switch(const struct conf_switch *own, const char *text, struct err *err)
+{
+    struct str why = STR_INIT;
+    int64_t on;
+    int result = conf_type_check(CONF_SWITCH, text, &on, &why);
+
+    if (result < 0)
+        err_set(err, ERR_USAGE, "--%s=%s is wrong: it %s", own->flag, text, why.text);
+    *own->on = on != 0;
+    str_release(&why);
+    return result;
 }
 
 static int load_own_flag(const struct conf_switch *own, int argc, char **argv, int *i,
@@ -235,10 +247,8 @@ static int load_own_flag(const struct conf_switch *own, int argc, char **argv, i
 {
     const char *equals = strchr(argv[*i], '=');
 
-    if (own->on) {
-        *own->on = true;
-        return 0;
-    }
+    if (own->on)
+        return load_own_switch(own, equals ? equals + 1 : "on", err);
     if (!equals && *i + 1 == argc)
         return err_set(err, ERR_USAGE, "--%s needs a value: try --help", own->flag);
     *own->text = equals ? equals + 1 : argv[++*i];

@@ -2,7 +2,7 @@
 #ifndef PROXY_CACHE_STATUS_H
 #define PROXY_CACHE_STATUS_H
 
-#include "proxy/reply.h"
+#include "client/reply.h"
 
 struct req;
 

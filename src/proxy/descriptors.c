@@ -3,7 +3,7 @@
 #include <sys/resource.h>
 
 #include "base/process.h"
-#include "proxy/worker.h"
+#include "proxy/lane.h"
 
 /* epoll, eventfd, sock_diag; the store's reader: file, log, folder's lock; a lookup of a name: a
  * pair, a socket, a file; and its first lane */

@@ -1,7 +1,7 @@
 #include "proxy/exchange.h"
 
 #include "base/clock.h"
-#include "proxy/conn.h"
+#include "client/conn.h"
 #include "proxy/req.h"
 #include "proxy/settings.h"
 #include "proxy/worker.h"
@@ -24,7 +24,7 @@ static const char *trouble_of(const struct req *req, bool is_complete)
     return is_complete ? NULL : "the client left";
 }
 
-struct exchange exchange_of(const struct req *req, bool is_complete)
+struct exchange exchange_of(const struct req *req, bool has_answer, bool is_complete)
 {
     const struct reply *reply = &req->reply;
     uint64_t sent = reply->kind == REPLY_WHOLE ? reply->len : req->answer.sent;
@@ -40,13 +40,13 @@ struct exchange exchange_of(const struct req *req, bool is_complete)
         .key = req->cache.verdict >= VERDICT_MISS ? &req->cache.key : NULL,
         .endpoint = req->answer.fetched ? req->settings->endpoint->label : NULL,
         .verdict = req->cache.verdict,
-        .status = req->answer.replied ? reply->status : 0,
+        .status = has_answer ? reply->status : 0,
         .is_complete = is_complete,
         .failed = req->err || reply->status >= 500,
         .broke = broke(req),
         .trouble = trouble_of(req, is_complete),
         .received = req->body.bytes,
-        .sent = req->answer.replied ? sent : 0,
+        .sent = has_answer ? sent : 0,
         .duration_us = clock_mono_us() - req->started_us,
     };
 }

@@ -11,14 +11,9 @@
 #include <stdint.h>
 
 #include "api/key.h"
+#include "client/reply.h"
 
 struct req;
-
-/* What the cache had to do with it. VERDICT_OWN: the proxy's own answer, or none because the client
- * left before the cache was asked. VERDICT_JOIN: the answer of a fetch that another request began.
- */
-enum verdict { VERDICT_OWN, VERDICT_BYPASS, VERDICT_MISS, VERDICT_HIT, VERDICT_JOIN };
-#define VERDICT_COUNT (VERDICT_JOIN + 1)
 
 struct exchange {
     const char *id;     /* of the proxy's making; the answer's X-Request-ID where it has no other */
@@ -40,7 +35,7 @@ struct exchange {
     uint64_t duration_us; /* from the request line to the end */
 };
 
-/* is_complete: the client has all of the answer. The worker's thread. */
-struct exchange exchange_of(const struct req *req, bool is_complete);
+/* has_answer: its head went down; is_complete: and all of its body. The worker's thread. */
+struct exchange exchange_of(const struct req *req, bool has_answer, bool is_complete);
 
 #endif

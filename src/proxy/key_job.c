@@ -6,7 +6,7 @@
 #include "api/canon.h"
 #include "base/mem.h"
 #include "cache/key_cache.h"
-#include "proxy/down.h"
+#include "client/down.h"
 #include "proxy/req.h"
 #include "proxy/server.h"
 #include "proxy/worker.h"

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
-#include "proxy/down.h"
+#include "client/down.h"
 #include "proxy/req.h"
 #include "proxy/server.h"
 #include "proxy/worker.h"

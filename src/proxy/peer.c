@@ -1,7 +1,7 @@
 #include "proxy/peer.h"
 
 #include "base/sock_diag.h"
-#include "proxy/conn.h"
+#include "client/conn.h"
 #include "upstream/own_sockets.h"
 #include "proxy/settings.h"
 

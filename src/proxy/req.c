@@ -9,13 +9,14 @@
 #include "base/mem.h"
 #include "proxy/account.h"
 #include "proxy/admin_jobs.h"
-#include "proxy/conn.h"
-#include "proxy/down.h"
+#include "proxy/cache_status.h"
+#include "client/conn.h"
+#include "client/down.h"
 #include "proxy/key_job.h"
 #include "proxy/load_job.h"
 #include "proxy/req_body.h"
 #include "proxy/server.h"
-#include "proxy/unpack.h"
+#include "client/inflate.h"
 #include "proxy/worker.h"
 
 #define SPARES_MAX 64
@@ -86,13 +87,11 @@ void req_take_line(struct req *req, const char *method, const char *version)
     req->head.method_fits = method_len < sizeof(req->head.method);
     if (req->head.method_fits)
         memcpy(req->head.method, method, method_len + 1);
-    req->head.size = method_len + req->head.target.len + strlen(version) + 4;
     req->head.no_chunks = strcmp(version, "HTTP/1.0") == 0;
 }
 
 void req_add_field(struct req *req, const struct field *field)
 {
-    req->head.size += field->name_len + field->value_len + 4;
     /* What is no field by RFC 9110 must not be dropped: another reader of this request might take
      * it for one, "Content-Length : 5" among them. */
     if (!fields_add(&req->head.fields, field->name, field->name_len, field->value,
@@ -156,14 +155,46 @@ static void recycle(struct req *req)
     worker->spare_req_count++;
 }
 
-enum req_next req_run(struct req *req)
+enum client_next req_run(struct req *req)
 {
     enum req_next next;
 
     do
         next = req_step(req);
     while (next == REQ_ON);
-    return next;
+    return (enum client_next)next;
+}
+
+enum client_next req_end_body(struct req *req)
+{
+    req->body.received = true;
+    return req_run(req);
+}
+
+struct reply *req_reply(struct req *req)
+{
+    return &req->reply;
+}
+
+/* The client gets nothing of what is, or may be, kept. */
+void req_replace_reply(struct req *req, size_t head_size)
+{
+    struct reply_cache cache;
+    struct err err;
+
+    err_set(&err, ERR_UP_ANSWER,
+            "The upstream's answer has %zu bytes of header fields: too many to pass on.",
+            head_size);
+    fields_clear(&req->reply.own);
+    req->reply.object = NULL;
+    req->cache.verdict = VERDICT_BYPASS;
+    cache = cache_status_of(req);
+    reply_from_err(&req->reply, &err, &cache, req->id);
+}
+
+bool req_is_refused(const struct req *req)
+{
+    return req->err && !req->body.upload;
 }
 
 /* The answer's bytes as they came. */
@@ -177,7 +208,7 @@ static ssize_t read_answer(void *arg, char *buf, size_t max)
             len = req->answer.object->body_len - req->answer.object_read;
         memcpy(buf, req->answer.object->body + req->answer.object_read, len);
         req->answer.object_read += len;
-        return len ? (ssize_t)len : REQ_READ_END;
+        return len ? (ssize_t)len : CLIENT_READ_END;
     }
 
     switch (body_read(&req->answer.reader, buf, &len)) {
@@ -186,33 +217,25 @@ static ssize_t read_answer(void *arg, char *buf, size_t max)
     case BODY_READ_WAIT:
         return 0;
     case BODY_READ_END:
-        return REQ_READ_END;
+        return CLIENT_READ_END;
     case BODY_READ_BROKEN:
         break;
     }
-    return REQ_READ_BROKEN;
+    return CLIENT_READ_BROKEN;
 }
 
 ssize_t req_read(struct req *req, char *buf, size_t max)
 {
     ssize_t n;
 
-    if (req->reply.unpacked && !req->answer.unpack)
-        req->answer.unpack = unpack_new(read_answer, req);
-    n = req->answer.unpack ? unpack_read(req->answer.unpack, buf, max) : read_answer(req, buf, max);
+    if (req->reply.inflated && !req->answer.inflate)
+        req->answer.inflate = inflate_new(read_answer, req);
+    n = req->answer.inflate ? inflate_read(req->answer.inflate, buf, max)
+                            : read_answer(req, buf, max);
     if (n > 0)
         req->answer.sent += (uint64_t)n;
-    req->answer.broken = n == REQ_READ_BROKEN;
+    req->answer.broken = n == CLIENT_READ_BROKEN;
     return n;
-}
-
-bool req_ends_connection(const struct req *req)
-{
-    const struct conn *conn = req->conn;
-
-    return req->reply.close || conn->hung_up ||
-           (conn->half_closed && conn->served + 1 >= conn->framing.requests) || /* none waits */
-           req->worker->draining || worker_is_full(req->worker);
 }
 
 void req_on_flight_news(struct body_reader *reader)
@@ -266,13 +289,13 @@ void req_leave_flight(struct req *req)
     flight_unref(take(req->answer.flight));
 }
 
-void req_finish(struct req *req, bool is_complete)
+void req_finish(struct req *req, bool has_answer, bool is_complete)
 {
     struct worker *worker = req->worker;
 
     req_body_release(req);
     if (req->begun) {
-        struct exchange exchange = exchange_of(req, is_complete);
+        struct exchange exchange = exchange_of(req, has_answer, is_complete);
 
         account_finish(worker, &exchange);
         atomic_fetch_sub_explicit(&worker->stats.in_flight, 1, memory_order_relaxed);
@@ -280,7 +303,7 @@ void req_finish(struct req *req, bool is_complete)
     req_leave_flight(req);
     admin_job_leave(take(req->answer.admin_job));
     object_unref(take(req->answer.object));
-    unpack_free(take(req->answer.unpack));
+    inflate_free(take(req->answer.inflate));
     key_job_leave(take(req->cache.key_job));
     load_job_leave(take(req->cache.load_job));
     settings_unref(take(req->settings));

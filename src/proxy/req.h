@@ -1,17 +1,5 @@
-/* A request: the story of one exchange, told in steps (req_steps.c).
- *
- * libmicrohttpd's side (down.c) calls in this order, always on the worker's thread:
- *
- *   req_new        the request line is there
- *   req_take_line, req_add_field
- *   req_begin      the head is whole
- *   req_run        a body is announced
- *   req_body_take  0 or more times: bytes of the body (req_body.h)
- *   req_run        the body is whole (body.received is set); and again whenever the connection was
- *                  parked and woken
- *   req_read       when it answered REQ_REPLY with a body that grows
- *   req_finish     the exchange is over, however it ended; frees
- */
+/* A request: the story of one exchange, told in steps (req_steps.c). The client side drives it by
+ * the functions that client/client_ops.h describes; all of it is on the worker's thread. */
 #ifndef PROXY_REQ_H
 #define PROXY_REQ_H
 
@@ -27,26 +15,28 @@
 #include "cache/flight.h"
 #include "cache/index.h"
 #include "proxy/exchange.h"
-#include "proxy/reply.h"
+#include "client/client_ops.h"
+#include "client/reply.h"
 #include "upstream/request_head.h"
 
 struct admin_job;
 struct conn;
 struct key_job;
 struct load_job;
-struct unpack;
+struct inflate;
 struct worker;
 
 /* What a body or an answer may be ahead of its reader: then its sender has to wait. */
 #define REQ_AHEAD_HIGH ((size_t)256 * 1024)
 #define REQ_AHEAD_LOW ((size_t)64 * 1024)
 
+/* What a step says to do next. */
 enum req_next {
-    REQ_ON,    /* the next step, at once */
-    REQ_MORE,  /* go on receiving the body */
-    REQ_PARK,  /* nothing until it is woken */
-    REQ_REPLY, /* req->reply is ready */
-    REQ_CLOSE  /* end the connection without an answer */
+    REQ_MORE = CLIENT_MORE,
+    REQ_PARK = CLIENT_PARK,
+    REQ_REPLY = CLIENT_REPLY,
+    REQ_CLOSE = CLIENT_CLOSE,
+    REQ_ON /* the next step, at once */
 };
 
 /* In the order of a request's way through them: req_steps.c draws it. */
@@ -80,7 +70,6 @@ struct req_head {
     bool no_chunks; /* HTTP/1.0: only the connection's end can end a body of unknown length */
     struct fields fields;
     bool bad_field; /* one of the fields was none: it is missing above */
-    size_t size;    /* bytes of request line and fields */
 };
 
 /* The body: held, or passed on as it comes. */
@@ -119,11 +108,10 @@ struct req_answer {
     struct flight *flight; /* … or is on its way */
     struct body_reader reader;
     struct letter news;          /* of the flight, from another worker */
-    struct unpack *unpack;       /* NULL: it goes down as it came */
+    struct inflate *inflate;     /* NULL: it goes down as it came */
     struct admin_job *admin_job; /* of a route of the proxy's own */
     bool fetched;                /* a fetch was begun for this request */
     bool broken;                 /* it ended before it was whole */
-    bool replied;                /* its head went down */
     uint64_t sent;               /* bytes of a growing body that went down */
 };
 
@@ -145,21 +133,24 @@ struct req {
     struct reply reply;
 };
 
+/* --- for client_ops --- */
+
 struct req *req_new(struct worker *worker, struct conn *conn, const char *target);
-/* The head: its request line, but for the target; then its fields. */
 void req_take_line(struct req *req, const char *method, const char *version);
 void req_add_field(struct req *req, const struct field *field);
 void req_begin(struct req *req);
-enum req_next req_run(struct req *req);
-/* As libmicrohttpd's reader: > 0 bytes, 0 park, REQ_READ_END, REQ_READ_BROKEN. */
-#define REQ_READ_END (-1)
-#define REQ_READ_BROKEN (-2)
+enum client_next req_run(struct req *req);
+enum client_next req_end_body(struct req *req);
+struct reply *req_reply(struct req *req);
 ssize_t req_read(struct req *req, char *buf, size_t max);
-void req_finish(struct req *req, bool is_complete); /* the client has all of the answer */
-void req_free(struct req *req);
+void req_replace_reply(struct req *req, size_t head_size);
+enum client_next req_abort(struct req *req);
+bool req_is_refused(const struct req *req);
+void req_finish(struct req *req, bool has_answer, bool is_complete);
 
-/* Is its answer the connection's last one? Where others wait for a connection, each makes room. */
-bool req_ends_connection(const struct req *req);
+/* --- for the steps --- */
+
+void req_free(struct req *req);
 /* Of no use any more: the reader leaves, and nothing will be heard from it. */
 void req_leave_flight(struct req *req);
 /* Raises the timeouts of its flight to the request's own. */
@@ -175,8 +166,5 @@ void req_on_flight_news(struct body_reader *reader);
 enum req_next req_goto(struct req *req, enum step step);
 enum req_next req_step(struct req *req); /* runs the step that it is at */
 const char *req_step_name(enum step step);
-/* What comes is no valid request, which framing.fault tells: ends what was begun upstream, and
- * refuses it. REQ_REPLY, or REQ_CLOSE where it had its answer. */
-enum req_next req_abort(struct req *req);
 
 #endif

@@ -1,8 +1,8 @@
 #include "proxy/req_body.h"
 
 #include "base/mem.h"
-#include "proxy/conn.h"
-#include "proxy/down.h"
+#include "client/conn.h"
+#include "client/down.h"
 #include "proxy/req.h"
 #include "proxy/server.h"
 #include "proxy/worker.h"

@@ -34,10 +34,12 @@
 #include "cache/key_cache.h"
 #include "proxy/admin.h"
 #include "proxy/cache_status.h"
-#include "proxy/conn.h"
+#include "client/conn.h"
 #include "proxy/guard.h"
 #include "proxy/key_job.h"
+#include "proxy/lane.h"
 #include "proxy/load_job.h"
+#include "proxy/peer.h"
 #include "proxy/req_body.h"
 #include "proxy/server.h"
 #include "proxy/worker.h"
@@ -437,7 +439,7 @@ static enum req_next step_fetch(struct req *req)
     if (req->cache.class != CACHE_CLASS_NONE && fields_get(&req->head.fields, "accept-encoding"))
         order.encodings = header_accepts_gzip(&req->head.fields) ? "gzip" : "identity";
     req->answer.fetched = true;
-    fetch_start(&req->worker->fetcher, &req->conn->lane->pool, &order, req->answer.flight);
+    fetch_start(&req->worker->fetcher, &lane_of_conn(req->conn)->pool, &order, req->answer.flight);
     return req_goto(req, STEP_WAIT);
 }
 
@@ -471,14 +473,10 @@ static enum req_next step_wait(struct req *req)
 /* --- send ----------------------------------------------------------------------------- */
 
 /* Of what may be shared a client gets the form that it takes. */
-static bool must_unpack(const struct req *req, const struct fields *answer)
+static bool must_inflate(const struct req *req, const struct fields *answer)
 {
-    const char *encoding = NULL;
-
-    if (req->cache.class != CACHE_CLASS_NONE)
-        encoding = fields_get(answer, "content-encoding");
-    return encoding && (str_is_nocase(encoding, "gzip") || str_is_nocase(encoding, "x-gzip")) &&
-           !header_accepts_gzip(&req->head.fields);
+    return req->cache.class != CACHE_CLASS_NONE && fields_get(answer, "content-encoding") &&
+           policy_is_gzip(answer) && !header_accepts_gzip(&req->head.fields);
 }
 
 static void reply_from_answer(struct req *req, bool head_only)
@@ -488,9 +486,9 @@ static void reply_from_answer(struct req *req, bool head_only)
     struct flight *flight = req->answer.flight;
 
     if (object)
-        reply_from_object(&req->reply, object, must_unpack(req, &object->fields), &cache);
+        reply_from_object(&req->reply, object, must_inflate(req, &object->fields), &cache, req->id);
     else
-        reply_from_flight(&req->reply, flight, head_only, must_unpack(req, &flight->head.fields),
+        reply_from_flight(&req->reply, flight, head_only, must_inflate(req, &flight->head.fields),
                           &cache, req->id);
 }
 
@@ -581,12 +579,12 @@ enum req_next req_step(struct req *req)
     return steps[req->step].run(req);
 }
 
-enum req_next req_abort(struct req *req)
+enum client_next req_abort(struct req *req)
 {
     struct err err;
 
     if (req->step == STEP_DONE)
-        return REQ_CLOSE;
+        return CLIENT_CLOSE;
     err_set(&err, conn_framing_error(req->conn), "%s", req->conn->framing.fault);
     req_body_break(req, &err);
     req_leave_flight(req);

@@ -14,6 +14,7 @@
 #include "base/sock_diag.h"
 #include "cache/key_cache.h"
 #include "cache/store.h"
+#include "proxy/lane.h"
 #include "proxy/req.h"
 #include "proxy/server.h"
 #include "upstream/pool_idle.h"
@@ -26,17 +27,6 @@
 
 /* --- lanes ---------------------------------------------------------------------------- */
 
-static void on_down_due(struct lane *lane)
-{
-    if (list_empty(&lane->due))
-        list_append(&lane->worker->due, &lane->due);
-}
-
-static void on_pool_due(void *arg)
-{
-    on_down_due(arg);
-}
-
 static void set_listening(struct worker *worker, bool on);
 
 bool worker_is_full(const struct worker *worker)
@@ -44,13 +34,20 @@ bool worker_is_full(const struct worker *worker)
     return atomic_load(&worker->stats.connections) >= worker->server->conns_per_worker;
 }
 
-static void on_conn_closed(struct lane *lane)
+void worker_conn_closed(struct worker *worker)
 {
-    struct worker *worker = lane->worker;
-
     atomic_fetch_sub_explicit(&worker->stats.connections, 1, memory_order_relaxed);
     if (!worker->listening && !worker->exhausted && !worker_is_full(worker))
         set_listening(worker, true);
+}
+
+bool worker_is_time_to_warn(const struct worker *worker, _Atomic uint64_t *last_ms)
+{
+    uint64_t last = atomic_load(last_ms);
+
+    if (last && worker->loop.now_ms < last + WARN_EVERY_MS)
+        return false;
+    return atomic_compare_exchange_strong(last_ms, &last, worker->loop.now_ms);
 }
 
 static long conns_of_lane(const struct worker *worker)
@@ -60,30 +57,19 @@ static long conns_of_lane(const struct worker *worker)
     return (long)(most < LANE_CONNS ? most : LANE_CONNS);
 }
 
-static struct lane *lane_new(struct worker *worker, struct err *err)
-{
-    struct lane *lane = mem_zero(sizeof(*lane));
-
-    lane->worker = worker;
-    list_init(&lane->due);
-    /* More than we put in: libmicrohttpd counts a closed connection until its next run. */
-    if (down_init(&lane->down, &worker->loop, lane, 2 * LANE_CONNS, on_down_due, on_conn_closed,
-                  err) < 0) {
-        free(lane);
-        return NULL;
-    }
-    pool_init(&lane->pool, &worker->fetcher.sockets, conns_of_lane(worker), on_pool_due, lane);
-    worker->lanes = mem_grow(worker->lanes, (worker->lane_count + 1) * sizeof(struct lane *));
-    worker->lanes[worker->lane_count++] = lane;
-    return lane;
-}
-
 static struct lane *lane_with_room(struct worker *worker, struct err *err)
 {
+    struct lane *lane;
+
     for (unsigned i = 0; i < worker->lane_count; i++)
         if (worker->lanes[i]->down.count < LANE_CONNS)
             return worker->lanes[i];
-    return lane_new(worker, err);
+    lane = lane_new(worker, conns_of_lane(worker), err);
+    if (!lane)
+        return NULL;
+    worker->lanes = mem_grow(worker->lanes, (worker->lane_count + 1) * sizeof(struct lane *));
+    worker->lanes[worker->lane_count++] = lane;
+    return lane;
 }
 
 static void run_due_lanes(struct worker *worker)
@@ -155,28 +141,10 @@ static void take_conn(struct worker *worker, int fd, const struct sockaddr *addr
     down_adopt(&lane->down, fd, address, len, (uint64_t)worker_settings(worker)->client_ms);
 }
 
-/* All workers share last_ms, and one of them warns. */
-static bool is_time_to_warn(const struct worker *worker, _Atomic uint64_t *last_ms)
-{
-    uint64_t last = atomic_load(last_ms);
-
-    if (last && worker->loop.now_ms < last + WARN_EVERY_MS)
-        return false;
-    return atomic_compare_exchange_strong(last_ms, &last, worker->loop.now_ms);
-}
-
-void worker_warn_tls(struct worker *worker)
-{
-    if (is_time_to_warn(worker, &worker->server->warned_tls_ms))
-        log_event(worker->server->log, LOG_WARN,
-                  "a client speaks TLS to this plain port: use http://localhost:%u in its base URL",
-                  worker->server->port);
-}
-
 /* At the limit connections come and go. */
 static void warn_full(struct worker *worker)
 {
-    if (is_time_to_warn(worker, &worker->server->warned_full_ms))
+    if (worker_is_time_to_warn(worker, &worker->server->warned_full_ms))
         log_event(worker->server->log, LOG_WARN,
                   "%lu connections are open, the most that the limit of open files allows: new "
                   "ones wait (raise ulimit -n)",
@@ -198,7 +166,7 @@ static void on_listener(struct watch *w, uint32_t events)
             continue;
         }
         if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-            if (is_time_to_warn(worker, &worker->server->warned_full_ms))
+            if (worker_is_time_to_warn(worker, &worker->server->warned_full_ms))
                 log_event(worker->server->log, LOG_WARN,
                           "no more descriptors: new connections wait (raise ulimit -n)");
             set_listening(worker, false);

@@ -19,13 +19,11 @@
 #include "base/loop.h"
 #include "base/mailbox.h"
 #include "base/str.h"
-#include "proxy/down.h"
-#include "proxy/down_recv.h"
+#include "client/down_recv.h"
 #include "proxy/stats.h"
 #include "proxy/turns.h"
 #include "upstream/fetch.h"
 
-#define LANE_CONNS 64U
 #define LISTENERS_MAX 16
 
 struct keyer;
@@ -33,13 +31,6 @@ struct server;
 struct sock_diag;
 struct store_reader;
 struct worker;
-
-struct lane {
-    struct worker *worker;
-    struct list due; /* in worker->due: down or pool wants to run */
-    struct down down;
-    struct pool pool;
-};
 
 struct listener {
     struct watch watch;
@@ -95,11 +86,14 @@ void worker_refresh(struct worker *worker);
 void worker_hang_up(struct worker *worker);
 void worker_release(struct worker *worker);
 
+/* A client's connection is closed: there is room for another. The worker's thread. */
+void worker_conn_closed(struct worker *worker);
+/* Has nobody warned within the last minute? last_ms is shared by all workers, one of which warns.
+ */
+bool worker_is_time_to_warn(const struct worker *worker, _Atomic uint64_t *last_ms);
+
 /* Has it as many connections as descriptors allow, so that others wait? The worker's thread. */
 bool worker_is_full(const struct worker *worker);
-
-/* A client spoke TLS to the plain port: says so, once a minute. The worker's thread. */
-void worker_warn_tls(struct worker *worker);
 
 /* Is this its thread? */
 bool worker_is_here(const struct worker *worker);

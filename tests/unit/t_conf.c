@@ -683,6 +683,34 @@ TEST("a command's own flag is the whole word, and set only if it was given")
     END_WORLD(w, kept);
 }
 
+TEST("a command's own switch takes on and off, and nothing else")
+{
+    static const struct {
+        const char *flag;
+        int result;
+        bool on;
+    } flags[] = {{"--json", 0, true},      {"--json=on", 0, true},      {"--json=yes", 0, true},
+                 {"--json=off", 0, false}, {"--json=maybe", -1, false}, {"--json=", -1, false}};
+
+    for (size_t i = 0; i < countof(flags); i++) {
+        bool json = false;
+        const struct conf_switch own[] = {{"json", &json, NULL}, {NULL, NULL, NULL}};
+        WITH_WORLD(w);
+
+        unit_row(flags[i].flag);
+        world_flag(&w, flags[i].flag);
+        KEEP_ARGV(w, kept);
+        CHECK_INT(world_load(&w, CONF_SERVE, own), flags[i].result);
+        CHECK_INT(json, flags[i].on);
+        if (flags[i].result < 0)
+            CHECK_HAS(w.err.text, "--json");
+        if (flags[i].result < 0)
+            CHECK_HAS(w.err.text, "on or off");
+        END_WORLD(w, kept);
+    }
+    unit_row(NULL);
+}
+
 /* ---- lists ---- */
 
 static void join_items(void *arg, const char *item)

@@ -1,4 +1,4 @@
-#include "proxy/reply.h"
+#include "client/reply.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -252,20 +252,20 @@ TEST("an upstream's field reaches the client, but what we say ourselves and CORS
     unit_row(NULL);
 }
 
-TEST("Content-Encoding reaches the client, but where the body goes down unpacked")
+TEST("Content-Encoding reaches the client, but where the body goes down inflated")
 {
     struct field h = {.name = "content-encoding", .value = "gzip", .name_len = 16};
     struct reply reply;
 
     reply_init(&reply);
     CHECK(reply_passes(&reply, &h));
-    reply.unpacked = true;
+    reply.inflated = true;
     CHECK(!reply_passes(&reply, &h));
     h.name_len = 7; /* "content" */
     CHECK(reply_passes(&reply, &h));
 }
 
-TEST("what is unpacked on its way down has no length that is known, and is read as it comes")
+TEST("what is inflated on its way down has no length that is known, and is read as it comes")
 {
     struct flight *flight = land(200, 5, FIELDS("Content-Encoding", "gzip"), "abcde");
     struct object *object = object_new(&(struct key){{0}});
@@ -274,13 +274,13 @@ TEST("what is unpacked on its way down has no length that is known, and is read 
     flight_complete(flight);
     reply_init(&reply);
     reply_from_flight(&reply, flight, false, true, &bypass, "r");
-    CHECK(reply.unpacked);
+    CHECK(reply.inflated);
     CHECK_INT(reply.kind, REPLY_READ);
     CHECK_INT(reply.length, -1);
     reply_release(&reply);
     reply_init(&reply);
-    reply_from_object(&reply, object, true, &bypass);
-    CHECK(reply.unpacked);
+    reply_from_object(&reply, object, true, &bypass, "r");
+    CHECK(reply.inflated);
     CHECK_INT(reply.kind, REPLY_READ);
     CHECK_INT(reply.length, -1);
     reply_release(&reply);
@@ -319,8 +319,8 @@ TEST("each answer to a page whose Origin is allowed has CORS fields, and no othe
                 reply_allow_origin(&replies[i], PAGE);
         }
         from_flight(&replies[0], flight, false, "r");
-        reply_from_object(&replies[1], object, false, &hit);
-        reply_finish_object(&replies[1], "r");
+        reply_from_object(&replies[1], object, false, &hit, "r");
+        reply_finish_object(&replies[1]);
         err_set(&err, ERR_UP_SILENT, "Silent.");
         reply_from_err(&replies[2], &err, &bypass, "r");
         str_adds(&replies[3].text, "{}");
@@ -388,7 +388,7 @@ TEST("an answer with CORS fields is none that was made ready for every client")
         reply_init(&reply);
         if (allowed)
             reply_allow_origin(&reply, PAGE);
-        reply_from_object(&reply, object, false, &hit);
+        reply_from_object(&reply, object, false, &hit, "r");
         CHECK(reply_is_ready_made(&reply) == !allowed);
         reply_release(&reply);
     }
@@ -530,8 +530,8 @@ TEST("Cache-Status names the key, if there is one, by the digits that commands t
         CHECK_STR(fields_get(&reply.own, "cache-status"), rows[i].line);
         reply_release(&reply);
         reply_init(&reply);
-        reply_from_object(&reply, object, false, &cache);
-        reply_finish_object(&reply, "r");
+        reply_from_object(&reply, object, false, &cache, "r");
+        reply_finish_object(&reply);
         CHECK_STR(fields_get(&reply.own, "cache-status"), rows[i].line);
         reply_release(&reply);
         object_unref(object);
@@ -548,8 +548,8 @@ TEST("an answer from a moment that is still to come has the age 0")
     struct reply reply;
 
     reply_init(&reply);
-    reply_from_object(&reply, object, false, &cache);
-    reply_finish_object(&reply, "r");
+    reply_from_object(&reply, object, false, &cache, "r");
+    reply_finish_object(&reply);
     CHECK_STR(fields_get(&reply.own, "age"), "0");
     reply_release(&reply);
     object_unref(object);
@@ -568,13 +568,13 @@ TEST("a replay is the object's status, fields and bytes, in one piece")
     object_seal(object);
     CHECK(object->has_id && !object->gzip);
     reply_init(&reply);
-    reply_from_object(&reply, object, false, &cache);
+    reply_from_object(&reply, object, false, &cache, "ours");
     CHECK_INT(reply.own.count, 0); /* they are not there yet */
     CHECK(reply.object == object);
     CHECK_INT(reply.status, 201);
     CHECK_INT(reply.kind, REPLY_WHOLE);
     CHECK(reply.len == 3 && reply.bytes == object->body);
-    reply_finish_object(&reply, "ours");
+    reply_finish_object(&reply);
     CHECK_STR(fields_get(&reply.own, "x-cache"), "HIT");
     CHECK(fields_get(&reply.own, "x-request-id") == NULL); /* the upstream's stays */
     CHECK_STR(fields_get(reply.upstream, "x-request-id"), "theirs");
@@ -594,7 +594,7 @@ TEST("a long replay is read piece by piece, and announces its length")
         object->body_len = REPLY_WHOLE_MAX + more;
         object->body = mem_zero(object->body_len);
         reply_init(&reply);
-        reply_from_object(&reply, object, false, &cache);
+        reply_from_object(&reply, object, false, &cache, "r");
         CHECK_INT(reply.kind, more ? REPLY_READ : REPLY_WHOLE);
         CHECK_INT(reply.length, object->body_len);
         CHECK(!more || !reply_is_ready_made(&reply));

@@ -1,15 +1,15 @@
 /* The client side: one libmicrohttpd daemon in a worker's loop.
  *
- * libmicrohttpd reads requests and writes answers; what they mean is req.h's business. Its work
- * grows with the connections that are suspended in it, so each lane has a daemon of its own.
- * The one file that includes microhttpd.h is down.c. Owner thread only.
+ * libmicrohttpd reads requests and writes answers; what they mean is the business of client_ops.h.
+ * Its work grows with the connections that are suspended in it, so each lane has a daemon of its
+ * own. The one file that includes microhttpd.h is down.c. Owner thread only.
  *
  * What libmicrohttpd takes for a request that another program would read in another way never gets
  * to it (down_recv.h). Heads larger than the pool and a Content-Length that is no number are
  * refused by libmicrohttpd itself, in HTML.
  */
-#ifndef PROXY_DOWN_H
-#define PROXY_DOWN_H
+#ifndef CLIENT_DOWN_H
+#define CLIENT_DOWN_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -17,7 +17,9 @@
 
 #include "base/list.h"
 #include "base/loop.h"
-#include "proxy/conn.h"
+#include "client/client_ops.h"
+#include "client/conn.h"
+#include "client/down_recv.h"
 
 /* Memory of a connection for its request's and its answer's head. libmicrohttpd zeroes it at
  * every kept-alive request, so size is time (about 1 µs per 16 KiB) and memory. A request's head of
@@ -28,7 +30,9 @@ struct down {
     void *mhd; /* struct MHD_Daemon * */
     struct watch watch;
     struct loop *loop;
-    struct lane *lane;
+    const struct client_ops *ops;
+    struct down_clients *clients;
+    struct sock_diag *diag;
     struct conn *arriving;
     struct list conns;
     struct list faulty; /* of conns: sent something that is no valid request */
@@ -38,12 +42,17 @@ struct down {
     bool moved;       /* something happened in this run that asks for another */
     bool due;
     struct timer again;
-    void (*on_due)(struct lane *);
-    void (*on_closed)(struct lane *);
 };
 
-int down_init(struct down *down, struct loop *loop, struct lane *lane, unsigned most,
-              void (*on_due)(struct lane *), void (*on_closed)(struct lane *), struct err *err);
+/* What a daemon is made with; all of it outlives the daemon. */
+struct down_config {
+    const struct client_ops *ops;
+    struct loop *loop;
+    struct down_clients *clients; /* of all daemons of the thread */
+    struct sock_diag *diag;       /* NULL: the kernel does not say whose a socket is */
+    unsigned most;                /* connections */
+};
+int down_init(struct down *down, const struct down_config *config, struct err *err);
 /* Ends what is left of its connections. */
 void down_release(struct down *down);
 
@@ -57,6 +66,9 @@ void down_adopt(struct down *down, int fd, const struct sockaddr *address, sockl
                 uint64_t client_ms);
 /* Calls the request of a parked connection again, soon. Nothing if it is not parked. */
 void down_wake(struct conn *conn);
+/* The request of a connection: from its line, and to its end (nothing where none is current). */
+void down_begin_request(struct conn *conn, const char *target);
+void down_end_request(struct conn *conn, bool is_complete);
 /* What came of the connection is no valid request, which framing.fault tells: it is answered, soon,
  * and ends. From within libmicrohttpd. */
 void down_framing_fault(struct conn *conn);

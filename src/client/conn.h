@@ -14,23 +14,24 @@
  *
  * Owned by the worker's thread. Freed at the end of the turn in which it was closed.
  */
-#ifndef PROXY_CONN_H
-#define PROXY_CONN_H
+#ifndef CLIENT_CONN_H
+#define CLIENT_CONN_H
 
 #include <netinet/in.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/socket.h>
 
+#include "base/err.h"
 #include "base/framing.h"
 #include "base/list.h"
 #include "base/loop.h"
-#include "proxy/peer.h"
 
 #define CONN_IDLE_MS 300000
 
-struct req;
-struct lane;
+struct down;
+struct req; /* client_ops.h */
+struct sock_diag;
 
 struct conn {
     struct list node;  /* of its lane */
@@ -40,7 +41,7 @@ struct conn {
     struct timer timer;
     uint64_t deadline_ms; /* UINT64_MAX: none now */
     struct loop *loop;
-    struct lane *lane;
+    struct down *down;
     void *mhd; /* struct MHD_Connection * */
     int fd;
     uint64_t client_ms;
@@ -50,8 +51,9 @@ struct conn {
     bool hung_up;           /* the client left, or was thrown out */
     bool half_closed;       /* the client sends nothing more, and still reads */
     bool on_loopback;
-    enum peer_verdict peer;
-    uint64_t peer_settings; /* the number of the settings that decided `peer` */
+    /* The server's: who is at its other end, by which settings. 0: it was not asked. */
+    unsigned peer;
+    uint64_t peer_settings;
     struct sock_diag *diag; /* the worker's, or NULL */
     struct timer half_timer;
     bool parked;    /* suspended in libmicrohttpd */
@@ -62,9 +64,13 @@ struct conn {
     bool framed;        /* bytes of it were seen by `framing` */
     uint64_t served;    /* requests that libmicrohttpd is done with */
     bool begun;         /* the current request's head was handed over */
-    bool until_close;   /* the connection's end ends its answer: only an RST shows a cut */
-    bool linger;        /* drain after the end */
-    struct req *req;    /* the current request, or NULL */
+    bool announces_body;
+    bool until_close;  /* the connection's end ends its answer: only an RST shows a cut */
+    bool linger;       /* drain after the end */
+    struct req *req;   /* the current request, or NULL; of it: */
+    bool received;     /* its body is whole */
+    bool has_answer;   /* its answer's head went down */
+    size_t head_bytes; /* of libmicrohttpd's pool that its head takes, from above */
     char address[INET6_ADDRSTRLEN];
     unsigned local_port;
     void (*on_hang_up)(struct conn *); /* the client left: wake the connection if it waits */

@@ -1,4 +1,4 @@
-#include "proxy/conn.h"
+#include "client/conn.h"
 
 #include <arpa/inet.h>
 #include <stdio.h>

@@ -1,4 +1,4 @@
-#include "proxy/down_recv.h"
+#include "client/down_recv.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -6,8 +6,8 @@
 #include <sys/socket.h>
 
 #include "base/mem.h"
-#include "proxy/conn.h"
-#include "proxy/down.h"
+#include "client/conn.h"
+#include "client/down.h"
 
 static _Thread_local const struct down_clients *observed;
 

@@ -10,8 +10,8 @@
  * Where a libmicrohttpd reads in another way, conn->framed stays false, and requests with a chunked
  * body are refused (req_steps.c).
  */
-#ifndef PROXY_DOWN_RECV_H
-#define PROXY_DOWN_RECV_H
+#ifndef CLIENT_DOWN_RECV_H
+#define CLIENT_DOWN_RECV_H
 
 #include <stddef.h>
 

@@ -1,4 +1,4 @@
-#include "proxy/reply.h"
+#include "client/reply.h"
 
 #include "config.h"
 
@@ -33,7 +33,7 @@ bool reply_passes(const struct reply *reply, const struct field *h)
     /* A joined client gets the fields of a replay: cookies and counters are the first client's. */
     if (reply->cache.kind == VERDICT_JOIN && !policy_field_is_kept(h))
         return false;
-    if (reply->unpacked && str_same_nocase(h->name, h->name_len, STR_LIT("content-encoding")))
+    if (reply->inflated && str_same_nocase(h->name, h->name_len, STR_LIT("content-encoding")))
         return false;
     return h->name_len < 15 || !str_same_nocase(h->name, 15, STR_LIT("access-control-"));
 }
@@ -123,36 +123,37 @@ static void add_cache_story(struct reply *reply, const struct reply_cache *cache
     str_release(&status);
 }
 
-void reply_from_flight(struct reply *reply, struct flight *flight, bool head_only, bool unpacked,
+void reply_from_flight(struct reply *reply, struct flight *flight, bool head_only, bool inflated,
                        const struct reply_cache *cache, const char *request_id)
 {
     const struct head *head = &flight->head;
 
     reply->status = head->status;
     reply->upstream = &head->fields;
-    reply->unpacked = unpacked;
-    reply->length = unpacked ? -1 : head->length;
+    reply->inflated = inflated;
+    reply->length = inflated ? -1 : head->length;
     reply->until_close = head->until_close && !head_only;
     reply->kind = REPLY_READ;
     /* A short answer is mostly all there by now: one buffer, one system call. A HEAD's is
      * not: its length is that of a body which does not come. */
-    if (!head_only && head->status != 304 && !reply->until_close && !unpacked &&
+    if (!head_only && head->status != 304 && !reply->until_close && !inflated &&
         body_whole(&flight->body, &reply->bytes, &reply->len) && reply->len <= REPLY_WHOLE_MAX)
         reply->kind = REPLY_WHOLE;
     add_own(reply, request_id);
     add_cache_story(reply, cache);
 }
 
-void reply_from_object(struct reply *reply, struct object *object, bool unpacked,
-                       const struct reply_cache *cache)
+void reply_from_object(struct reply *reply, struct object *object, bool inflated,
+                       const struct reply_cache *cache, const char *request_id)
 {
+    reply->id = request_id;
     reply->status = object->status;
     reply->upstream = &object->fields;
     reply->cache = *cache;
     reply->object = object;
-    reply->unpacked = unpacked;
-    reply->length = unpacked ? -1 : (int64_t)object->body_len;
-    reply->kind = unpacked || object->body_len > REPLY_WHOLE_MAX ? REPLY_READ : REPLY_WHOLE;
+    reply->inflated = inflated;
+    reply->length = inflated ? -1 : (int64_t)object->body_len;
+    reply->kind = inflated || object->body_len > REPLY_WHOLE_MAX ? REPLY_READ : REPLY_WHOLE;
     reply->bytes = object->body;
     reply->len = object->body_len;
 }
@@ -164,11 +165,11 @@ bool reply_is_ready_made(const struct reply *reply)
            atomic_load_explicit(&reply->object->warm, memory_order_relaxed);
 }
 
-void reply_finish_object(struct reply *reply, const char *request_id)
+void reply_finish_object(struct reply *reply)
 {
     const struct reply_cache cache = reply->cache;
 
-    add_own(reply, request_id);
+    add_own(reply, reply->id);
     add_cache_story(reply, &cache);
 }
 

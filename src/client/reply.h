@@ -1,6 +1,6 @@
 /* What goes down to the client: a status, fields, and a body that is whole or still grows. */
-#ifndef PROXY_REPLY_H
-#define PROXY_REPLY_H
+#ifndef CLIENT_REPLY_H
+#define CLIENT_REPLY_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -11,9 +11,13 @@
 #include "base/str.h"
 #include "cache/flight.h"
 #include "cache/object.h"
-#include "proxy/exchange.h"
 
-/* What the cache has to do with an answer. */
+/* What the cache had to do with an answer. VERDICT_OWN: it is the proxy's own, or the client left
+ * before the cache was asked. VERDICT_JOIN: it is that of a fetch which another request began. */
+enum verdict { VERDICT_OWN, VERDICT_BYPASS, VERDICT_MISS, VERDICT_HIT, VERDICT_JOIN };
+#define VERDICT_COUNT (VERDICT_JOIN + 1)
+
+/* What an answer tells of that. */
 struct reply_cache {
     enum verdict kind;
     const char *status;    /* of Cache-Status (RFC 9211), after our name and "; " */
@@ -49,8 +53,9 @@ struct reply {
     int64_t length;        /* REPLY_READ: announced, or -1 */
     bool until_close;      /* REPLY_READ: the end is the connection's end */
     bool close;            /* the connection ends after this */
-    bool unpacked;         /* its fields speak of a gzip body, which is sent unpacked */
+    bool inflated;         /* its fields speak of a gzip body, which is sent inflated */
     struct object *object; /* a replay: its ready-made answer will do */
+    const char *id;        /* a replay's X-Request-ID, if the object has none */
     struct reply_cache cache;
     struct str
         origin;      /* "" or the page's of another site that may read this (reply_allow_origin) */
@@ -68,17 +73,17 @@ void reply_allow_origin(struct reply *reply, const char *origin);
 void reply_preflight(struct reply *reply, const struct fields *request,
                      const struct reply_cache *cache, const char *request_id);
 
-/* An answer from upstream. head_only: the request was HEAD; unpacked: see above. request_id stands
+/* An answer from upstream. head_only: the request was HEAD; inflated: see above. request_id stands
  * in where the upstream sent none. */
-void reply_from_flight(struct reply *reply, struct flight *flight, bool head_only, bool unpacked,
+void reply_from_flight(struct reply *reply, struct flight *flight, bool head_only, bool inflated,
                        const struct reply_cache *cache, const char *request_id);
 /* A replay. Its own fields are not there yet: where the object has a ready-made answer nobody
  * needs them. */
-void reply_from_object(struct reply *reply, struct object *object, bool unpacked,
-                       const struct reply_cache *cache);
+void reply_from_object(struct reply *reply, struct object *object, bool inflated,
+                       const struct reply_cache *cache, const char *request_id);
 /* Is it the same for every client, and asked for often? */
 bool reply_is_ready_made(const struct reply *reply);
-void reply_finish_object(struct reply *reply, const char *request_id);
+void reply_finish_object(struct reply *reply);
 /* Our own error, OpenAI-shaped. cache: in the place of an answer under /v1; else NULL. */
 void reply_from_err(struct reply *reply, const struct err *err, const struct reply_cache *cache,
                     const char *request_id);

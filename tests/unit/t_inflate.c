@@ -1,4 +1,4 @@
-#include "proxy/unpack.h"
+#include "client/inflate.h"
 
 #include <string.h>
 
@@ -41,12 +41,12 @@ static ssize_t give(void *arg, char *buf, size_t max)
 /* Reads `max` at a time to the end, and returns it; what came is in `text`. */
 static ssize_t drain(struct source *source, size_t max, char *text, size_t size)
 {
-    struct unpack *unpack = unpack_new(give, source);
+    struct inflate *inflate = inflate_new(give, source);
     size_t len = 0, waits = 0;
     char buf[64];
     ssize_t n;
 
-    while ((n = unpack_read(unpack, buf, max)) >= 0 && waits < 1000) {
+    while ((n = inflate_read(inflate, buf, max)) >= 0 && waits < 1000) {
         if (n == 0)
             waits++;
         if (!CHECK((size_t)n <= max && len + (size_t)n < size))
@@ -55,7 +55,7 @@ static ssize_t drain(struct source *source, size_t max, char *text, size_t size)
         len += (size_t)n;
     }
     text[len] = '\0';
-    unpack_free(unpack);
+    inflate_free(inflate);
     return n;
 }
 
@@ -68,30 +68,30 @@ TEST("packed bytes in pieces of any size come out plain, in pieces of any size")
                                         .len = sizeof(packed),
                                         .piece = piece,
                                         .gap = gap == 1 ? 0 : gap,
-                                        .end = UNPACK_END};
+                                        .end = INFLATE_END};
                 char text[100];
 
-                REQUIRE(drain(&source, max, text, sizeof(text)) == UNPACK_END);
+                REQUIRE(drain(&source, max, text, sizeof(text)) == INFLATE_END);
                 REQUIRE(strcmp(text, plain) == 0);
             }
         }
     }
 }
 
-TEST("what can be unpacked of a stream so far is given at once")
+TEST("what can be inflated of a stream so far is given at once")
 {
     struct source source = {.bytes = packed, .len = FIRST_MEMBER, .piece = 64, .end = 0};
-    struct unpack *unpack = unpack_new(give, &source);
+    struct inflate *inflate = inflate_new(give, &source);
     char buf[64];
 
-    CHECK_INT(unpack_read(unpack, buf, sizeof(buf)), 6);
+    CHECK_INT(inflate_read(inflate, buf, sizeof(buf)), 6);
     CHECK(memcmp(buf, plain, 6) == 0);
-    CHECK_INT(unpack_read(unpack, buf, sizeof(buf)), 0); /* none yet */
+    CHECK_INT(inflate_read(inflate, buf, sizeof(buf)), 0); /* none yet */
     source.len = sizeof(packed);
-    source.end = UNPACK_END;
-    CHECK_INT(unpack_read(unpack, buf, sizeof(buf)), sizeof(plain) - 1 - 6);
-    CHECK_INT(unpack_read(unpack, buf, sizeof(buf)), UNPACK_END);
-    unpack_free(unpack);
+    source.end = INFLATE_END;
+    CHECK_INT(inflate_read(inflate, buf, sizeof(buf)), sizeof(plain) - 1 - 6);
+    CHECK_INT(inflate_read(inflate, buf, sizeof(buf)), INFLATE_END);
+    inflate_free(inflate);
 }
 
 TEST("what is cut, broken, or no gzip at all is broken, and never an end")
@@ -100,33 +100,33 @@ TEST("what is cut, broken, or no gzip at all is broken, and never an end")
     char text[100];
 
     for (size_t len = 1; len < sizeof(packed); len++) {
-        struct source cut = {.bytes = packed, .len = len, .piece = 7, .end = UNPACK_END};
+        struct source cut = {.bytes = packed, .len = len, .piece = 7, .end = INFLATE_END};
         bool between = len == FIRST_MEMBER; /* a whole file of one member */
 
-        CHECK_INT(drain(&cut, 5, text, sizeof(text)), between ? UNPACK_END : UNPACK_BROKEN);
+        CHECK_INT(drain(&cut, 5, text, sizeof(text)), between ? INFLATE_END : INFLATE_BROKEN);
         CHECK(str_starts(plain, text));
     }
     memcpy(damaged, packed, sizeof(packed));
     damaged[FIRST_MEMBER - 5] ^= 1; /* the checksum */
-    struct source bad = {.bytes = damaged, .len = sizeof(packed), .piece = 64, .end = UNPACK_END};
+    struct source bad = {.bytes = damaged, .len = sizeof(packed), .piece = 64, .end = INFLATE_END};
 
-    CHECK_INT(drain(&bad, 64, text, sizeof(text)), UNPACK_BROKEN);
+    CHECK_INT(drain(&bad, 64, text, sizeof(text)), INFLATE_BROKEN);
     struct source none = {
-        .bytes = (const unsigned char *)plain, .len = 10, .piece = 64, .end = UNPACK_END};
+        .bytes = (const unsigned char *)plain, .len = 10, .piece = 64, .end = INFLATE_END};
 
-    CHECK_INT(drain(&none, 64, text, sizeof(text)), UNPACK_BROKEN);
+    CHECK_INT(drain(&none, 64, text, sizeof(text)), INFLATE_BROKEN);
     CHECK_STR(text, "");
-    struct source broken = {.bytes = packed, .len = 12, .piece = 64, .end = UNPACK_BROKEN};
+    struct source broken = {.bytes = packed, .len = 12, .piece = 64, .end = INFLATE_BROKEN};
 
-    CHECK_INT(drain(&broken, 64, text, sizeof(text)), UNPACK_BROKEN);
-    unpack_free(NULL);
+    CHECK_INT(drain(&broken, 64, text, sizeof(text)), INFLATE_BROKEN);
+    inflate_free(NULL);
 }
 
 TEST("a body of no bytes is not encoded, whatever its fields say")
 {
-    struct source none = {.bytes = packed, .len = 0, .piece = 1, .end = UNPACK_END};
+    struct source none = {.bytes = packed, .len = 0, .piece = 1, .end = INFLATE_END};
     char text[10];
 
-    CHECK_INT(drain(&none, 5, text, sizeof(text)), UNPACK_END);
+    CHECK_INT(drain(&none, 5, text, sizeof(text)), INFLATE_END);
     CHECK_STR(text, "");
 }

@@ -1,4 +1,4 @@
-#include "proxy/down.h"
+#include "client/down.h"
 
 #include <microhttpd.h>
 #include <stdlib.h>
@@ -6,14 +6,11 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
-#include "base/mem.h"
-#include "proxy/down_raw.h"
-#include "proxy/down_recv.h"
 #include "base/header.h"
-#include "proxy/req.h"
-#include "proxy/req_body.h"
-#include "proxy/server.h"
-#include "proxy/worker.h"
+#include "base/mem.h"
+#include "client/down_raw.h"
+#include "client/down_recv.h"
+#include "client/reply.h"
 
 #define LOOKS_MAX 16
 #define LOOK_MS 1
@@ -33,7 +30,7 @@ static struct conn *conn_of(struct MHD_Connection *mhd)
 void down_mark_due(struct down *down)
 {
     down->due = true;
-    down->on_due(down->lane);
+    down->ops->on_due(down);
 }
 
 /* --- waiting --------------------------------------------------------------------------
@@ -53,13 +50,13 @@ static void start_polling(struct conn *conn)
 {
     conn->polling = true;
     conn->looks = 0;
-    conn->lane->down.polling++;
+    conn->down->polling++;
 }
 
 static void stop_polling(struct conn *conn)
 {
     conn->polling = false;
-    conn->lane->down.polling--;
+    conn->down->polling--;
 }
 
 static enum MHD_Result look_again(struct conn *conn)
@@ -80,7 +77,7 @@ void down_wake(struct conn *conn)
     else
         return;
     conn->parked = false;
-    down_mark_due(&conn->lane->down);
+    down_mark_due(conn->down);
 }
 
 /* --- answering ------------------------------------------------------------------------ */
@@ -92,22 +89,22 @@ void down_wake(struct conn *conn)
 static void free_in_next_run(struct conn *conn)
 {
     MHD_set_connection_option(conn->mhd, MHD_CONNECTION_OPTION_TIMEOUT, 1U);
-    down_mark_due(&conn->lane->down);
+    down_mark_due(conn->down);
 }
 
 static ssize_t on_read(void *arg, uint64_t at, char *buf, size_t max)
 {
     struct conn *conn = arg;
-    ssize_t n = req_read(conn->req, buf, max);
+    ssize_t n = conn->down->ops->read(conn->req, buf, max);
 
     (void)at;
     if (n > 0) {
-        conn->lane->down.moved = true;
+        conn->down->moved = true;
         return n;
     }
-    if (n == REQ_READ_END)
+    if (n == CLIENT_READ_END)
         return MHD_CONTENT_READER_END_OF_STREAM;
-    if (n == REQ_READ_BROKEN || conn->hung_up) {
+    if (n == CLIENT_READ_BROKEN || conn->hung_up) {
         if (conn->until_close)
             conn_reset(conn);
         free_in_next_run(conn);
@@ -147,9 +144,8 @@ static void add_fields(struct MHD_Response *response, const struct reply *reply,
     }
 }
 
-static struct MHD_Response *complete_response_of(struct conn *conn)
+static struct MHD_Response *complete_response_of(struct conn *conn, const struct reply *reply)
 {
-    const struct reply *reply = &conn->req->reply;
     struct MHD_Response *response = response_of(conn, reply);
 
     if (!response)
@@ -167,11 +163,10 @@ static void free_ready(void *ready)
 }
 
 /* The request's reference keeps the object, and with it the bytes, until libmicrohttpd is done. */
-static enum MHD_Result queue_ready(struct conn *conn)
+static enum MHD_Result queue_ready(struct conn *conn, struct reply *reply)
 {
-    struct req *req = conn->req;
-    struct object *object = req->reply.object;
-    int64_t second = req->reply.cache.now_ms / 1000;
+    struct object *object = reply->object;
+    int64_t second = reply->cache.now_ms / 1000;
     enum MHD_Result result = MHD_NO;
     bool first;
 
@@ -180,59 +175,56 @@ static enum MHD_Result queue_ready(struct conn *conn)
     if (!object->ready || object->ready_second != second) {
         if (object->ready)
             MHD_destroy_response(object->ready);
-        reply_finish_object(&req->reply, req->id);
-        object->ready = complete_response_of(conn);
+        reply_finish_object(reply);
+        object->ready = complete_response_of(conn, reply);
         object->ready_second = second;
         object->free_ready = free_ready;
     }
     if (object->ready)
-        result = MHD_queue_response(conn->mhd, req->reply.status, object->ready);
+        result = MHD_queue_response(conn->mhd, reply->status, object->ready);
     pthread_mutex_unlock(&object->ready_lock);
     if (first)
-        index_charge(conn->lane->worker->server->caching.index, object,
-                     READY_BYTES + object->fields.count * READY_FIELD_BYTES);
+        conn->down->ops->charge(conn, object,
+                                READY_BYTES + object->fields.count * READY_FIELD_BYTES);
     return result;
 }
 
-static bool is_ready_made(const struct conn *conn)
+static bool is_ready_made(const struct conn *conn, const struct reply *reply)
 {
-    const struct reply *reply = &conn->req->reply;
-
-    return reply_is_ready_made(reply) && !req_ends_connection(conn->req) &&
-           down_raw_fits(conn->req, reply_head_size_with(&reply->object->fields));
+    return reply_is_ready_made(reply) && !down_raw_is_last(conn, reply) &&
+           down_raw_fits(conn, reply_head_size_with(&reply->object->fields));
 }
 
-static enum MHD_Result queue(struct conn *conn)
+static enum MHD_Result queue(struct conn *conn, struct reply *reply)
 {
-    struct req *req = conn->req;
     struct MHD_Response *response;
     enum MHD_Result result;
 
-    if (is_ready_made(conn))
-        return queue_ready(conn);
-    if (req->reply.object)
-        reply_finish_object(&req->reply, req->id);
-    down_raw_fit(req);
-    response = complete_response_of(conn);
+    if (is_ready_made(conn, reply))
+        return queue_ready(conn, reply);
+    if (reply->object)
+        reply_finish_object(reply);
+    down_raw_fit(conn, reply);
+    response = complete_response_of(conn, reply);
     if (!response)
         return MHD_NO;
-    if (req_ends_connection(req))
+    if (down_raw_is_last(conn, reply))
         MHD_add_response_header(response, "Connection", "close");
-    result = MHD_queue_response(conn->mhd, req->reply.status, response);
+    result = MHD_queue_response(conn->mhd, reply->status, response);
     MHD_destroy_response(response);
     return result;
 }
 
 static enum MHD_Result answer(struct conn *conn)
 {
-    struct req *req = conn->req;
+    struct reply *reply = conn->down->ops->reply(conn->req);
     enum MHD_Result result;
 
-    conn->linger = !req->body.received;
-    result = queue(conn);
-    req->answer.replied = result == MHD_YES;
-    conn->until_close = req->reply.until_close;
-    conn->lane->down.moved = true; /* it is sent in the next run */
+    conn->linger = !conn->received;
+    result = queue(conn, reply);
+    conn->has_answer = result == MHD_YES;
+    conn->until_close = reply->until_close;
+    conn->down->moved = true; /* it is sent in the next run */
     conn_expect_nothing(conn);
     return result;
 }
@@ -242,83 +234,88 @@ static enum MHD_Result answer(struct conn *conn)
 static enum MHD_Result add_field(void *arg, enum MHD_ValueKind kind, const char *name,
                                  size_t name_len, const char *value, size_t value_len)
 {
+    const struct field field = {
+        .name = name, .name_len = name_len, .value = value ? value : "", .value_len = value_len};
+    struct conn *conn = arg;
+
     (void)kind;
-    req_add_field(arg, &(struct field){.name = name,
-                                       .name_len = name_len,
-                                       .value = value ? value : "",
-                                       .value_len = value_len});
+    conn->head_bytes += down_raw_field_bytes(&field);
+    conn->announces_body |= header_announces_body(&field);
+    conn->down->ops->add_field(conn->req, &field);
     return MHD_YES;
 }
 
-static enum MHD_Result act(struct conn *conn, enum req_next next)
+static enum MHD_Result act(struct conn *conn, enum client_next next)
 {
     switch (next) {
-    case REQ_ON:
-    case REQ_MORE:
+    case CLIENT_MORE:
         conn_expect_body(conn);
         return MHD_YES;
-    case REQ_PARK:
+    case CLIENT_PARK:
         if (conn->hung_up)
             return MHD_NO;
         conn_expect_nothing(conn);
-        if (conn->req->body.received)
+        if (conn->received)
             start_polling(conn);
         else
             park(conn); /* with bytes of its body in hand */
         return MHD_YES;
-    case REQ_REPLY:
+    case CLIENT_REPLY:
         return answer(conn);
-    case REQ_CLOSE:
+    case CLIENT_CLOSE:
         break;
     }
     return MHD_NO;
+}
+
+static enum MHD_Result take_head(struct conn *conn, const char *method, const char *version)
+{
+    const struct client_ops *ops = conn->down->ops;
+
+    conn->begun = true;
+    conn->announces_body = false;
+    conn->head_bytes += down_raw_line_bytes(method, version);
+    ops->take_line(conn->req, method, version);
+    MHD_get_connection_values_n(conn->mhd, MHD_HEADER_KIND, add_field, conn);
+    ops->begin(conn->req);
+    /* An answer that is queued in this first call ends the connection, because libmicrohttpd
+     * takes it for a refusal of the body. Where no body comes the next call is the last. */
+    return conn->announces_body ? act(conn, ops->run(conn->req)) : MHD_YES;
+}
+
+static enum MHD_Result take_body(struct conn *conn, const char *bytes, size_t *size)
+{
+    size_t taken = conn->hung_up ? 0 : conn->down->ops->take_body(conn->req, bytes, *size);
+
+    *size -= taken;
+    conn->down->moved = true;
+    if (conn->busy) /* it was parked, and goes on */
+        conn_expect_body(conn);
+    conn_got_body(conn, taken);
+    return *size > 0 ? act(conn, CLIENT_PARK) : MHD_YES;
 }
 
 static enum MHD_Result on_request(void *arg, struct MHD_Connection *mhd, const char *url,
                                   const char *method, const char *version, const char *bytes,
                                   size_t *size, void **context)
 {
-    struct req *req = *context;
     struct conn *conn = conn_of(mhd);
+    const struct client_ops *ops = conn->down->ops;
 
     (void)arg;
     (void)url;
-    if (!req)
+    if (!*context)
         return MHD_NO;
     if (conn->polling)
         return look_again(conn);
-    if (!conn->begun) {
-        conn->begun = true;
-        req_take_line(req, method, version);
-        MHD_get_connection_values_n(mhd, MHD_HEADER_KIND, add_field, req);
-        req_begin(req);
-        /* An answer that is queued in this first call ends the connection, because libmicrohttpd
-         * takes it for a refusal of the body. Where no body comes the next call is the last. */
-        return header_announces_body(&req->head.fields) ? act(conn, req_run(req)) : MHD_YES;
-    }
-    if (*size > 0) {
-        size_t taken = conn->hung_up ? 0 : req_body_take(req, bytes, *size);
-
-        *size -= taken;
-        conn->lane->down.moved = true;
-        if (conn->busy) /* it was parked, and goes on */
-            conn_expect_body(conn);
-        conn_got_body(conn, taken);
-        return *size > 0 ? act(conn, REQ_PARK) : MHD_YES;
-    }
-    req->body.received = true;
-    return act(conn, req_run(req));
-}
-
-/* libmicrohttpd makes a record of each argument of a query, in the connection's pool, and hangs
- * where the pool has no room for them: it is given an empty query. The text is its own buffer, and
- * nothing here reads it again. */
-static void empty_query(char *target)
-{
-    char *mark = strchr(target, '?');
-
-    if (mark)
-        mark[1] = '\0';
+    if (!conn->begun)
+        return take_head(conn, method, version);
+    if (*size > 0)
+        return take_body(conn, bytes, size);
+    if (conn->received)
+        return act(conn, ops->run(conn->req));
+    conn->received = true;
+    return act(conn, ops->end_body(conn->req));
 }
 
 /* Called with the request line as it came, before libmicrohttpd decodes and cuts it. */
@@ -327,17 +324,16 @@ static void *on_target(void *arg, const char *target, struct MHD_Connection *mhd
     struct conn *conn = conn_of(mhd);
 
     (void)arg;
-    conn->req = req_new(conn->lane->worker, conn, target ? target : "");
+    down_begin_request(conn, target ? target : "");
     conn_expect_head_end(conn);
     if (target)
-        empty_query((char *)(uintptr_t)target);
+        down_raw_empty_query((char *)(uintptr_t)target);
     return conn->req;
 }
 
 static void on_completed(void *arg, struct MHD_Connection *mhd, void **context,
                          enum MHD_RequestTerminationCode how)
 {
-    struct req *req = *context;
     struct conn *conn = conn_of(mhd);
 
     (void)arg;
@@ -346,12 +342,10 @@ static void on_completed(void *arg, struct MHD_Connection *mhd, void **context,
     if (conn->until_close && how != MHD_REQUEST_TERMINATED_COMPLETED_OK)
         conn_reset(conn);
     *context = NULL;
-    conn->req = NULL;
     conn->begun = conn->until_close = false;
     down_raw_served(conn);
     conn_expect_head(conn);
-    if (req)
-        req_finish(req, how == MHD_REQUEST_TERMINATED_COMPLETED_OK);
+    down_end_request(conn, how == MHD_REQUEST_TERMINATED_COMPLETED_OK);
 }
 
 /* --- connections ---------------------------------------------------------------------- */
@@ -372,10 +366,10 @@ static void on_connection(void *arg, struct MHD_Connection *mhd, void **socket_c
     }
     conn = *socket_context;
     *socket_context = NULL;
-    down_clients_remove(&down->lane->worker->clients, conn);
+    down_clients_remove(down->clients, conn);
     conn_close(conn);
     down->count--;
-    down->on_closed(down->lane);
+    down->ops->on_closed(down);
 }
 
 void down_adopt(struct down *down, int fd, const struct sockaddr *address, socklen_t len,
@@ -383,13 +377,13 @@ void down_adopt(struct down *down, int fd, const struct sockaddr *address, sockl
 {
     struct conn *conn = conn_new(down->loop, fd, address, client_ms, down_wake);
 
-    conn->lane = down->lane;
-    conn->diag = down->lane->worker->diag;
-    down_clients_add(&down->lane->worker->clients, conn);
+    conn->down = down;
+    conn->diag = down->diag;
+    down_clients_add(down->clients, conn);
     down->arriving = conn;
     /* Closes the descriptor itself if it fails. */
     if (MHD_add_connection(down->mhd, fd, address, len) != MHD_YES && down->arriving) {
-        down_clients_remove(&down->lane->worker->clients, conn);
+        down_clients_remove(down->clients, conn);
         conn_close(take(down->arriving));
     }
     down_mark_due(down);
@@ -416,12 +410,12 @@ static void on_ready(struct watch *w, uint32_t events)
     down_mark_due(container_of(w, struct down, watch));
 }
 
-int down_init(struct down *down, struct loop *loop, struct lane *lane, unsigned most,
-              void (*on_due)(struct lane *), void (*on_closed)(struct lane *), struct err *err)
+int down_init(struct down *down, const struct down_config *config, struct err *err)
 {
     const union MHD_DaemonInfo *info;
 
-    *down = (struct down){.loop = loop, .lane = lane, .on_due = on_due, .on_closed = on_closed};
+    *down = (struct down){
+        .loop = config->loop, .ops = config->ops, .clients = config->clients, .diag = config->diag};
     list_init(&down->conns);
     list_init(&down->early);
     list_init(&down->faulty);
@@ -432,15 +426,15 @@ int down_init(struct down *down, struct loop *loop, struct lane *lane, unsigned 
         0, NULL, NULL, on_request, down, MHD_OPTION_URI_LOG_CALLBACK, on_target, down,
         MHD_OPTION_UNESCAPE_CALLBACK, keep_escapes, NULL, MHD_OPTION_NOTIFY_COMPLETED, on_completed,
         down, MHD_OPTION_NOTIFY_CONNECTION, on_connection, down, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-        DOWN_POOL_BYTES, MHD_OPTION_CONNECTION_LIMIT, most, MHD_OPTION_CONNECTION_TIMEOUT, 0U,
-        MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1, MHD_OPTION_END);
+        DOWN_POOL_BYTES, MHD_OPTION_CONNECTION_LIMIT, config->most, MHD_OPTION_CONNECTION_TIMEOUT,
+        0U, MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1, MHD_OPTION_END);
     if (!down->mhd)
         return err_set(err, ERR_SYSTEM,
                        "libmicrohttpd does not start: raise the limit of open "
                        "files (ulimit -n)");
     info = MHD_get_daemon_info(down->mhd, MHD_DAEMON_INFO_EPOLL_FD);
     if (!info || info->epoll_fd < 0 ||
-        loop_watch(loop, &down->watch, info->epoll_fd, EPOLLIN, on_ready, err) < 0) {
+        loop_watch(config->loop, &down->watch, info->epoll_fd, EPOLLIN, on_ready, err) < 0) {
         MHD_stop_daemon(down->mhd);
         return err_set(err, ERR_SYSTEM, "this libmicrohttpd has no epoll: install one that has");
     }
@@ -459,7 +453,7 @@ void down_run(struct down *down)
     down->due = false;
     down->moved = false;
     down_raw_answer_early(down);
-    down_recv_observe(&down->lane->worker->clients);
+    down_recv_observe(down->clients);
     MHD_run(down->mhd);
     down_recv_observe(NULL);
     down_raw_refuse_faulty(down);

@@ -1,0 +1,169 @@
+#include "client/down_raw.h"
+
+#include <string.h>
+#include <sys/socket.h>
+
+#include "base/fields.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "client/conn.h"
+#include "client/down.h"
+#include "client/reply.h"
+
+#define FIELD_RECORD_BYTES 80 /* libmicrohttpd's record of a field, from above */
+
+size_t down_raw_line_bytes(const char *method, const char *version)
+{
+    return strlen(method) + strlen(version) + 4;
+}
+
+size_t down_raw_field_bytes(const struct field *field)
+{
+    return field->name_len + field->value_len + 4 + FIELD_RECORD_BYTES;
+}
+
+/* The answer's head has to fit beside the request's, or the connection would be closed without
+ * a word. */
+bool down_raw_fits(const struct conn *conn, size_t head_size)
+{
+    return conn->head_bytes + head_size <= DOWN_POOL_BYTES;
+}
+
+/* libmicrohttpd makes a record of each argument of a query, in the connection's pool, and hangs
+ * where the pool has no room for them: it is given an empty query. The text is its own buffer, and
+ * nothing here reads it again. */
+void down_raw_empty_query(char *target)
+{
+    char *mark = strchr(target, '?');
+
+    if (mark)
+        mark[1] = '\0';
+}
+
+void down_raw_fit(struct conn *conn, struct reply *reply)
+{
+    size_t size = reply_head_size(reply);
+
+    if (reply->upstream && !down_raw_fits(conn, size))
+        conn->down->ops->replace_reply(conn->req, size);
+}
+
+bool down_raw_is_last(const struct conn *conn, const struct reply *reply)
+{
+    return reply->close || conn->hung_up ||
+           (conn->half_closed && conn->served + 1 >= conn->framing.requests) || /* none waits */
+           conn->down->ops->wants_room(conn->down);
+}
+
+/* Nothing was sent for this request yet: the answer goes straight to the socket, which closes. */
+void down_raw_answer(struct conn *conn)
+{
+    const struct client_ops *ops = conn->down->ops;
+    const struct reply *reply = ops->reply(conn->req);
+    struct str text = STR_INIT;
+    char block[4096];
+    ssize_t n;
+
+    reply_write_head(reply, down_reason(reply->status), &text);
+    if (reply->kind == REPLY_WHOLE)
+        str_add(&text, reply->bytes, reply->len);
+    else
+        while ((n = ops->read(conn->req, block, sizeof(block))) > 0)
+            str_add(&text, block, (size_t)n);
+    /* A socket's buffer takes so little whole; if not, the client sees that it was cut. */
+    conn->has_answer = send(conn->fd, text.text, text.len, MSG_NOSIGNAL | MSG_DONTWAIT) ==
+                       (ssize_t)text.len;
+    str_release(&text);
+    conn->linger = true;
+}
+
+void down_begin_request(struct conn *conn, const char *target)
+{
+    conn->received = conn->has_answer = false;
+    conn->head_bytes = strlen(target);
+    conn->req = conn->down->ops->new (conn, target);
+}
+
+void down_end_request(struct conn *conn, bool is_complete)
+{
+    struct req *req = take(conn->req);
+
+    if (req)
+        conn->down->ops->finish(req, conn->has_answer, is_complete);
+}
+
+void down_framing_fault(struct conn *conn)
+{
+    if (list_empty(&conn->faulty))
+        list_append(&conn->down->faulty, &conn->faulty);
+}
+
+void down_raw_served(struct conn *conn)
+{
+    conn->served++;
+    if (conn_framing_fault(conn))
+        down_framing_fault(conn);
+}
+
+void down_answer_early(struct conn *conn)
+{
+    struct down *down = conn->down;
+
+    if (!list_empty(&conn->early))
+        return;
+    list_append(&down->early, &conn->early);
+    down_mark_due(down);
+}
+
+void down_raw_answer_early(struct down *down)
+{
+    struct list *node;
+
+    while ((node = list_pop(&down->early))) {
+        struct conn *conn = container_of(node, struct conn, early);
+
+        if (!conn->req || conn->received || down->ops->run(conn->req) != CLIENT_REPLY)
+            continue;
+        down_raw_answer(conn);
+        /* It goes on reading (and swallowing) the body: some clients are taken aback by a
+         * connection that ends while they write. At the body's end step "done" closes it. */
+    }
+}
+
+/* libmicrohttpd has not read so far: the request may not even have a target. */
+static void refuse(struct conn *conn)
+{
+    const struct client_ops *ops = conn->down->ops;
+    bool is_ours = !conn->req;
+
+    if (is_ours)
+        down_begin_request(conn, "");
+    if (!conn->begun)
+        ops->begin(conn->req);
+    conn->begun = true;
+    if (ops->abort(conn->req) == CLIENT_REPLY)
+        down_raw_answer(conn);
+    if (is_ours)
+        down_end_request(conn, true);
+}
+
+void down_raw_refuse_faulty(struct down *down)
+{
+    struct list *node;
+
+    while ((node = list_pop(&down->faulty))) {
+        struct conn *conn = container_of(node, struct conn, faulty);
+
+        /* Whole requests that came before the fault are answered first. */
+        if (!conn_framing_fault(conn))
+            continue;
+        /* One that was refused for this already is answered by libmicrohttpd, which closes. */
+        if (conn->req && down->ops->is_refused(conn->req))
+            continue;
+        if (conn->framing.tls)
+            down->ops->on_tls(down);
+        else if (!conn->req || !conn->has_answer)
+            refuse(conn);
+        conn_throw_out(conn);
+    }
+}

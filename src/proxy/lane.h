@@ -1,0 +1,27 @@
+/* A lane: a client side and an upstream side of at most LANE_CONNS connections each, in a worker's
+ * loop. worker.h tells why there are several. The worker's thread. */
+#ifndef PROXY_LANE_H
+#define PROXY_LANE_H
+
+#include "base/err.h"
+#include "base/list.h"
+#include "client/down.h"
+#include "upstream/pool.h"
+
+#define LANE_CONNS 64U
+
+struct worker;
+
+struct lane {
+    struct worker *worker;
+    struct list due; /* in worker->due: down or pool wants to run */
+    struct down down;
+    struct pool pool;
+};
+
+/* upstream_conns: the most that the pool may keep. NULL with an error. */
+struct lane *lane_new(struct worker *worker, long upstream_conns, struct err *err);
+/* That of a client's connection. */
+struct lane *lane_of_conn(const struct conn *conn);
+
+#endif
