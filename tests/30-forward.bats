@@ -442,6 +442,7 @@ upload_is() {
         [[ $(scripted "bighead:$n;body:end" -o got -w '%{http_code}') == 502 ]]
         jq -e '.error | .type == "upstream_error" and (.message | test("head"))' got
         [[ $(scripted "bigline:$n;body:end" -o got -w '%{http_code}') == 502 ]]
+        jq -e '.error | .code == "upstream_bad_answer" and (.message | test("head"))' got
     done
     # in between it is one or the other, and never silence
     for ((n = 16500; n < 60000; n += 500)); do

@@ -111,8 +111,10 @@ enum answer_line answer_take(struct answer *a, const char *line, size_t len, str
         len--;
     if (len == 0)
         return take_end(a, head, err);
-    if (a->fields.bytes.len + len > HEAD_MAX)
-        return bad(err, "has more header fields than the 64 KiB that are taken");
+    if (a->fields.bytes.len + len > HEAD_MAX) {
+        err_set(err, ERR_UP_ANSWER, "%s", ANSWER_HEAD_TOO_LARGE);
+        return ANSWER_BAD;
+    }
     if (len > 5 && memcmp(line, STR_LIT("HTTP/")) == 0)
         return take_status(a, line, len, err);
     if (*line == ' ' || *line == '\t') {

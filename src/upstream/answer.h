@@ -21,6 +21,10 @@ struct answer {
     bool done;
 };
 
+/* Also where libcurl gives up first: it takes lines of 100 KB, and heads of 300 KB. */
+#define ANSWER_HEAD_TOO_LARGE                                                                      \
+    "The upstream's answer has a head of more than the 64 KiB that are taken."
+
 enum answer_line { ANSWER_MORE, ANSWER_HEAD, ANSWER_BAD };
 
 void answer_init(struct answer *a);

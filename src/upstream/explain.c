@@ -6,6 +6,7 @@
 #include <strings.h>
 
 #include "base/str.h"
+#include "upstream/answer.h"
 
 /* Without one libcurl speaks of no proxy, in any version that is known. */
 static const char *proxy_name(const struct endpoint *e)
@@ -79,6 +80,8 @@ static void explain_trouble(struct err *err, const struct trouble_facts *f,
     if ((trouble == TROUBLE_CUT || trouble == TROUBLE_ANSWER) && !f->in_tunnel &&
         e->proxy_from == ENDPOINT_PROXY_GIVEN && !e->plain_http_proxy)
         trouble = TROUBLE_PROXY;
+    if (str_starts(f->detail, "Too large response headers")) /* no code of its own in 7.88 */
+        trouble = TROUBLE_HEAD;
     switch (trouble) {
     case TROUBLE_NAME:
         err_set(err, ERR_UP_NAME,
@@ -112,6 +115,9 @@ static void explain_trouble(struct err *err, const struct trouble_facts *f,
                 "The upstream %s closed the connection before its answer was whole (%s): try "
                 "again.",
                 e->root, f->detail);
+        break;
+    case TROUBLE_HEAD:
+        err_set(err, ERR_UP_ANSWER, "%s", ANSWER_HEAD_TOO_LARGE);
         break;
     case TROUBLE_ANSWER:
         err_set(err, ERR_UP_ANSWER,

@@ -16,7 +16,8 @@ enum trouble {
     TROUBLE_TLS,
     TROUBLE_DESCRIPTORS, /* no socket could be had for the connection */
     TROUBLE_CUT,         /* the connection ended before the answer did */
-    TROUBLE_ANSWER
+    TROUBLE_ANSWER,
+    TROUBLE_HEAD /* the answer's head is too large */
 };
 
 struct trouble_facts {

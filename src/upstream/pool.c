@@ -456,6 +456,7 @@ enum trouble pool_trouble(int curl_code, bool connected)
         {CURLE_UNSUPPORTED_PROTOCOL, TROUBLE_ANSWER}, /* HTTP/0.9 */
         {CURLE_WEIRD_SERVER_REPLY, TROUBLE_ANSWER},
         {CURLE_HTTP2, TROUBLE_ANSWER},
+        {CURLE_OUT_OF_MEMORY, TROUBLE_HEAD}, /* a line of the head is above 100 KB */
     };
 
     CURLcode code = (CURLcode)curl_code;

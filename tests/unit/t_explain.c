@@ -61,7 +61,8 @@ static struct err explained(const struct endpoint *e, enum trouble trouble, long
     X(TROUBLE_PROXY, ERR_UP_PROXY)                                                                 \
     X(TROUBLE_TLS, ERR_UP_TLS)                                                                     \
     X(TROUBLE_CUT, ERR_UP_BROKEN)                                                                  \
-    X(TROUBLE_ANSWER, ERR_UP_ANSWER)
+    X(TROUBLE_ANSWER, ERR_UP_ANSWER)                                                               \
+    X(TROUBLE_HEAD, ERR_UP_ANSWER)
 
 static const struct {
     enum trouble trouble;

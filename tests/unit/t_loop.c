@@ -490,7 +490,7 @@ TEST("the log holds what its level asks for; lines without a level always")
     };
 
     for (size_t i = 0; i < countof(rows); i++) {
-        char text[512], seen[512] = "";
+        char text[512], seen[512] = "", *rest;
         struct log *log;
         struct err err;
         ssize_t n;
@@ -512,7 +512,7 @@ TEST("the log holds what its level asks for; lines without a level always")
         close(fds[0]);
         REQUIRE(n > 0);
         text[n] = '\0';
-        for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n")) {
+        for (char *line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
             strcat(seen, line[0] == 'l' ? line : line + strlen("12:34:56 "));
             strcat(seen, " ");
         }
