@@ -88,9 +88,13 @@ more_said() {
     gets MISS got -d '{"messages":[],"user":"b"}' -H "X-Script: body:$(said x)" /v1/chat/completions
     gets HIT got -d '{"messages":[],"user":"c"}' /v1/chat/completions
     gets HIT got -d '{"messages":[],"user":"b"}' /v1/chat/completions
+    # what was kept without a look at a member is not the answer of a request that has none
+    config 'cache-ttl = 1h'
+    reloaded 'changed: --key-ignore$'
+    gets MISS got -d '{"messages":[]}' -H "X-Script: body:$(said x)" /v1/chat/completions
     sleep 1.1
     config 'cache-ttl = 1s'
-    reloaded 'changed: --cache-ttl, --key-ignore$'
+    reloaded 'changed: --cache-ttl$'
     gets MISS got -d '{"messages":[],"user":"b"}' -H "X-Script: body:$(said x)" /v1/chat/completions
     tells got 'fwd=stale; stored'
     config 'cache-ttl = 0'
@@ -188,22 +192,45 @@ TABLE
     eventually grep -q 'GET /v1/models 403' "$PROXY_LOG"
 }
 
-@test "a new CA file counts at once" {
+# nginx_tls PROTOCOL: an upstream that speaks it
+nginx_tls() {
+    start_nginx "ssl_protocols $1; ssl_session_tickets on; server { listen 127.0.0.1:@PORT@ ssl; ssl_certificate @CERT@; ssl_certificate_key @KEY@; location / { proxy_pass http://@UPSTREAM@; } }"
+}
+
+@test "a new CA file counts at once, and one that is taken away no more: no connection and no TLS session of before serves" {
     need nginx openssl
     make_ca
-    start_nginx 'server { listen 127.0.0.1:@PORT@ ssl; ssl_certificate @CERT@; ssl_certificate_key @KEY@; location / { proxy_pass http://@UPSTREAM@; } }'
-    local good=$CA_FILE
-    make_ca other
-    cp "$CA_FILE" ca.pem
-    config "ca-file = $PWD/ca.pem"
-    started --upstream "https://localhost:$NGINX_PORT"
-    ours 502 upstream_tls_failed ca-file
-    cp "$good" ca.pem
-    reloaded 'changed: none$'
-    [[ $(client -o got -w '%{http_code}' "$PROXY/v1/models?1") == 200 ]]
-    cp "$CA_FILE" ca.pem
-    reloaded 'changed: none$'
-    [[ $(client -o got -w '%{http_code}' "$PROXY/v1/models?2") == 502 ]] # no connection of before serves it
+    local good=$CA_FILE cert=$CERT_FILE key=$KEY_FILE protocol
+    for protocol in TLSv1.2 TLSv1.3; do
+        CERT_FILE=$cert KEY_FILE=$key nginx_tls "$protocol"
+        make_ca "other.$protocol"
+        cp "$CA_FILE" ca.pem
+        config "ca-file = $PWD/ca.pem"
+        started --workers 1 --upstream "https://localhost:$NGINX_PORT"
+        ours 502 upstream_tls_failed ca-file
+        cp "$good" ca.pem
+        reloaded 'changed: none$'
+        for i in 1 2 3; do # of a connection that a reload ends nothing is left for the next
+            [[ $(client -o got -w '%{http_code}' "$PROXY/v1/models?$protocol$i") == 200 ]]
+            reloaded 'changed: none$'
+        done
+        cp "$CA_FILE" ca.pem
+        reloaded 'changed: none$'
+        ours 502 upstream_tls_failed certificate
+        # nor for a request that was on its way at the reload, or its handle
+        cp "$good" ca.pem
+        reloaded 'changed: none$'
+        spawn late.out err curl -q -sS --noproxy '*' --max-time 60 -o late -H "X-Script: barrier:$protocol;body:{}" "$PROXY/v1/late?$protocol"
+        local late=$spawned
+        barrier wait "$protocol"
+        cp "$CA_FILE" ca.pem
+        reloaded 'changed: none$'
+        barrier release "$protocol"
+        pid_ends "$late" 30
+        [[ ${ended[$late]} -eq 0 && $(<late) == '{}' ]]
+        ours 502 upstream_tls_failed certificate
+        proxy_stop
+    done
 }
 
 @test "reloads beside requests of all kinds: every one is answered" {

@@ -18,6 +18,17 @@ setup() {
     not grep -q /v1/models "$PROXY_LOG"
 }
 
+@test "the line of a refusal has all columns: BYPASS under /v1, and a dash for what did not come" {
+    proxy
+    client -o got -D head -H 'Host: other.test' "$PROXY/v1/models"
+    grep -q '^X-Cache: BYPASS' head
+    eventually grep -Eq '^[0-9:]{8} GET /v1/models 403 BYPASS [0-9.]+ ms [0-9]+ B \(' "$PROXY_LOG"
+    printf 'GET /v1/models\r\n\r\n' | raw "127.0.0.1:$PROXY_PORT" >got
+    eventually grep -Eq '^[0-9:]{8} (- -|GET /v1/models) [0-9]+ (BYPASS )?[0-9.]+ ms [0-9]+ B \(' "$PROXY_LOG"
+    client -o got "$PROXY/nowhere"
+    eventually grep -Eq '^[0-9:]{8} GET /nowhere 404 [0-9.]+ ms [0-9]+ B \(' "$PROXY_LOG"
+}
+
 @test "warn shows an answer that broke off" {
     proxy --log-level warn
     client -o got -H 'X-Script: length:8;body:abc;reset' "$PROXY/v1/files" || true

@@ -13,7 +13,7 @@
 
 /* What is digested, and so what is found again on disk: another spelling of the key needs another
  * number here. */
-static const char format[] = "goproxyai key 2";
+static const char format[] = "goproxyai key 3";
 
 /* Memory beyond this is given back after each request. */
 #define KEPT_BYTES ((size_t)1 << 20)
@@ -33,7 +33,8 @@ struct keyer {
     struct counted *counted;
     size_t count;
     size_t cap;
-    struct str head; /* what stands before the body; holds credentials for a moment */
+    struct str ignored; /* which names the rules leave out; "": none */
+    struct str head;    /* what stands before the body; holds credentials for a moment */
     struct str form;
 };
 
@@ -49,6 +50,45 @@ void key_rules_unref(struct key_rules *rules)
         rules->free(rules);
 }
 
+static inline unsigned char lower(char c)
+{
+    return (unsigned char)(c >= 'A' && c <= 'Z' ? c | 0x20 : c);
+}
+
+static int by_text(const void *x, const void *y)
+{
+    return strcmp(*(char *const *)x, *(char *const *)y);
+}
+
+/* The names as a set: sorted, each once, each with its length in front. */
+static void add_names(struct str *out, char *const *names, bool fold_case)
+{
+    size_t count = 0;
+    char **sorted;
+
+    while (names && names[count])
+        count++;
+    sorted = mem_alloc((count + 1) * sizeof(*sorted));
+    for (size_t i = 0; i < count; i++) {
+        sorted[i] = mem_strdup(names[i]);
+        for (char *at = sorted[i]; fold_case && *at; at++)
+            *at = (char)lower(*at);
+    }
+    qsort(sorted, count, sizeof(*sorted), by_text);
+    for (size_t i = 0; i < count; i++)
+        if (i == 0 || strcmp(sorted[i - 1], sorted[i]) != 0)
+            str_addf(out, "%zu:%s,", strlen(sorted[i]), sorted[i]);
+    str_addc(out, ';');
+    for (size_t i = 0; i < count; i++)
+        free(sorted[i]);
+    free(sorted);
+}
+
+static bool has_names(char *const *names)
+{
+    return names && names[0];
+}
+
 struct keyer *keyer_new(struct key_rules *rules, const unsigned char secret[CRYPTO_SECRET_BYTES])
 {
     struct keyer *keyer = mem_zero(sizeof(*keyer));
@@ -57,8 +97,13 @@ struct keyer *keyer_new(struct key_rules *rules, const unsigned char secret[CRYP
     keyer->digest = crypto_digest_new();
     keyer->tagger = crypto_tagger_new(secret);
     keyer->canon = canon_new();
+    str_init(&keyer->ignored);
     str_init(&keyer->head);
     str_init(&keyer->form);
+    if (has_names(rules->ignored) || has_names(rules->ignored_fields)) {
+        add_names(&keyer->ignored, rules->ignored, false);
+        add_names(&keyer->ignored, rules->ignored_fields, true);
+    }
     return keyer;
 }
 
@@ -71,6 +116,7 @@ void keyer_free(struct keyer *keyer)
     canon_free(keyer->canon);
     free(keyer->counted);
     key_rules_unref(keyer->rules);
+    str_release(&keyer->ignored);
     str_release(&keyer->head);
     str_release(&keyer->form);
     free(keyer);
@@ -138,11 +184,6 @@ static void collect(struct keyer *keyer, const struct key_request *request)
     }
     if (named)
         drop_named_by_connection(keyer, request->fields);
-}
-
-static inline unsigned char lower(char c)
-{
-    return (unsigned char)(c >= 'A' && c <= 'Z' ? c | 0x20 : c);
 }
 
 /* By the names in lower case; fields of one name in the order in which they came, which is that of
@@ -240,6 +281,7 @@ static char *put_fields(char *at, const struct keyer *keyer, bool credentials)
 static char *put_line(char *at, const struct keyer *keyer, const struct key_request *request)
 {
     at = put_text(at, format);
+    at = put_bytes(at, keyer->ignored.text, keyer->ignored.len);
     at = put_text(at, request->method);
     at = put_text(at, keyer->rules->upstream);
     return put_text(at, request->target);
@@ -249,10 +291,10 @@ static char *put_line(char *at, const struct keyer *keyer, const struct key_requ
  * most. */
 static char *room_for(struct keyer *keyer, const struct key_request *request)
 {
-    str_reserve(&keyer->head, sizeof(format) + strlen(request->method) +
+    str_reserve(&keyer->head, sizeof(format) + strlen(request->method) + keyer->ignored.len +
                                   strlen(keyer->rules->upstream) + strlen(request->target) +
                                   request->fields->bytes.len + CRYPTO_DIGEST_BYTES +
-                                  (size_t)8 * (3 * request->fields->count + 8));
+                                  (size_t)8 * (3 * request->fields->count + 9));
     return keyer->head.text;
 }
 

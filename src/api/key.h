@@ -3,10 +3,13 @@
  * SHA-256 over fields, each with its length in front, so that no two different requests can be
  * spelled alike:
  *
- *      version · method · upstream · target (raw path and query) · credentials (a digest of
- *      Authorization, api-key, x-api-key, Cookie, and of fields whose names end in
- *      -authorization, -api-key or -virtual-key) · all other request fields that are not known
- *      noise (key_field.h) · tag · body
+ *      version · ignored names (of members, of fields) · method · upstream · target (raw path and
+ *      query) · credentials (a digest of Authorization, api-key, x-api-key, Cookie, and of fields
+ *      whose names end in -authorization, -api-key or -virtual-key) · all other request fields that
+ *      are not known noise (key_field.h) · tag · body
+ *
+ * The ignored names stand in it because an answer that was kept under them may be that of another
+ * request: where they do not hold it must not be found.
  *
  * Both lists of fields are sorted by their names in lower case: the number of names; for each
  * name its text, the number of its fields, and their values in the order in which they came. So

@@ -53,7 +53,8 @@ static enum log_level level_of(const struct exchange *exchange)
     return exchange->failed || exchange->broke ? LOG_WARN : LOG_INFO;
 }
 
-static void add_verdict(struct str *line, enum verdict verdict)
+/* As X-Cache: a refusal under /v1 says BYPASS as well. */
+static void add_verdict(struct str *line, const struct exchange *exchange)
 {
     static const char *const words[] = {[VERDICT_OWN] = "",
                                         [VERDICT_BYPASS] = "BYPASS ",
@@ -61,7 +62,19 @@ static void add_verdict(struct str *line, enum verdict verdict)
                                         [VERDICT_HIT] = "HIT ",
                                         [VERDICT_JOIN] = "HIT "};
 
-    str_adds(line, words[verdict]);
+    bool is_refusal = exchange->verdict == VERDICT_OWN && exchange->is_api && exchange->status;
+
+    str_adds(line, words[is_refusal ? VERDICT_BYPASS : exchange->verdict]);
+}
+
+/* "-" stands for what did not come: the line keeps its columns. */
+static void add_text(struct str *line, const char *text, size_t len)
+{
+    if (len)
+        printable_add_cut(line, text, len, PATH_SHOWN);
+    else
+        str_addc(line, '-');
+    str_addc(line, ' ');
 }
 
 static void write_line(struct worker *worker, const struct exchange *exchange)
@@ -71,16 +84,14 @@ static void write_line(struct worker *worker, const struct exchange *exchange)
     str_clear(line);
     str_adds(line, worker_hms(worker));
     str_addc(line, ' ');
-    printable_add_cut(line, exchange->method, strlen(exchange->method), PATH_SHOWN);
-    str_addc(line, ' ');
-    printable_add_cut(line, exchange->target, route_path_len(exchange->target), PATH_SHOWN);
-    str_addc(line, ' ');
+    add_text(line, exchange->method, strlen(exchange->method));
+    add_text(line, exchange->target, route_path_len(exchange->target));
     if (exchange->status)
         str_add_number(line, exchange->status);
     else
         str_addc(line, '-');
     str_addc(line, ' ');
-    add_verdict(line, exchange->verdict);
+    add_verdict(line, exchange);
     add_duration(line, exchange->duration_us);
     str_addc(line, ' ');
     add_size(line, exchange->sent);

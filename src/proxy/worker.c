@@ -17,7 +17,6 @@
 #include "proxy/lane.h"
 #include "proxy/req.h"
 #include "proxy/server.h"
-#include "upstream/pool_idle.h"
 
 #define ACCEPTS_PER_TURN 8
 #define ACCEPT_PAUSE_MS 100
@@ -253,7 +252,7 @@ struct settings *worker_settings(struct worker *worker)
 
     if (!settings_renew(&server->settings, &worker->settings))
         return worker->settings;
-    pool_idle_end_all(&worker->fetcher.sockets);
+    fetcher_renew(&worker->fetcher, worker->settings->endpoint);
     keyer_free(take(worker->keyer));
     if (server->caching.on)
         worker->keyer = keyer_new(worker->settings->key_rules,

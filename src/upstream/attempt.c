@@ -414,6 +414,8 @@ static bool is_out_of_descriptors(const struct attempt *a)
     return at && clock_mono_ms() - at < EXHAUSTED_MS;
 }
 
+/* libcurl keeps a transfer's first message, which may be one of closing a connection that
+ * pool_socket_end() dissolved: of that nobody should hear. */
 static struct err *explain_code(struct attempt *a, CURLcode code)
 {
     struct trouble_facts facts = {.detail = a->curl_says};
@@ -428,7 +430,7 @@ static struct err *explain_code(struct attempt *a, CURLcode code)
         facts.trouble = TROUBLE_CUT;
     if (a->gave_up || code == CURLE_ABORTED_BY_CALLBACK || (code == CURLE_OK && !*a->curl_says))
         facts.detail = "no answer came";
-    else if (!*a->curl_says)
+    else if (!*a->curl_says || strstr(a->curl_says, "is not connected"))
         facts.detail = curl_easy_strerror(code);
     if (facts.trouble == TROUBLE_CONNECT && is_out_of_descriptors(a))
         facts.trouble = TROUBLE_DESCRIPTORS;

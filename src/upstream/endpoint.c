@@ -174,3 +174,9 @@ void endpoint_add_target(const struct endpoint *e, const char *target, struct st
     str_adds(out, e->base.path);
     str_adds(out, target);
 }
+
+bool endpoint_speaks_tls(const struct endpoint *e)
+{
+    return strcmp(e->base.scheme, "https") == 0 ||
+           (e->proxy && strncasecmp(e->proxy, STR_LIT("https:")) == 0);
+}

@@ -60,6 +60,9 @@ struct endpoint *endpoint_new(const struct endpoint_spec *spec, struct err *err)
 struct endpoint *endpoint_ref(struct endpoint *e);
 void endpoint_unref(struct endpoint *e); /* NULL is nothing */
 
+/* Is TLS spoken to the upstream, or to its proxy? */
+bool endpoint_speaks_tls(const struct endpoint *e);
+
 /* Appends what is asked for. An HTTP proxy gets the absolute form, which curl makes of a URL; in
  * all other cases the target goes out to the letter, past curl's URL parser. */
 void endpoint_add_target(const struct endpoint *e, const char *target, struct str *out);

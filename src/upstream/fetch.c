@@ -7,6 +7,7 @@
 #include "api/policy.h"
 #include "base/mem.h"
 #include "upstream/fetch_internal.h"
+#include "upstream/pool_idle.h"
 
 #define SPARES_MAX 64
 
@@ -395,11 +396,24 @@ void fetcher_init(struct fetcher *fetcher, struct loop *loop, struct mailbox *ma
     list_init(&fetcher->spare);
 }
 
-void fetcher_release(struct fetcher *fetcher)
+static void free_spares(struct fetcher *fetcher)
 {
     struct list *node;
 
     while ((node = list_pop(&fetcher->spare)))
         fetch_free(container_of(node, struct fetch, node));
+    fetcher->spares = 0;
+}
+
+void fetcher_renew(struct fetcher *fetcher, const struct endpoint *endpoint)
+{
+    free_spares(fetcher); /* they hold the share of before */
+    pool_idle_end_all(&fetcher->sockets);
+    pool_sockets_renew(&fetcher->sockets, endpoint);
+}
+
+void fetcher_release(struct fetcher *fetcher)
+{
+    free_spares(fetcher);
     pool_sockets_release(&fetcher->sockets);
 }

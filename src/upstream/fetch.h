@@ -63,6 +63,10 @@ struct fetcher {
 /* The rest of the members is the caller's to fill in. */
 void fetcher_init(struct fetcher *fetcher, struct loop *loop, struct mailbox *mailbox);
 void fetcher_release(struct fetcher *fetcher); /* after its pools */
+/* From now on requests go to this endpoint: forgets idle connections and TLS sessions of before. A
+ * session that is resumed is trusted without a look at the server's certificate (RFC 8446 section
+ * 2.2). The endpoint must stay until the next call. */
+void fetcher_renew(struct fetcher *fetcher, const struct endpoint *endpoint);
 
 /* Starts filling the flight, of which it takes a reference of its own. The flight's timeouts hold.
  * Cannot fail: an error becomes the flight's failure. */

@@ -41,25 +41,40 @@ void pool_global_release(void)
     curl_global_cleanup();
 }
 
+static CURLSH *share_new(void)
+{
+    CURLSH *share = curl_share_init();
+
+    if (!share)
+        abort();
+    curl_share_setopt(share, CURLSHOPT_SHARE, CURL_LOCK_DATA_DNS);
+    curl_share_setopt(share, CURLSHOPT_SHARE, CURL_LOCK_DATA_SSL_SESSION);
+    return share;
+}
+
 void pool_sockets_init(struct pool_sockets *s, struct loop *loop)
 {
-    *s = (struct pool_sockets){
-        .loop = loop, .share = curl_share_init(), .suspended_ms = clock_suspended_ms()};
-    if (!s->share)
-        abort();
-    curl_share_setopt(s->share, CURLSHOPT_SHARE, CURL_LOCK_DATA_DNS);
-    curl_share_setopt(s->share, CURLSHOPT_SHARE, CURL_LOCK_DATA_SSL_SESSION);
+    *s = (struct pool_sockets){.loop = loop, .suspended_ms = clock_suspended_ms()};
+}
+
+/* libcurl frees no share that a handle still has. */
+static bool share_free(void *share)
+{
+    return curl_share_cleanup(share) == CURLSHE_OK;
+}
+
+void pool_sockets_renew(struct pool_sockets *s, const struct endpoint *e)
+{
+    pool_sockets_retire_share(s, share_free);
+    s->share = share_new();
+    s->share_trust = e->trust;
 }
 
 void pool_sockets_release(struct pool_sockets *s)
 {
     pool_sockets_release_all(s);
-    curl_share_cleanup(s->share);
-}
-
-static bool is_https(const struct endpoint *e)
-{
-    return strcmp(e->base.scheme, "https") == 0;
+    pool_sockets_retire_share(s, share_free);
+    free(s->retired);
 }
 
 static struct pool_job *job_of(CURL *easy)
@@ -269,11 +284,6 @@ void pool_release(struct pool *pool)
     pool->multi = NULL;
 }
 
-bool pool_wants_run(const struct pool *pool)
-{
-    return pool->due || !list_empty(&pool->todo);
-}
-
 void pool_run(struct pool *pool)
 {
     struct list *node;
@@ -310,7 +320,7 @@ void pool_read_trust(const struct endpoint *e)
 {
     const curl_version_info_data *info = curl_version_info(CURLVERSION_NOW);
 
-    if (is_https(e) || (e->proxy && strncasecmp(e->proxy, STR_LIT("https:")) == 0))
+    if (endpoint_speaks_tls(e))
         crypto_trust_read(e->trust, info->cainfo, info->capath);
 }
 
@@ -377,7 +387,8 @@ void pool_job_connect_to(struct pool_job *job, struct pool_sockets *sockets,
     CURL *easy = job->easy;
 
     curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, sockets);
-    curl_easy_setopt(easy, CURLOPT_SHARE, sockets->share);
+    /* An endpoint of before leaves no session for those that trust other certificates. */
+    curl_easy_setopt(easy, CURLOPT_SHARE, e->trust == sockets->share_trust ? sockets->share : NULL);
     curl_easy_setopt(easy, CURLOPT_URL, e->root);
     curl_easy_setopt(easy, CURLOPT_HTTP_VERSION,
                      e->http2 ? (long)CURL_HTTP_VERSION_2TLS : (long)CURL_HTTP_VERSION_1_1);

@@ -31,6 +31,10 @@ const char *pool_global_init(void);
 void pool_global_release(void);
 
 void pool_sockets_init(struct pool_sockets *s, struct loop *loop);
+/* Names looked up and TLS sessions of before count no more; new sessions are those of this
+ * endpoint's certificates, and kept apart from those of endpoints of before, whose transfers may
+ * still go on. The endpoint must stay until the next call. Once at least before a transfer. */
+void pool_sockets_renew(struct pool_sockets *s, const struct endpoint *endpoint);
 void pool_sockets_release(struct pool_sockets *s); /* after its pools */
 
 /* most: connections at once, idle ones included. */
@@ -38,7 +42,10 @@ void pool_init(struct pool *pool, struct pool_sockets *sockets, long most,
                void (*on_due)(void *arg), void *arg);
 void pool_release(struct pool *pool); /* no transfer may be in it */
 
-bool pool_wants_run(const struct pool *pool);
+static inline bool pool_wants_run(const struct pool *pool)
+{
+    return pool->due || !list_empty(&pool->todo);
+}
 void pool_run(struct pool *pool);
 
 /* Reads the certificates that connections to the endpoint trust, where TLS is spoken to it: tens of

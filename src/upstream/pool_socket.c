@@ -24,6 +24,20 @@ void pool_sockets_release_all(struct pool_sockets *s)
     s->by_fd = NULL;
 }
 
+void pool_sockets_retire_share(struct pool_sockets *s, bool (*free_share)(void *share))
+{
+    size_t kept = 0;
+
+    if (s->share) {
+        s->retired = mem_grow(s->retired, (s->retired_count + 1) * sizeof(void *));
+        s->retired[s->retired_count++] = take(s->share);
+    }
+    for (size_t i = 0; i < s->retired_count; i++)
+        if (!free_share(s->retired[i]))
+            s->retired[kept++] = s->retired[i];
+    s->retired_count = kept;
+}
+
 struct pool_socket *pool_socket_at(struct pool_sockets *s, int fd)
 {
     return (size_t)fd < s->cap ? s->by_fd[fd] : NULL;

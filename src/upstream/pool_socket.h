@@ -28,11 +28,16 @@ struct pool_sockets {
     struct loop *loop;
     struct pool_socket **by_fd;
     size_t cap;
-    void *share;           /* CURLSH *: names looked up, TLS sessions */
+    void *share;                            /* CURLSH *: names looked up, TLS sessions */
+    const struct crypto_trust *share_trust; /* by which these sessions were made */
+    void **retired;                         /* shares of before, which handles may still have */
+    size_t retired_count;
     int64_t suspended_ms;  /* how long the machine has slept since it booted, when last looked at */
     uint64_t exhausted_ms; /* when a descriptor could not be had, last (monotonic); 0: never */
 };
 
+/* Sets the share aside, if there is one, and frees those set aside that free_share() can free. */
+void pool_sockets_retire_share(struct pool_sockets *s, bool (*free_share)(void *share));
 void pool_sockets_release_all(struct pool_sockets *s); /* what libcurl closed without telling */
 
 struct pool_socket *pool_socket_at(struct pool_sockets *s, int fd);  /* or NULL */

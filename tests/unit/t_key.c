@@ -93,51 +93,51 @@ TEST("golden keys: a request's key is the same in every version of the program")
     } rows[] = {
         {{"POST", "/v1/chat/completions", "", CHAT},
          false,
-         "8e673663bf84f8a8a7e321ac658f386f0502740afac22aab1897e51102190a31"},
+         "4b1069bf0c26079ad0a2333104ede3a9034316cb7fe783212008ec2014a0b3ff"},
         {{"POST", "/v1/chat/completions", "", CHAT},
          true,
-         "6e192aab911d9031b1d6b13a80d6d319b1f07c93b6c75abaea2266fac63c23db"},
+         "4858538204c5482ec6f3c4ae29c364d827e0c7da467987e09ac9249eb6a7a45b"},
         {{"POST", "/v1/chat/completions", "Authorization: Bearer sk-1", CHAT},
          false,
-         "80f8546c97ab4eead2f48b9ff609c984a44160a1bbf3ebbf42a4635381888607"},
+         "fca8e951e4eadc4e288456dda5399e135c4d9493679cd89f4ee6a35a5a8177a0"},
         {{"POST", "/v1/chat/completions", "Content-Type: application/json", CHAT},
          false,
-         "c2efd4bb12f7d0cf2df7580755e37b412cc58eb1bc5c16ec7f96f2bec4863baa"},
+         "2f3666403136cf8e6ebcfbb66af7f10b7ba0dc185cdbb71ac4d544e351a1e8e5"},
         {{"POST", "/v1/chat/completions",
           "authorization: Bearer sk-1\nOpenAI-Organization: o\nOpenAI-Project: p\n"
           "OpenAI-Beta: b\nCookie: c\napi-key: d\nx-api-key: e\nContent-Type: application/json",
           CHAT},
          false,
-         "9438c7dcdae78e04976a0b94940edea8b1d901b28c62646476219e0580243971"},
+         "661531989a29303b26ff6988b26dbc62cdc0f3ddce9c82cae120446fdb84641a"},
         {{"POST", "/v1/chat/completions", "", "{\"b\":[1.0,\"\\u0041\\n\"],\"a\":{}}"},
          false,
-         "8b0b09cd462b3303298e6133f5efe5d7810fddbb0e033f70de91f6dcc621c110"},
+         "aa9719ef0f8f49188234677d7ad45fce36ff585745d571203ca19c12a493c939"},
         {{"POST", "/v1/chat/completions", "", "{\"a\":1,\"a\":2}"},
          false,
-         "74a45d05fe46ca76ade4f800e24e36319991bfb6e581cf398a3eedfc6aee4838"},
+         "99844f89cbe1b8618535b5bf8d5d64f72df010ebb1c2a27c054960f60dc1c25c"},
         {{"POST", "/v1/chat/completions", "", ""},
          false,
-         "7101ac3a4389bc3a30b33f92668ad90e67280a0c1349085f2737d473c7b1fe03"},
+         "a6017867c68e3bbb1fb5555b8e0aa1ff713757074590af026ba75d189b7d960c"},
         {{"GET", "/v1/models", "", NULL},
          false,
-         "dd7a832edaff4c737946c5c3944357917d756b9782f850063c2d462ef7369825"},
+         "7f339996dccf39dcaea50760979b5e6e0f240e0a9f9297877e827682d5f35bde"},
         {{"GET", "/v1/models?limit=2&after=x", "", NULL},
          false,
-         "25a0beebae16ccfaaf323a12baaf8f495090586e2e42c65029c38c133d4a748e"},
+         "154c429b7022f8970f7d5bc938b3d8f8a8f2b228d5cd2fe6e4ed5222cfcb3b65"},
         {{"GET", "/v1/models", "Authorization: Bearer sk-1", NULL},
          false,
-         "e22215f74d9a2d1cd3ed690ef7fbb3ea8ec865fad4114a03ff8fe8aa47fcdb45"},
+         "6b125573249d725299121993c9baa13e9d3083343864f4d58a46620ddf31292d"},
         {{"GET", "/v1/models", "Cookie: a\nCookie: b", NULL},
          false,
-         "f728d84641daacf79b65a27825d873a1f0c1bb4c378b752d771af5654e3f711d"},
+         "008835085ed834a5448eb4afc7d572168f11c5c7921aea7391f8d0154605bdd1"},
         {{"GET", "/v1/models",
           "X-b: 2\nZ: z\nAccept: text/csv\nx-B: 1\nHost: h\nx-any-Virtual-Key: v", NULL},
          false,
-         "95b6aa91a5f5f12328e6ac22342189e88eb48ac992b80852cf9a92d24ac5e6e4"},
+         "72be1bd94cf895bdcd5faf7f2079cd085ef5c3b425f348c4ed44747d1383a8df"},
         {{"POST", "/v1/chat/completions", "",
           "{\"tools\":[{\"parameters\":{\"y\":1,\"x\":2}}],\"a\":1}"},
          false,
-         "ef46b00e20687cfdab1b91dd291173675feefb780a4dfbeaf612b70a66537d27"},
+         "e38eaf20d3a23ea574958869672cf8b792cc26c92b124a783217de443d88187f"},
     };
 
     for (size_t i = 0; i < countof(rows); i++) {
@@ -169,7 +169,7 @@ TEST("the key is SHA-256 over what the header says")
     ADD(ZEROS "\x11x-any-virtual-key" ZEROS "\1" ZEROS "\1v");
     crypto_digest_end(digest, inner);
     crypto_digest_begin(digest);
-    ADD(ZEROS "\x0fgoproxyai key 2" ZEROS "\3GET");
+    ADD(ZEROS "\x0fgoproxyai key 3" ZEROS "\0" ZEROS "\3GET");
     ADD(ZEROS "\x19https://api.openai.com/v1" ZEROS "\5/v1/x" ZEROS "\x20");
     crypto_digest_add(digest, inner, sizeof(inner));
     ADD(ZEROS "\2" ZEROS "\x0bopenai-beta" ZEROS "\1" ZEROS "\1b");
@@ -319,6 +319,39 @@ TEST("ignored fields do not change the key, nor the tag")
     CHECK_STR(x, y);
     CHECK_STR(v, w);
     CHECK(!same(&a, &b));
+}
+
+TEST("what is kept under one list of ignored names is not found under another; the list is a set")
+{
+    static char a[] = "user", b[] = "metadata", c[] = "X-A", d[] = "x-a", e[] = "X-B", f[] = "User";
+    static char *const none[] = {NULL}, *const user[] = {a, NULL}, *const both[] = {a, b, NULL},
+                       *const turned[] = {b, a, a, NULL}, *const upper[] = {f, NULL},
+                       *const field[] = {c, NULL}, *const lower[] = {d, d, NULL},
+                       *const fields[] = {c, e, NULL}, *const as_field[] = {a, NULL};
+    /* rows with one number are the same list */
+    static const struct {
+        char *const *members, *const *fields;
+        unsigned number;
+    } rows[] = {
+        {NULL, NULL, 0},  {none, NULL, 0},     {NULL, none, 0},   {user, NULL, 1},
+        {user, none, 1},  {both, NULL, 2},     {turned, NULL, 2}, {upper, NULL, 3},
+        {NULL, field, 4}, {NULL, lower, 4},    {NULL, fields, 5}, {user, field, 6},
+        {user, lower, 6}, {NULL, as_field, 7}, {both, fields, 8}, {turned, fields, 8},
+    };
+    char *hex[countof(rows)];
+    struct ask ask = plain;
+
+    for (size_t i = 0; i < countof(rows); i++) {
+        struct key_rules by = rules;
+
+        by.ignored = rows[i].members;
+        by.ignored_fields = rows[i].fields;
+        hex[i] = hex_by(keyer_key, &by, &ask);
+        for (size_t before = 0; before < i; before++)
+            CHECK_INT(strcmp(hex[before], hex[i]) == 0, rows[before].number == rows[i].number);
+    }
+    for (size_t i = 0; i < countof(rows); i++)
+        free(hex[i]);
 }
 
 TEST("Content-Type counts as it is written")
