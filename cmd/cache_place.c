@@ -19,8 +19,10 @@ static bool has_cache(const struct json *cache)
     return ttl && strcmp(ttl, "0s") != 0;
 }
 
-static void take_proxys(struct cache_place *place)
+/* Of a proxy that keeps nothing the folder is looked at in its place, unless the user named it. */
+static int take_proxys(struct cache_place *place, struct err *err)
 {
+    int result = 0;
     struct json *root = json_parse(place->proxy.answer.body.text, place->proxy.answer.body.len);
     const struct json *cache = json_member(root, "cache");
     const char *folder = json_text(json_member(cache, "folder"));
@@ -29,10 +31,16 @@ static void take_proxys(struct cache_place *place)
         place->folder = folder ? mem_strdup(folder) : NULL;
         /* Its own, if somebody runs on it here: the proxy may be in a container. */
         place->has_file = place->is_here = folder && store_is_in_use(folder);
+    } else if (place->proxy.is_asked) {
+        result = err_set(err, ERR_SYSTEM,
+                         "the proxy on %s keeps no answers (--cache-ttl 0): without --url and "
+                         "--port a command works on the cache folder",
+                         place->proxy.url);
     } else {
         running_release(&place->proxy);
     }
     json_free(root);
+    return result;
 }
 
 /* ---- the folder's ---- */
@@ -79,7 +87,7 @@ int cache_place_find(struct cache_place *place, const struct conf *conf, const c
     if (result == 0 && place->proxy.is_asked)
         result = -1;
     if (result == 1)
-        take_proxys(place);
+        result = take_proxys(place, err);
     if (result >= 0 && !place->proxy.url)
         result = take_folder(place, conf, err);
     if (result < 0)

@@ -163,6 +163,9 @@ not_here() {
     proxy --home "$PROXY_HOME" --cache-ttl 0
     gives 0 cache list
     [[ $(wc -l <out) -eq 1 ]]
+    # but one that was named is meant, and no folder in its place
+    gives 1 cache clear --url "$PROXY"
+    grep -q "the proxy on $PROXY keeps no answers" err
     gives 0 cache clear
     said "1 answer removed from $PROXY_HOME/cache/goproxyai (no proxy runs on it)"
     gives 0 stats

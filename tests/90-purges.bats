@@ -185,6 +185,7 @@ is_purged() {
     small_disk disk 3m
     mkdir -m 700 disk/cache disk/cache/cache.tombstones
     proxy --cache-dir "$PWD/disk/cache" --memory-cache 0
+    says 1 'cache.tombstones cannot be written'
     stored /v1/files /v1/batches
     dd if=/dev/zero of=disk/fill bs=64k status=none 2>/dev/null || true
     dd if=/dev/zero of=disk/fill2 bs=1k status=none 2>/dev/null || true

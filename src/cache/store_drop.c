@@ -215,13 +215,17 @@ static void on_adopted(void *arg, struct tombstone *tombstone)
     add_drop(adoption->queue, tombstone, INT64_MAX, NULL);
 }
 
-void queue_adopt(struct store_queue *q, const char *folder,
+bool queue_adopt(struct store_queue *q, const char *folder,
                  void (*each)(void *arg, const struct purge *purge), void *arg)
 {
     struct adoption adoption = {.queue = q, .each = each, .arg = arg};
 
+    bool is_open;
+
     pthread_mutex_lock(&q->lock);
-    if (tombstone_log_open(&q->tombstones, folder))
+    is_open = tombstone_log_open(&q->tombstones, folder);
+    if (is_open)
         tombstone_adopt(&q->tombstones, on_adopted, &adoption);
     queue_unlock_and_wake(q);
+    return is_open;
 }

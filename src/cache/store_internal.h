@@ -21,6 +21,7 @@ enum store_trouble {
     TROUBLE_ENTRY,
     TROUBLE_FULL,
     TROUBLE_LOCK,
+    TROUBLE_TOMBSTONES,
     TROUBLES
 };
 

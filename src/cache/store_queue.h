@@ -141,8 +141,8 @@ bool queue_may_forget(struct store_queue *queue, const struct store_drop *drop);
 /* The collection has GETs on disk; 0: any may have. */
 void queue_note_gets(struct store_queue *queue, uint64_t collection);
 /* Opens the folder's file of tombstones, unless it is open, and drops what processes that ended
- * left in it: each() is told of it, with the queue locked. */
-void queue_adopt(struct store_queue *queue, const char *folder,
+ * left in it: each() is told of it, with the queue locked. False: there is no such file. */
+bool queue_adopt(struct store_queue *queue, const char *folder,
                  void (*each)(void *arg, const struct purge *purge), void *arg);
 /* They are written, or never will be: what is held of them is let go of. */
 void queue_let_go(struct store_queue *queue, struct store_op *ops, size_t count);

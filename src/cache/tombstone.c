@@ -11,7 +11,6 @@
 #include "base/mem.h"
 #include "base/str.h"
 
-#define TOMBSTONE_FILE "cache.tombstones"
 #define MAGIC UINT32_C(0x31627467) /* "gtb1" */
 #define MODEL_SIZE 200
 #define LANES_MAX 64

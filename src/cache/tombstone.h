@@ -24,6 +24,7 @@
 #include "base/list.h"
 #include "cache/purge.h"
 
+#define TOMBSTONE_FILE "cache.tombstones" /* in the cache folder */
 #define TOMBSTONE_SLOTS 256
 
 struct tombstone {
