@@ -11,10 +11,6 @@ int cache_key_ambiguous(const char *key, struct err *err);
 
 /* What follows a noun, which is `ending` or nothing: 1 answer, 2 answers, 2 misses. */
 const char *cache_plural(uint64_t n, const char *ending);
-/* "1.2 MiB" */
-void cache_print_size(struct str *out, double bytes);
-/* "7 s", "12 min", "3 h", "5 d" */
-void cache_print_age(struct str *out, int64_t ms);
 /* One line of a list. brief: for a terminal, with so much of the key that it is found again, and
  * the line fits. */
 void cache_print_row(const struct store_row *row, int64_t now_ms, bool brief);

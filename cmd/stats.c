@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 
+#include "base/human.h"
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/printable.h"
@@ -15,10 +16,16 @@ static double figure(const struct json *object, const char *name)
     return json_number(json_member(object, name));
 }
 
+/* A program that is no proxy of ours may answer any number. */
+static uint64_t whole(double n)
+{
+    return n >= 1 && n < 9e18 ? (uint64_t)n : 0;
+}
+
 /* "1 hit", "2 hits" */
 static void print_count(double n, const char *one, const char *ending, const char *more)
 {
-    printf("%.0f %s%s%s", n, one, cache_plural((uint64_t)n, ending), more);
+    printf("%.0f %s%s%s", n, one, cache_plural(whole(n), ending), more);
 }
 
 static void print_cache(const struct json *cache, bool running)
@@ -26,8 +33,8 @@ static void print_cache(const struct json *cache, bool running)
     const char *ttl = json_text(json_member(cache, "ttl"));
     struct str used = STR_INIT, most = STR_INIT;
 
-    cache_print_size(&used, figure(cache, "bytes"));
-    cache_print_size(&most, figure(cache, "max_bytes"));
+    human_add_size(&used, whole(figure(cache, "bytes")));
+    human_add_size(&most, whole(figure(cache, "max_bytes")));
     printf("cache    ");
     print_count(figure(cache, "item_count"), "answer", "s", ", ");
     printf("%s of %s", used.text, most.text);
@@ -58,6 +65,22 @@ static void print_source(const struct json *cache, const char *url, const char *
         command_print_line(stdout, "No proxy runs here, so this is what is on disk in %s.", folder);
 }
 
+static void print_latency(const struct json *latency)
+{
+    static const struct {
+        const char *name, *words;
+    } rows[] = {
+        {"p50", "latency  half within "}, {"p90", ", 90% within "}, {"p99", ", 99% within "}};
+    struct str line = STR_INIT;
+
+    for (size_t i = 0; i < countof(rows); i++) {
+        str_adds(&line, rows[i].words);
+        human_add_duration(&line, whole(figure(latency, rows[i].name) * 1000 + 0.5));
+    }
+    printf("%s\n", line.text);
+    str_release(&line);
+}
+
 static void print_for_people(const struct json *stats, const char *url, const char *folder)
 {
     const struct json *traffic = json_member(stats, "traffic");
@@ -73,8 +96,7 @@ static void print_for_people(const struct json *stats, const char *url, const ch
         printf("%.0f bypassed, %.0f refused; ", figure(traffic, "bypasses"),
                figure(traffic, "refused"));
         print_count(figure(traffic, "errors"), "error", "s", "\n");
-        printf("latency  half within %.3g ms, 90%% within %.3g ms, 99%% within %.3g ms\n",
-               figure(latency, "p50"), figure(latency, "p90"), figure(latency, "p99"));
+        print_latency(latency);
     }
     print_cache(json_member(stats, "cache"), traffic != NULL);
 }

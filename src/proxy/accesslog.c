@@ -3,6 +3,7 @@
 #include <inttypes.h>
 
 #include "api/route.h"
+#include "base/human.h"
 #include "base/log.h"
 #include "base/printable.h"
 #include "proxy/exchange.h"
@@ -10,42 +11,6 @@
 #include "proxy/worker.h"
 
 #define PATH_SHOWN 200
-
-/* "12.3": printf takes longer for this than the rest of the line does. */
-static void add_tenths(struct str *line, uint64_t tenths)
-{
-    str_add_number(line, tenths / 10);
-    str_addc(line, '.');
-    str_addc(line, (char)('0' + tenths % 10));
-}
-
-static void add_size(struct str *line, uint64_t bytes)
-{
-    if (bytes < 1024) {
-        str_add_number(line, bytes);
-        str_adds(line, " B");
-    } else if (bytes < UINT64_C(1024) * 1024) {
-        add_tenths(line, bytes * 10 / 1024);
-        str_adds(line, " KiB");
-    } else {
-        add_tenths(line, bytes * 10 / (UINT64_C(1024) * 1024));
-        str_adds(line, " MiB");
-    }
-}
-
-static void add_duration(struct str *line, uint64_t us)
-{
-    if (us < 10000) {
-        add_tenths(line, us / 100);
-        str_adds(line, " ms");
-    } else if (us < 10000000) {
-        str_add_number(line, us / 1000);
-        str_adds(line, " ms");
-    } else {
-        add_tenths(line, us / 100000);
-        str_adds(line, " s");
-    }
-}
 
 /* A failure is worth a line where requests in general are not. */
 static enum log_level level_of(const struct exchange *exchange)
@@ -92,9 +57,9 @@ static void write_line(struct worker *worker, const struct exchange *exchange)
         str_addc(line, '-');
     str_addc(line, ' ');
     add_verdict(line, exchange);
-    add_duration(line, exchange->duration_us);
+    human_add_duration(line, exchange->duration_us);
     str_addc(line, ' ');
-    add_size(line, exchange->sent);
+    human_add_size(line, exchange->sent);
     if (exchange->trouble) {
         str_adds(line, " (");
         printable_adds(line, exchange->trouble);

@@ -1,25 +1,24 @@
 /* The steps of a request: this file reads as the story of the program.
  *
- *  check ► guard ► dispatch ► read ► inspect ► key ► lookup ─┬─────────► fetch ► wait ─► send ►
- * done │       │        │         │                    ▲ ▲     ├─ load ─┐ (hit)      │      ▲ ▲ │
- * │        │         │                    │ └─────┼────────┴────────────┼──────┤       │ │       │
- * │         │                    │       └─ (hit, join) ───────┼──────┘       │ │       │        │
- * │                    └── a joined flight failed, or is not shared │ │       │        │ └─► admin
- * ──────────────────────────────────────────────────────► │ │       └─► preflight
- * ─────────────────────────────────────────────────────────────────────► │ └───────┴────────┴─►
- * fail ─────────────────────────────────────────────────────────────────► ┘
+ *   check ► guard ► dispatch ► read ► inspect ► key ► lookup ┬ miss ─► fetch ┐
+ *                                                     ▲  ▲   ├ join ────────┴► wait ► send ► done
+ *                                                     │  │   ├ hit ─────────────────► send
+ *                                                     │  └───┴ perhaps on disk: load ─► send
+ *                                                     └ its flight failed, or is not shared: wait
  *
- *  check     the framing and the target are valid
- *  guard     the client is of this user, the host and the page are allowed
- *  dispatch  the target is served here; what the cache has to do with it
- *  read      the body is held, or passed on as it comes
- *  inspect   what the body says is known, for all later steps
- *  key       so is the cache key
- *  lookup    the index says: hit, join or miss
- *  load      the disk is read first
- *  fetch     the upstream is asked
- *  wait      until the answer has a head
- *  send      the answer goes down
+ *   guard ► preflight ► done       read ► admin ► done       any of them ► fail ► done
+ *
+ *   check      the framing and the target are valid
+ *   guard      the client is a user who may, the host and the page are allowed
+ *   dispatch   the target is served here; what the cache has to do with it
+ *   read       the body is held, or passed on as it comes
+ *   inspect    what the body of a request for the cache says is known, for all later steps
+ *   key        so is its cache key
+ *   lookup     the index says: hit, join or miss
+ *   load       the disk is read first
+ *   fetch      the upstream is asked
+ *   wait       until the answer has a head
+ *   send       the answer goes down
  *
  * Each step does one thing and names the next. A step that parks runs again when the connection is
  * woken. req_goto() is the one place where the step changes; --log-level trace logs it.
@@ -32,9 +31,9 @@
 #include "base/header.h"
 #include "base/mem.h"
 #include "cache/key_cache.h"
+#include "client/conn.h"
 #include "proxy/admin.h"
 #include "proxy/cache_status.h"
-#include "client/conn.h"
 #include "proxy/guard.h"
 #include "proxy/key_job.h"
 #include "proxy/lane.h"
@@ -409,7 +408,7 @@ static enum req_next step_load(struct req *req)
     if (req->cache.load_job && !load_job_is_done(req->cache.load_job))
         return REQ_PARK;
     object = req->cache.load_job ? load_job_finish(req, &why_not) : load(req, &why_not);
-    if (req->cache.load_job)
+    if (req->cache.load_job) /* just begun */
         return REQ_PARK;
     req->cache.disk_was_read = true;
     if (object)
@@ -500,7 +499,8 @@ static enum req_next step_send(struct req *req)
     if (req->reply.kind == REPLY_READ) {
         if (req->head.no_chunks && req->reply.length < 0 && !head_only)
             req->reply.until_close = true;
-        fields_wipe(&req->head.fields); /* a stream may be open for long, and these hold a key */
+        fields_wipe(
+            &req->head.fields); /* a stream may be open for long, and these hold an API key */
     }
     return reply(req);
 }
