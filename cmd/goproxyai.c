@@ -10,6 +10,7 @@
 
 #include "base/mem.h"
 #include "base/printable.h"
+#include "base/process.h"
 
 static const struct command commands[] = {
     {"serve", "[OPTION...]", "run the proxy, in the foreground",
@@ -225,7 +226,7 @@ int main(int argc, char **argv)
     int status;
 
     open_standard_descriptors();
-    signal(SIGXFSZ, SIG_IGN); /* a file at its limit (ulimit -f) is an error of write(2) */
+    process_ignore_signal(SIGXFSZ); /* a file at its limit (ulimit -f) is an error of write(2) */
     if (argc < 2) {
         commands_print_help();
         return 2;

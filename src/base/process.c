@@ -1,13 +1,107 @@
 #include "base/process.h"
 
+#include <assert.h>
 #include <dirent.h>
 #include <limits.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/resource.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+/* --- what the user had ---------------------------------------------------------------- */
+
+#define IGNORED_MAX 8
+
+static struct {
+    struct {
+        int sig;
+        struct sigaction action;
+    } ignored[IGNORED_MAX];
+    unsigned ignored_count;
+    bool has_mask, has_files, has_core;
+    sigset_t mask;
+    struct rlimit files, core;
+} users;
+
+void process_ignore_signal(int sig)
+{
+    const struct sigaction ignore = {.sa_handler = SIG_IGN};
+    unsigned i = 0;
+
+    while (i < users.ignored_count && users.ignored[i].sig != sig)
+        i++;
+    assert(i < IGNORED_MAX);
+    if (i < users.ignored_count) {
+        sigaction(sig, &ignore, NULL);
+    } else if (sigaction(sig, &ignore, &users.ignored[i].action) == 0) {
+        users.ignored[i].sig = sig;
+        users.ignored_count++;
+    }
+}
+
+void process_block_signals(const sigset_t *signals)
+{
+    sigset_t before;
+
+    if (pthread_sigmask(SIG_BLOCK, signals, &before) == 0 && !users.has_mask) {
+        users.mask = before;
+        users.has_mask = true;
+    }
+}
+
+rlim_t process_raise_descriptors(void)
+{
+    struct rlimit files;
+
+    if (getrlimit(RLIMIT_NOFILE, &files) < 0)
+        return 256;
+    if (!users.has_files) {
+        users.files = files;
+        users.has_files = true;
+    }
+    if (files.rlim_cur < files.rlim_max) {
+        files.rlim_cur = files.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &files);
+        (void)getrlimit(RLIMIT_NOFILE, &files);
+    }
+    return files.rlim_cur;
+}
+
+/* The soft limit alone: the hard one could not be given back. */
+void process_forbid_core_files(void)
+{
+    struct rlimit core;
+
+    if (getrlimit(RLIMIT_CORE, &core) == 0) {
+        if (!users.has_core)
+            users.core = core;
+        users.has_core = true;
+        core.rlim_cur = 0;
+        (void)setrlimit(RLIMIT_CORE, &core);
+    }
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+    /* Also against handlers that the kernel pipes cores to, whatever the limit. (The
+     * sanitizers' leak check needs to look at the process.) */
+    (void)prctl(PR_SET_DUMPABLE, 0);
+#endif
+}
+
+void process_restore(void)
+{
+    for (unsigned i = 0; i < users.ignored_count; i++)
+        (void)sigaction(users.ignored[i].sig, &users.ignored[i].action, NULL);
+    if (users.has_files)
+        (void)setrlimit(RLIMIT_NOFILE, &users.files);
+    if (users.has_core)
+        (void)setrlimit(RLIMIT_CORE, &users.core);
+    if (users.has_mask) /* last: a signal that waited comes now */
+        (void)pthread_sigmask(SIG_SETMASK, &users.mask, NULL);
+}
+
+/* --- priority, memory, counts --------------------------------------------------------- */
 
 void process_lower_priority(int nice)
 {

@@ -1,8 +1,29 @@
-/* What the program changes of its own process and threads. */
+/* What the program changes of its own process and threads.
+ *
+ * A child that runs another program (run -- CMD) must have signals and limits as the user had them.
+ * So the functions below remember what they found before their first change, and
+ * process_restore() gives that back. They are for the main thread, before it starts others.
+ */
 #ifndef BASE_PROCESS_H
 #define BASE_PROCESS_H
 
+#include <signal.h>
 #include <stddef.h>
+#include <sys/resource.h>
+
+/* Ignores a signal; of at most 8 different ones. */
+void process_ignore_signal(int sig);
+/* Blocks the signals for this thread and those that it starts. */
+void process_block_signals(const sigset_t *signals);
+/* RLIMIT_NOFILE: raises the soft limit to the hard one; returns the limit that holds then, or 256
+ * where the kernel does not tell. */
+rlim_t process_raise_descriptors(void);
+/* RLIMIT_CORE: 0, so that no memory of this process is written to a file. */
+void process_forbid_core_files(void);
+/* In a child, between fork(2) and exec(2): signal mask, signal actions and limits become those that
+ * the user had. Async-signal-safe. (PR_SET_DUMPABLE ends with exec(2), close-on-exec descriptors as
+ * well.) */
+void process_restore(void);
 
 /* The calling thread yields to the others of the machine: nice(2), of this thread alone (Linux
  * gives each thread a value of its own), by so much more than now. */

@@ -45,15 +45,9 @@ int descriptors_divide(struct descriptors *plan, unsigned wanted_workers, unsign
 
 int descriptors_plan(struct descriptors *plan, unsigned wanted_workers, struct err *err)
 {
-    struct rlimit files = {.rlim_cur = 256, .rlim_max = 256};
+    rlim_t limit = process_raise_descriptors();
 
-    if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < files.rlim_max) {
-        files.rlim_cur = files.rlim_max;
-        setrlimit(RLIMIT_NOFILE, &files);
-        getrlimit(RLIMIT_NOFILE, &files);
-    }
-    if (files.rlim_cur == RLIM_INFINITY || files.rlim_cur > 4 * CONNS_MAX)
-        files.rlim_cur = 4 * CONNS_MAX;
-    return descriptors_divide(plan, wanted_workers, files.rlim_cur, process_count_descriptors(),
-                              err);
+    if (limit == RLIM_INFINITY || limit > 4 * CONNS_MAX)
+        limit = 4 * CONNS_MAX;
+    return descriptors_divide(plan, wanted_workers, limit, process_count_descriptors(), err);
 }

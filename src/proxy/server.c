@@ -5,8 +5,6 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -15,6 +13,7 @@
 #include "base/crypto.h"
 #include "base/mem.h"
 #include "base/net.h"
+#include "base/process.h"
 #include "base/sock_diag.h"
 #include "proxy/admin.h"
 #include "proxy/descriptors.h"
@@ -165,19 +164,6 @@ static unsigned count_workers(const struct conf *conf)
     return (unsigned)(cores < WORKERS_AUTO_MAX ? cores : WORKERS_AUTO_MAX);
 }
 
-/* Requests hold keys; a core file would put them on disk. */
-static void forbid_core_files(void)
-{
-    struct rlimit none = {0, 0};
-
-    setrlimit(RLIMIT_CORE, &none);
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-    /* Also against handlers that the kernel pipes cores to, whatever the limit. (The
-     * sanitizers' leak check needs to look at the process.) */
-    prctl(PR_SET_DUMPABLE, 0);
-#endif
-}
-
 int server_open(struct server *server, const struct conf *conf, struct log *log, struct err *err)
 {
     struct settings *settings = NULL;
@@ -189,8 +175,8 @@ int server_open(struct server *server, const struct conf *conf, struct log *log,
     server->started_s = clock_unix_s();
     server->started_us = clock_mono_us();
     server->in_terminal = isatty(STDIN_FILENO) == 1; /* later it may be closed */
-    signal(SIGPIPE, SIG_IGN);
-    forbid_core_files();
+    process_ignore_signal(SIGPIPE);
+    process_forbid_core_files(); /* requests hold keys */
     missing = pool_global_init();
     if (missing)
         return err_set(err, ERR_SYSTEM, "%s", missing);
@@ -319,7 +305,7 @@ void server_block_signals(void)
 {
     sigset_t set = our_signals();
 
-    pthread_sigmask(SIG_BLOCK, &set, NULL);
+    process_block_signals(&set);
 }
 
 /* The next signal, or 0 after the time (-1: no end). */

@@ -2,11 +2,13 @@
 
 #include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/mem.h"
@@ -203,4 +205,65 @@ TEST("the descriptors that are open are counted, without the one that it takes t
     for (size_t i = 0; i < countof(fds); i++)
         close(fds[i]);
     CHECK_INT(process_count_descriptors(), before);
+}
+
+/* ---- what the user had ---- */
+
+/* In a child, whose changes end with it: 0 if all is well, else which check failed. */
+static int change_and_restore(void)
+{
+    const struct rlimit few = {.rlim_cur = 100, .rlim_max = 200};
+    struct sigaction action = {.sa_handler = SIG_DFL}, now;
+    struct rlimit core, limit;
+    sigset_t mask, more;
+
+    sigaction(SIGPIPE, &action, NULL);
+    sigemptyset(&mask);
+    sigaddset(&mask, SIGUSR1);
+    pthread_sigmask(SIG_SETMASK, &mask, NULL);
+    if (setrlimit(RLIMIT_NOFILE, &few) < 0 || getrlimit(RLIMIT_CORE, &core) < 0)
+        return 1;
+    sigemptyset(&more);
+    sigaddset(&more, SIGTERM);
+    process_ignore_signal(SIGPIPE);
+    process_ignore_signal(SIGPIPE); /* the second change is not what the user had */
+    process_block_signals(&more);
+    sigaddset(&more, SIGINT);
+    process_block_signals(&more);
+    if (process_raise_descriptors() != 200 || process_raise_descriptors() != 200)
+        return 2;
+    process_forbid_core_files();
+    process_forbid_core_files();
+
+    sigaction(SIGPIPE, NULL, &now);
+    pthread_sigmask(SIG_BLOCK, NULL, &mask);
+    getrlimit(RLIMIT_CORE, &limit);
+    if (now.sa_handler != SIG_IGN || !sigismember(&mask, SIGTERM) || !sigismember(&mask, SIGINT) ||
+        !sigismember(&mask, SIGUSR1) || limit.rlim_cur != 0)
+        return 3;
+    process_restore();
+    sigaction(SIGPIPE, NULL, &now);
+    pthread_sigmask(SIG_BLOCK, NULL, &mask);
+    if (now.sa_handler != SIG_DFL)
+        return 4;
+    if (sigismember(&mask, SIGTERM) || sigismember(&mask, SIGINT) || !sigismember(&mask, SIGUSR1))
+        return 5;
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur != 100 || limit.rlim_max != 200)
+        return 6;
+    if (getrlimit(RLIMIT_CORE, &limit) < 0 || limit.rlim_cur != core.rlim_cur ||
+        limit.rlim_max != core.rlim_max)
+        return 7;
+    return 0;
+}
+
+TEST("signals and limits are given back as the user had them before the first change")
+{
+    int status = -1;
+    pid_t child = fork();
+
+    if (child == 0)
+        _exit(change_and_restore());
+    REQUIRE(child > 0 && waitpid(child, &status, 0) == child);
+    CHECK(WIFEXITED(status));
+    CHECK_INT(WEXITSTATUS(status), 0);
 }
