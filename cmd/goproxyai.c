@@ -11,6 +11,7 @@
 #include "base/mem.h"
 #include "base/printable.h"
 #include "base/process.h"
+#include "base/url.h"
 
 static const struct command commands[] = {
     {"serve", "[OPTION...]", "run the proxy, in the foreground",
@@ -147,6 +148,7 @@ static int refuse_word(const struct command *self, const char *word)
 
     err_set(&err, ERR_USAGE, "%s takes no argument such as '%s': try %s help %s", self->name, word,
             PROGRAM, self->name);
+    url_mask_all(err.text); /* the word may be a URL, whose flag was forgotten */
     return command_fail(&err);
 }
 
@@ -238,6 +240,7 @@ int main(int argc, char **argv)
     command = command_find(argv[1]);
     if (!command) {
         err_set(&err, ERR_USAGE, "there is no command '%s': try %s help", argv[1], PROGRAM);
+        url_mask_all(err.text);
         return command_fail(&err);
     }
     status = command->run(command, argc - 2, argv + 2);

@@ -484,6 +484,14 @@ nowhere() {
     not grep -q sesame7 err
     refused '^goproxyai: OPENAI_API_URL' OPENAI_API_URL=https://user:sesame7@host/v1 serve
     not grep -q sesame7 err
+    # nor where the flag or the sign before it was forgotten
+    refused 'takes no argument such as .http://[*]*@host' serve http://user:sesame7@host:3128
+    not grep -q sesame7 err
+    refused 'no command .http://[*]*@host' http://sesame7@host:3128
+    not grep -q sesame7 err
+    config $'proxy http://user:sesame7@host=1\n'
+    refused "$config_file:1: there is no setting .proxy http://[*]*@host" serve
+    not grep -q sesame7 err
 }
 
 @test "a client's key is in no log and no error" {

@@ -461,3 +461,18 @@ words() {
     same 5 6
     expect_stat requests = 1
 }
+
+@test "an answer that is out of date before its head comes is not said to be stored, and is not" {
+    server
+    proxy
+    spawn late err curl -q -sS --noproxy '*' --max-time 60 -D late.head -H 'X-Script: barrier:late;body:{}' "$PROXY/v1/files"
+    local pid=$spawned
+    barrier wait late
+    client -o /dev/null -X DELETE "$PROXY/v1/files/x" # its collection
+    barrier release late
+    pid_ends "$pid" 30
+    [[ ${ended[$pid]} -eq 0 && $(<late) == '{}' ]]
+    tells late 'fwd=miss; key="[0-9a-f]{12}"'
+    gets MISS got -H 'X-Script: body:{}' /v1/files
+    gets HIT got /v1/files
+}

@@ -40,7 +40,8 @@ struct body_facts {
     char model[POLICY_MODEL_SIZE]; /* cut to fit; "": none, or the body is no strict JSON */
     bool is_stream;                /* `stream` is true */
     bool is_stateful; /* Responses API: `background` is truthy or `conversation` is not null, or may
-                         be so to a lenient reader of what is no strict JSON. It is passed on. */
+                         be so to a lenient reader of what is no strict JSON, or names one of them
+                         twice. It is passed on. */
 };
 void policy_inspect_body(enum cache_class class, const char *body, size_t len,
                          struct body_facts *facts);

@@ -90,7 +90,8 @@ void policy_inspect_body(enum cache_class class, const char *body, size_t len,
         scan_copy_text(&members[0].value, facts->model, sizeof(facts->model));
     facts->is_stream = members[1].value.kind == SCAN_TRUE;
     if (class == CACHE_CLASS_RESPONSES)
-        facts->is_stateful = scan_is_truthy(&members[2].value) ||
+        facts->is_stateful = members[2].repeated || members[3].repeated || /* which one counts? */
+                             scan_is_truthy(&members[2].value) ||
                              (members[3].value.kind != SCAN_MISSING &&
                               members[3].value.kind != SCAN_NULL);
 }

@@ -38,9 +38,16 @@ void scan_forget_members(struct scan_member *members, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
         members[i].value = missing;
+        members[i].repeated = false;
         if (members[i].inside)
             scan_forget_members(members[i].inside->members, members[i].inside->count);
     }
+}
+
+void scan_repeat_member(struct scan_member *member)
+{
+    scan_forget_members(member, 1); /* what the value before this one had within */
+    member->repeated = true;
 }
 
 /* ---- strings, from quote to quote, which were found to be sound ---- */
@@ -199,7 +206,7 @@ static const char *skip_member(const char *at, const char *end, unsigned depth,
         return NULL;
     value = lex_blanks(at + 1, end);
     if (member && member->value.kind != SCAN_MISSING)
-        scan_forget_members(member, 1); /* what the value before this one had within */
+        scan_repeat_member(member);
     at = skip_value(value, end, depth, inside_of(member, value, end));
     if (at && member)
         note_value(inside, member, value_of(value, at));

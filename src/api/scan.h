@@ -31,6 +31,7 @@ struct scan_value {
 struct scan_member {
     const char *name; /* what is looked for, in plain ASCII; names in the text may be escaped */
     struct scan_value value;
+    bool repeated; /* the name comes more than once: the value is the last one's */
     const struct scan_inside *inside; /* what is looked for within the value, or NULL */
 };
 
@@ -53,9 +54,11 @@ struct scan_inside {
 bool scan_document(const char *json, size_t len, struct scan_value *whole,
                    struct scan_member *members, size_t count);
 
-/* For scan_push.h: makes the members missing, and those within them; finds the first one with that
- * name (as it is written, quotes included), or NULL; what a value is that begins like this. */
+/* For scan_push.h: makes the members missing, and those within them; the same of one whose name
+ * comes again; finds the first one with that name (as it is written, quotes included), or NULL;
+ * what a value is that begins like this. */
 void scan_forget_members(struct scan_member *members, size_t count);
+void scan_repeat_member(struct scan_member *member); /* its name comes again */
 struct scan_member *scan_find_member(const struct scan_inside *inside, const char *name,
                                      size_t len);
 enum scan_kind scan_kind_of(char first);

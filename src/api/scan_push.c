@@ -195,7 +195,7 @@ static void end_name(struct scan_push *s)
                         ? scan_find_member(level->inside, s->token.text, s->token.len)
                         : NULL;
     if (level->member && level->member->value.kind != SCAN_MISSING)
-        scan_forget_members(level->member, 1); /* what the value before this one had within */
+        scan_repeat_member(level->member);
     s->state = STATE_COLON;
 }
 

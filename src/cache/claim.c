@@ -208,7 +208,7 @@ static void publish(struct claim *claim, struct object *object)
     struct slot *slot;
 
     pthread_mutex_lock(&shard->lock);
-    if (!claim->dropped) {
+    if (!atomic_load(&claim->keeper.outdated)) {
         slot = claim->slot ? claim->slot : shard_find_or_add(shard, &claim->key);
         if (!slot->object || slot->ticket <= claim->ticket) {
             shard_set_object(shard, slot, object, claim->ticket);

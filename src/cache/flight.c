@@ -315,7 +315,7 @@ void flight_leave(struct flight *flight, struct body_reader *reader)
 
 bool flight_is_kept(const struct flight *flight)
 {
-    return flight->keeper != NULL;
+    return flight->keeper && !atomic_load_explicit(&flight->keeper->outdated, memory_order_relaxed);
 }
 
 bool flight_has_laggards(const struct flight *flight)

@@ -64,6 +64,7 @@ struct flight_hooks {
     /* It failed, broke, or may not be shared: no one shall find it any more. */
     void (*withdraw)(struct flight_hooks *, struct flight *);
     void (*free)(struct flight_hooks *); /* with the flight */
+    atomic_bool outdated; /* what it fills was purged meanwhile: it is kept no more */
 };
 
 /* The longest silence of the upstream before the head and within the body, ms; 0: for ever.

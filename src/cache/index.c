@@ -203,7 +203,7 @@ static void drop_claims(struct shard *shard, const struct purge *purge)
         /* What is in flight is newer than any time that is named. */
         if (!purge_covers(purge, &claim->key, claim->collection, INT64_MAX, claim->model))
             continue;
-        claim->dropped = true;
+        atomic_store(&claim->keeper.outdated, true);
         claim_leave_slot(claim);
     }
 }

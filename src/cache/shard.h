@@ -37,7 +37,6 @@ struct claim {
     uint64_t collection;
     char model[POLICY_MODEL_SIZE];
     bool settled;  /* it is in no list any more, nor in a slot; the filler's */
-    bool dropped;  /* what it brings is out of date already: do not keep it */
     bool unframed; /* its end was not HTTP's end */
     char label[];  /* method and path */
 };

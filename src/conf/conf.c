@@ -7,6 +7,7 @@
 #include "base/distance.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "base/url.h"
 #include "conf/conf_file.h"
 #include "conf/conf_type.h"
 
@@ -85,6 +86,7 @@ static int on_file_setting(void *arg, const char *name, const char *value, int l
     if (option < 0) {
         result = err_set(err, ERR_USAGE, "%s: there is no setting '%s': see goproxyai help serve",
                          place.text, name);
+        url_mask_all(err->text);
     } else if (context->lines[option]) {
         result = err_set(err, ERR_USAGE,
                          "%s: %s stands in line %d already: leave one of the two lines out",
