@@ -69,6 +69,20 @@ got_whole() {
     expect_stat aborted = 0
 }
 
+@test "a client that closes its sending half behind several requests gets all answers, whatever of them waits unread" {
+    proxy
+    local first='GET /v1/a HTTP/1.1\r\nHost: localhost\r\nX-Script: size:300000\r\n\r\n' small body
+    small='POST /v1/x HTTP/1.1\r\nHost: localhost\r\nX-Script: body:small\r\nContent-Length: 5\r\n\r\nhello'
+    printf -v body '%066000d' 0
+    for i in 1 2 3; do
+        half_closed "${first/a HTTP/a?$i HTTP}PUT /v1/b HTTP/1.1\r\nHost: localhost\r\nX-Script: body:last\r\nContent-Length: 66000\r\n\r\n$body"
+        [[ $(grep -ao 'HTTP/1.1 200 ' got | wc -l) -eq 2 && $(tail -c 4 got) == last ]]
+        grep -q 'end=fin' report
+        half_closed "$small$small$small"
+        [[ $(grep -ao 'HTTP/1.1 200 ' got | wc -l) -eq 3 && $(grep -aio 'connection: close' got | wc -l) -eq 1 ]]
+    done
+}
+
 # late NAME REQUEST: half_closed in the folder NAME, in the background; its pid in $late
 late() {
     mkdir "$1"

@@ -48,10 +48,19 @@ void down_raw_fit(struct conn *conn, struct reply *reply)
         conn->down->ops->replace_reply(conn->req, size);
 }
 
+/* Has the client, which sends nothing more, sent a request behind the current one? The kernel may
+ * hold bytes that nobody has read so far. */
+static bool has_next_request(const struct conn *conn)
+{
+    char byte;
+
+    return conn->served + 1 < conn->framing.requests || !framing_at_start(&conn->framing) ||
+           recv(conn->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+}
+
 bool down_raw_is_last(const struct conn *conn, const struct reply *reply)
 {
-    return reply->close || conn->hung_up ||
-           (conn->half_closed && conn->served + 1 >= conn->framing.requests) || /* none waits */
+    return reply->close || conn->hung_up || (conn->half_closed && !has_next_request(conn)) ||
            conn->down->ops->wants_room(conn->down);
 }
 
