@@ -138,12 +138,12 @@ bool cache_place_is_file(const struct cache_place *place)
     return place->folder && place->is_here;
 }
 
-int cache_place_open(const struct cache_place *place, bool look_only, struct store **store,
+int cache_place_open(const struct cache_place *place, bool read_only, struct store **store,
                      struct err *err)
 {
     /* Without a bound: looking must not evict what a server with other settings keeps. */
     struct store_rules rules = {
-        .folder = place->folder, .max_bytes = INT64_MAX, .look_only = look_only};
+        .folder = place->folder, .max_bytes = INT64_MAX, .read_only = read_only};
 
     return store_open(store, &rules, err);
 }

@@ -33,8 +33,8 @@ void cache_place_say(const struct cache_place *place);
 
 /* Is the file to be read here, rather than the proxy asked for what it holds? */
 bool cache_place_is_file(const struct cache_place *place);
-/* Opens the file. look_only: of store_rules. */
-int cache_place_open(const struct cache_place *place, bool look_only, struct store **store,
+/* Opens the file. read_only: of store_rules. */
+int cache_place_open(const struct cache_place *place, bool read_only, struct store **store,
                      struct err *err);
 
 #endif

@@ -57,7 +57,7 @@ static void free_store(struct store *s)
     store_file_release(&s->file);
     queue_release(&s->queue);
     filter_release(&s->filter);
-    peers_close(&s->peers);
+    purge_ack_close(&s->peers);
     packer_free(s->packer);
     free(s);
 }
@@ -70,13 +70,13 @@ int store_open(struct store **made, const struct store_rules *rules, struct err 
     store_file_init(&s->file, rules->folder);
     s->rules.folder = s->file.folder;
     s->file.log_bytes = (uint64_t)rules->max_bytes / LOG_PART;
-    s->file.look_only = rules->look_only;
+    s->file.read_only = rules->read_only;
     s->file.on_anew = on_anew;
     s->file.on_unlocked = on_unlocked;
     s->file.arg = s;
     queue_init(&s->queue);
     filter_init(&s->filter);
-    s->peers = (struct store_peers)PEERS_INIT;
+    s->peers = (struct purge_ack)PURGE_ACK_INIT;
     list_init(&s->late);
     s->packer = packer_new();
     crypto_random(&s->origin, sizeof(s->origin));
@@ -129,12 +129,12 @@ int store_check_folder(const char *folder, struct err *err)
 
 bool store_is_in_use(const char *folder)
 {
-    return peers_use(folder);
+    return purge_ack_in_use(folder);
 }
 
 bool store_wait_purged(const char *folder)
 {
-    return peers_tell(folder, TELL_WAIT_MS);
+    return purge_ack_wait(folder, TELL_WAIT_MS);
 }
 
 bool store_takes(const struct store *s, uint64_t body_len)

@@ -25,7 +25,7 @@ struct store_reader;
 struct store_rules {
     const char *folder; /* the cache folder; made (0700) where missing */
     int64_t max_bytes;  /* of the file */
-    bool look_only;     /* a file that would be begun anew makes trouble instead, and stays */
+    bool read_only;     /* a file that would be begun anew makes trouble instead, and stays */
     struct log *log;    /* NULL: silent */
     /* Called on the store's thread, without a lock, for what another process, or a command, took
      * away; it must not wait for the store (store_drop_now). What this store is told to drop is not
@@ -120,7 +120,7 @@ int store_each(struct store *store, bool (*each)(void *arg, const struct store_r
 /* Looks for a key by its beginning (key_from_hex()). The number found, at most 2; -1: trouble. */
 int store_find(struct store *store, const struct key *begin, unsigned bits, struct key *key,
                struct err *err);
-/* Checks every entry's checksum, and removes those that are damaged; look_only or not. each() may
+/* Checks every entry's checksum, and removes those that are damaged; read_only or not. each() may
  * be NULL; it is told of every entry whether it is sound, with the key as it stands there, and
  * returns false to stop. */
 int store_verify(struct store *store, uint64_t *good, uint64_t *damaged,

@@ -155,7 +155,7 @@ static int open_locked(struct store_file *file, struct store_conn *link, struct 
         return 0;
     if (!why)
         return -1;
-    if (file->look_only)
+    if (file->read_only)
         return store_file_leave(file, why, err);
     db_close(take(link->db));
     if (make_file(file, link, err) < 0 || try_open(file, link, &(const char *){NULL}, err) < 0)

@@ -54,7 +54,7 @@ static void on_orphan(void *arg, const struct purge *purge)
 void store_adopt(struct store *s)
 {
     s->adopt_ms = clock_mono_ms();
-    if (!s->rules.look_only && !queue_adopt(&s->queue, s->file.folder, on_orphan, s))
+    if (!s->rules.read_only && !queue_adopt(&s->queue, s->file.folder, on_orphan, s))
         store_warn(s, TROUBLE_TOMBSTONES,
                    "%s/" TOMBSTONE_FILE " cannot be written: an answer that a write outdates just "
                    "before the proxy is killed may come back (make room, or remove that file)",

@@ -11,7 +11,7 @@
 #include "cache/store.h"
 #include "cache/store_file.h"
 #include "cache/store_filter.h"
-#include "cache/store_peers.h"
+#include "cache/purge_ack.h"
 #include "cache/store_queue.h"
 
 enum store_trouble {
@@ -38,8 +38,8 @@ struct store {
     struct store_file file;
     struct store_queue queue;
     struct store_filter filter;
-    struct store_peers peers; /* the writer's, once it runs */
-    atomic_bool has_peers;    /* then the filter alone does not know what is there */
+    struct purge_ack peers; /* the writer's, once it runs */
+    atomic_bool has_peers;  /* then the filter alone does not know what is there */
     pthread_t thread;
     /* Which file readers should have open; grows when it is another one. */
     atomic_uint generation;

@@ -27,7 +27,7 @@ static enum sql_result write_drop(struct store *s, struct store_drop *drop, int6
 
     if (result != SQL_OK)
         return result;
-    return db_say(s->link.db, s->origin, atomic_load(&drop->at_ms), &drop->purge);
+    return db_purge_log_append(s->link.db, s->origin, atomic_load(&drop->at_ms), &drop->purge);
 }
 
 /* A row that was found to be damaged. What stands there by now may be a fresh answer. */

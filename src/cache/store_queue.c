@@ -101,10 +101,10 @@ struct object *queue_find(struct store_queue *q, const struct key *key)
 {
     struct object *object;
 
-    if (held_none(&q->holds))
+    if (pending_writes_none(&q->holds))
         return NULL;
     pthread_mutex_lock(&q->lock);
-    object = held_find(&q->holds, key);
+    object = pending_writes_find(&q->holds, key);
     if (object)
         object_ref(object);
     pthread_mutex_unlock(&q->lock);
@@ -113,10 +113,10 @@ struct object *queue_find(struct store_queue *q, const struct key *key)
 
 void queue_let_go_of_purged(struct store_queue *q, const struct purge *purge)
 {
-    if (held_none(&q->holds))
+    if (pending_writes_none(&q->holds))
         return;
     pthread_mutex_lock(&q->lock);
-    held_let_go_of_purged(&q->holds, purge);
+    pending_writes_purge(&q->holds, purge);
     pthread_mutex_unlock(&q->lock);
 }
 
@@ -147,7 +147,7 @@ bool queue_put(struct store_queue *q, struct object *object, bool hold_it)
         op->object = object_ref(object);
         op->held = hold_it;
         if (hold_it)
-            held_add(&q->holds, object);
+            pending_writes_add(&q->holds, object);
         q->waiting.bytes += object->body_len;
         q->last_put = q->taken + q->waiting.count;
         if (object->collection)
@@ -357,7 +357,7 @@ static void let_go_of_ops(struct store_queue *q, struct store_op *ops, size_t co
 {
     for (size_t i = 0; i < count; i++)
         if (ops[i].held) {
-            held_let_go(&q->holds, ops[i].object);
+            pending_writes_remove(&q->holds, ops[i].object);
             ops[i].held = false;
         }
 }

@@ -36,7 +36,7 @@
 #include "base/list.h"
 #include "cache/object.h"
 #include "cache/purge.h"
-#include "cache/store_held.h"
+#include "cache/pending_writes.h"
 #include "cache/stored_gets.h"
 #include "cache/tombstone.h"
 
@@ -97,7 +97,7 @@ struct store_queue {
     atomic_uint drop_count;
     struct tombstone_log tombstones;
     struct stored_gets gets;
-    struct store_holds holds;
+    struct pending_writes holds;
 };
 
 void queue_init(struct store_queue *queue);

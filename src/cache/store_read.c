@@ -219,7 +219,7 @@ static int end_look(struct store *s, struct store_conn *link, enum sql_result re
     if (result != SQL_OK)
         err_set(err, ERR_SYSTEM, "cannot read %s: %s", s->file.path, db_error(link->db));
     if (result == SQL_DAMAGED) {
-        if (s->rules.look_only)
+        if (s->rules.read_only)
             store_file_leave(&s->file, "it is damaged", err);
         else
             err_wrap(err, "the cache file is damaged, and is begun anew");

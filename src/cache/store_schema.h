@@ -1,5 +1,5 @@
 /* The tables of cache.db (described in store_sql.h) and all that is ever asked of them: private to
- * the files store_schema, store_sql and store_look.
+ * the files store_schema, store_sql and store_sql_read.
  */
 #ifndef CACHE_STORE_SCHEMA_H
 #define CACHE_STORE_SCHEMA_H

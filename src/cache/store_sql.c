@@ -234,7 +234,8 @@ enum sql_result db_evict(struct db *db, uint64_t bytes, uint64_t *count)
     return n ? SQL_OK : SQL_NONE;
 }
 
-enum sql_result db_say(struct db *db, int64_t origin, int64_t at_ms, const struct purge *purge)
+enum sql_result db_purge_log_append(struct db *db, int64_t origin, int64_t at_ms,
+                                    const struct purge *purge)
 {
     const struct entry_bytes model = {purge->model, purge->model ? strlen(purge->model) : 0};
     struct sql_query *q;

@@ -59,7 +59,8 @@ enum sql_result db_discard(struct db *db, int64_t id, uint64_t *count);
 /* Those that were used least recently, as many as it takes for `bytes`, going by their size, and at
  * most some hundreds. Pages that others share stay: look at db_sizes() afterwards, and go on. */
 enum sql_result db_evict(struct db *db, uint64_t bytes, uint64_t *count);
-enum sql_result db_say(struct db *db, int64_t origin, int64_t at_ms, const struct purge *purge);
+enum sql_result db_purge_log_append(struct db *db, int64_t origin, int64_t at_ms,
+                                    const struct purge *purge);
 
 /* The entry with that id, which is for the caller to judge: it may be damaged, its key as well, and
  * two keys may begin alike. A body that is not there is an empty one. Its bytes are valid until
@@ -74,10 +75,10 @@ void db_read_end(struct db *db);
 /* Has another connection changed something since this one asked last? */
 bool db_changed(struct db *db);
 /* What others than `origin` said after *seq, in order; *missed: some of it is no longer there. */
-enum sql_result db_hear(struct db *db, int64_t origin, int64_t *seq, bool *missed,
-                        void (*each)(void *arg, int64_t at_ms, const struct purge *purge),
-                        void *arg);
-enum sql_result db_last_said(struct db *db, int64_t *seq);
+enum sql_result db_purge_log_read(struct db *db, int64_t origin, int64_t *seq, bool *missed,
+                                  void (*each)(void *arg, int64_t at_ms, const struct purge *purge),
+                                  void *arg);
+enum sql_result db_purge_log_last(struct db *db, int64_t *seq);
 
 struct db_sizes {
     uint64_t items, used_bytes, free_bytes;

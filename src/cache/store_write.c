@@ -73,7 +73,7 @@ static void learn_ids(struct store *s)
 
 static void look_for_peers(struct store *s)
 {
-    atomic_store(&s->has_peers, peers_are_there(&s->peers));
+    atomic_store(&s->has_peers, purge_ack_has_peers(&s->peers));
 }
 
 static void replaced(struct store *s)
@@ -87,10 +87,10 @@ void store_opened(struct store *s)
 {
     s->last_seq = 0;
     s->written_ms = clock_mono_ms(); /* another's log may be there: empty it in time */
-    db_last_said(s->link.db, &s->last_seq);
+    db_purge_log_last(s->link.db, &s->last_seq);
     (void)store_file_lost_log(&s->file, &s->link); /* records the log's inodes */
     take_sizes(s);
-    peers_open(&s->peers, s->file.folder);
+    purge_ack_open(&s->peers, s->file.folder);
     look_for_peers(s);
     learn_ids(s);
     replaced(s);
@@ -98,7 +98,7 @@ void store_opened(struct store *s)
 
 static int begin_anew(struct store *s, const char *why, struct err *err)
 {
-    if (s->rules.look_only && why) {
+    if (s->rules.read_only && why) {
         store_file_close(&s->link);
         s->reopen_ms = clock_mono_ms() + RETRY_MS;
         return store_file_leave(&s->file, why, err);
@@ -174,8 +174,8 @@ static void trouble(struct store *s, enum sql_result result, struct err *err)
 static enum sql_result hear(struct store *s)
 {
     bool missed;
-    enum sql_result result = db_hear(s->link.db, s->origin, &s->last_seq, &missed, store_on_heard,
-                                     s);
+    enum sql_result result = db_purge_log_read(s->link.db, s->origin, &s->last_seq, &missed,
+                                               store_on_heard, s);
 
     if (missed)
         store_on_heard(s, clock_unix_ms(), &everything);
@@ -276,7 +276,7 @@ static void fail_ops(struct store *s, struct store_op *ops, size_t count, const 
         }
         queue_answer(&s->queue, ops[i].waiter, -1, 0, err);
     }
-    if (forgets && !s->rules.look_only)
+    if (forgets && !s->rules.read_only)
         remove_file(s);
 }
 
@@ -413,7 +413,7 @@ void *store_write(void *arg)
         bool late = !list_empty(&s->late) && clock_mono_ms() >= s->retry_ms;
         uint64_t end = batch.place + batch.count;
 
-        peers_look(&s->peers);
+        purge_ack_begin(&s->peers);
         watch_file(s);
         if (clock_mono_ms() - s->adopt_ms >= ADOPT_MS)
             store_adopt(s);
@@ -427,7 +427,7 @@ void *store_write(void *arg)
             tidy(s);
         store_forget_heard(s, end);
         if (s->link.db && !s->unheard)
-            peers_know(&s->peers);
+            purge_ack_commit(&s->peers);
     }
     if (s->link.db && is_file_over(s))
         shrink_now(s);

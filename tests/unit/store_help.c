@@ -111,7 +111,7 @@ bool rig_open(struct rig *rig, const char *folder, int64_t max_bytes, struct err
 
 bool rig_look(struct rig *rig, const char *folder, struct err *err)
 {
-    return open_with(rig, folder, (struct store_rules){.max_bytes = INT64_MAX, .look_only = true},
+    return open_with(rig, folder, (struct store_rules){.max_bytes = INT64_MAX, .read_only = true},
                      err);
 }
 

@@ -98,7 +98,7 @@ bool db_changed(struct db *db)
     return changed;
 }
 
-static void read_gone(struct sql_query *q, struct purge *purge)
+static void read_purge(struct sql_query *q, struct purge *purge)
 {
     struct entry_bytes key = blob_at(q, 3), model;
 
@@ -111,9 +111,9 @@ static void read_gone(struct sql_query *q, struct purge *purge)
     purge->model = model.len ? model.at : NULL;
 }
 
-enum sql_result db_hear(struct db *db, int64_t origin, int64_t *seq, bool *missed,
-                        void (*each)(void *arg, int64_t at_ms, const struct purge *purge),
-                        void *arg)
+enum sql_result db_purge_log_read(struct db *db, int64_t origin, int64_t *seq, bool *missed,
+                                  void (*each)(void *arg, int64_t at_ms, const struct purge *purge),
+                                  void *arg)
 {
     struct sql_query *q;
     enum sql_result result = sql_query(db->sql, HEAR, &q);
@@ -128,7 +128,7 @@ enum sql_result db_hear(struct db *db, int64_t origin, int64_t *seq, bool *misse
         if (sql_int(q, 0) != *seq + 1)
             *missed = true;
         *seq = sql_int(q, 0);
-        read_gone(q, &purge);
+        read_purge(q, &purge);
         if (sql_int(q, 2) != origin)
             each(arg, sql_int(q, 1), &purge);
     }
@@ -136,7 +136,7 @@ enum sql_result db_hear(struct db *db, int64_t origin, int64_t *seq, bool *misse
     return result == SQL_NONE ? SQL_OK : result;
 }
 
-enum sql_result db_last_said(struct db *db, int64_t *seq)
+enum sql_result db_purge_log_last(struct db *db, int64_t *seq)
 {
     return sql_ask(db->sql, LAST_SAID, seq);
 }

@@ -1,4 +1,4 @@
-#include "cache/store_peers.h"
+#include "cache/purge_ack.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -51,11 +51,11 @@ static off_t size_of(int fd)
     return fstat(fd, &info) < 0 ? 0 : info.st_size;
 }
 
-void peers_open(struct store_peers *peers, const char *folder)
+void purge_ack_open(struct purge_ack *ack, const char *folder)
 {
     int fd = open_in(folder, O_CREAT);
 
-    if (fsx_is_same_file(fd, peers->fd)) {
+    if (fsx_is_same_file(fd, ack->fd)) {
         close(fd);
         return;
     }
@@ -63,38 +63,38 @@ void peers_open(struct store_peers *peers, const char *folder)
         close(fd);
         fd = -1;
     }
-    peers_close(peers); /* not earlier: one of them is seen at any time */
-    *peers = (struct store_peers){.fd = fd};
+    purge_ack_close(ack); /* not earlier: one of them is seen at any time */
+    *ack = (struct purge_ack){.fd = fd};
 }
 
-void peers_close(struct store_peers *peers)
+void purge_ack_close(struct purge_ack *ack)
 {
-    if (peers->fd >= 0)
-        close(peers->fd);
-    peers->fd = -1;
+    if (ack->fd >= 0)
+        close(ack->fd);
+    ack->fd = -1;
 }
 
-bool peers_are_there(const struct store_peers *peers)
+bool purge_ack_has_peers(const struct purge_ack *ack)
 {
-    return peers->fd < 0 || is_held(peers->fd, 0); /* our own lock is no obstacle to us */
+    return ack->fd < 0 || is_held(ack->fd, 0); /* our own lock is no obstacle to us */
 }
 
-void peers_look(struct store_peers *peers)
+void purge_ack_begin(struct purge_ack *ack)
 {
-    if (peers->fd >= 0)
-        peers->seen = size_of(peers->fd);
+    if (ack->fd >= 0)
+        ack->seen = size_of(ack->fd);
 }
 
-void peers_know(struct store_peers *peers)
+void purge_ack_commit(struct purge_ack *ack)
 {
-    if (peers->fd < 0 || peers->seen <= peers->at ||
-        lock(peers->fd, F_OFD_SETLK, F_RDLCK, peers->seen, 1, NULL) < 0)
+    if (ack->fd < 0 || ack->seen <= ack->at ||
+        lock(ack->fd, F_OFD_SETLK, F_RDLCK, ack->seen, 1, NULL) < 0)
         return;
-    (void)lock(peers->fd, F_OFD_SETLK, F_UNLCK, peers->at, 1, NULL);
-    peers->at = peers->seen;
+    (void)lock(ack->fd, F_OFD_SETLK, F_UNLCK, ack->at, 1, NULL);
+    ack->at = ack->seen;
 }
 
-bool peers_use(const char *folder)
+bool purge_ack_in_use(const char *folder)
 {
     int fd = open_in(folder, 0);
     bool used = fd >= 0 && is_held(fd, 0);
@@ -104,7 +104,7 @@ bool peers_use(const char *folder)
     return used;
 }
 
-bool peers_tell(const char *folder, unsigned wait_ms)
+bool purge_ack_wait(const char *folder, unsigned wait_ms)
 {
     uint64_t begin = clock_mono_ms();
     int fd = open_in(folder, 0);
