@@ -210,8 +210,8 @@ static void publish(struct claim *claim, struct object *object)
     pthread_mutex_lock(&shard->lock);
     if (!atomic_load(&claim->keeper.outdated)) {
         slot = claim->slot ? claim->slot : shard_find_or_add(shard, &claim->key);
-        if (!slot->object || slot->ticket <= claim->ticket) {
-            shard_set_object(shard, slot, object, claim->ticket);
+        if (!slot->object || slot->generation <= claim->generation) {
+            shard_set_object(shard, slot, object, claim->generation);
             /* Under the lock: what is dropped from now on is dropped behind it in the store's
              * queue. */
             if (store)
@@ -302,7 +302,7 @@ struct claim *claim_new(struct index *index, struct slot *slot, struct flight *f
     claim->slot = slot;
     claim->key = *query->key;
     claim->begun_ms = query->now_ms;
-    claim->ticket = atomic_fetch_add(&index->tickets, 1) + 1;
+    claim->generation = atomic_fetch_add(&index->generations, 1) + 1;
     claim->api = query->api;
     if (query->key_rules)
         claim->key_rules = key_rules_ref(query->key_rules);

@@ -238,7 +238,7 @@ bool flight_join(struct flight *flight, struct body_reader *reader,
     return joined;
 }
 
-enum flight_state flight_look(struct flight *flight, struct body_reader *reader)
+enum flight_state flight_poll(struct flight *flight, struct body_reader *reader)
 {
     enum flight_state state;
 
@@ -247,8 +247,8 @@ enum flight_state flight_look(struct flight *flight, struct body_reader *reader)
     if (state == FLIGHT_WAITING)
         reader->parked = true;
     else if (flight->owner == reader)
-        flight->taken = true;
-    else if (flight->owner || flight->taken || reader->lost)
+        flight->head_delivered = true;
+    else if (flight->owner || flight->head_delivered || reader->lost)
         state = FLIGHT_EXCLUSIVE;
     pthread_mutex_unlock(&flight->body.lock);
     return state;
@@ -306,7 +306,7 @@ void flight_leave(struct flight *flight, struct body_reader *reader)
     pthread_mutex_lock(&flight->body.lock);
     body_leave_locked(reader);
     if (flight->owner == reader)
-        flight->owner = flight->taken ? NULL : first_reader(flight);
+        flight->owner = flight->head_delivered ? NULL : first_reader(flight);
     if (flight->body.state == BODY_OPEN && list_empty(&flight->body.readers) &&
         flight->filler.on_abandoned)
         flight->filler.on_abandoned(flight->filler.arg);

@@ -81,7 +81,7 @@ struct flight {
     enum flight_state state;
     bool closed;                 /* nobody joins any more */
     struct body_reader *owner;   /* whose alone it is, or NULL */
-    bool taken;                  /* the owner has seen the head: nobody inherits it */
+    bool head_delivered;         /* the owner has seen the head: nobody inherits it */
     struct flight_hooks *keeper; /* the filler's; NULL: nobody keeps it */
     uint64_t keep_max;           /* a body that grows beyond is not kept */
     struct list taps;            /* the filler's */
@@ -121,12 +121,12 @@ void flight_fail(struct flight *flight, const struct err *err);  /* before it */
 bool flight_give_up(struct flight *flight, bool *whole);
 
 /* Reader. flight_join() fails where the flight is closed or its first bytes are gone.
- * flight_look() parks the reader where the answer is FLIGHT_WAITING: it is notified
+ * flight_poll() parks the reader where the answer is FLIGHT_WAITING: it is notified
  * once the head is there or never will be. FLIGHT_EXCLUSIVE: the answer is another reader's alone,
  * or its first bytes are gone. Then body_read(reader, …). */
 bool flight_join(struct flight *flight, struct body_reader *reader,
                  void (*notify)(struct body_reader *));
-enum flight_state flight_look(struct flight *flight, struct body_reader *reader);
+enum flight_state flight_poll(struct flight *flight, struct body_reader *reader);
 /* Raises the flight's timeouts to those of a reader, where these are longer. They stay raised when
  * the reader leaves. */
 void flight_raise_timeouts(struct flight *flight, const struct flight_timeouts *timeouts);

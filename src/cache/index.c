@@ -92,7 +92,7 @@ static enum index_verdict judge(struct index *index, struct shard *shard,
                                 void (*notify)(struct body_reader *), struct index_answer *answer)
 {
     struct slot *slot = shard_find(shard, query->key);
-    bool alone = query->alone || query->asks.no_cache;
+    bool alone = query->no_coalesce || query->asks.no_cache;
 
     if (slot && slot->object) {
         if (!alone && index_is_fresh(slot->object, query)) {
@@ -160,7 +160,7 @@ void index_keep(struct index *index, struct object *object, uint64_t epoch)
     if (atomic_load(&index->epoch) == epoch) {
         slot = shard_find_or_add(shard, &object->key);
         if (!slot->object || slot->object->stored_ms < object->stored_ms)
-            shard_set_object(shard, slot, object, slot->ticket);
+            shard_set_object(shard, slot, object, slot->generation);
         shard_tidy(shard, slot);
         shard_shrink(shard);
     }

@@ -52,8 +52,9 @@ struct index_query {
     int64_t now_ms; /* Unix time */
     int64_t ttl_ms; /* INDEX_FOREVER: an entry never grows too old */
     struct cache_control asks;
-    bool alone; /* neither an object nor a flight of others will do: a refresh, or a second try */
-    bool peek;  /* NONE rather than a new flight */
+    bool no_coalesce; /* neither an object nor a flight of others will do: a refresh, or a second
+                         try */
+    bool peek;        /* NONE rather than a new flight */
     /* for what is stored in the end: */
     enum cache_class api;
     const char *method, *target, *model;

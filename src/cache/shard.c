@@ -145,13 +145,13 @@ void shard_unset_object(struct shard *shard, struct slot *slot)
 }
 
 void shard_set_object(struct shard *shard, struct slot *slot, struct object *object,
-                      uint64_t ticket)
+                      uint64_t generation)
 {
     shard_unset_object(shard, slot);
     if (weight_of(object) > shard->budget / 2)
         return;
     slot->object = object_ref(object);
-    slot->ticket = ticket;
+    slot->generation = generation;
     object->in_tier = true;
     object->slot = slot;
     list_append(&shard->lru, &object->lru);
@@ -170,7 +170,7 @@ void shard_use(struct shard *shard, struct object *object)
 
 /* Who goes next, and where its slot is, is fetched into the processor's cache meanwhile: waiting
  * for memory is most of what letting go costs. */
-static void look_ahead(struct shard *shard)
+static void prefetch_victim(struct shard *shard)
 {
     struct list *first = shard->lru.next, *second = first->next;
     const struct object *object = container_of(first, struct object, lru);
@@ -196,5 +196,5 @@ void shard_shrink(struct shard *shard)
         shard_tidy(shard, slot);
         shard->evictions++;
     }
-    look_ahead(shard);
+    prefetch_victim(shard);
 }

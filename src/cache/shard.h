@@ -30,8 +30,8 @@ struct claim {
     struct flight *flight;
     struct slot *slot; /* where it can be joined; NULL: no more */
     struct key key;
-    uint64_t ticket;  /* of two answers the one that was asked for later is the newer one */
-    int64_t begun_ms; /* Unix time at which the fetch began */
+    uint64_t generation; /* of two answers the one that was asked for later is the newer one */
+    int64_t begun_ms;    /* Unix time at which the fetch began */
     enum cache_class api;
     struct key_rules *key_rules; /* with a reference; NULL: of no fields */
     uint64_t collection;
@@ -45,7 +45,7 @@ struct slot {
     struct slot *next;
     struct key key;
     struct object *object; /* a reference */
-    uint64_t ticket;       /* object's */
+    uint64_t generation;   /* object's */
     struct claim *claim;
 };
 
@@ -66,7 +66,7 @@ struct shard {
 struct index {
     struct index_rules rules;
     _Atomic(struct store *) store;
-    atomic_uint_fast64_t tickets;
+    atomic_uint_fast64_t generations;
     atomic_uint_fast64_t epoch; /* how often something was dropped */
     struct shard shards[INDEX_SHARDS];
 };
@@ -89,7 +89,7 @@ void shard_tidy(struct shard *shard, struct slot *slot); /* removes it if it is 
 /* Puts the object (a reference is added) in the slot, in the place of what was there. A large
  * one is left out. */
 void shard_set_object(struct shard *shard, struct slot *slot, struct object *object,
-                      uint64_t ticket);
+                      uint64_t generation);
 void shard_unset_object(struct shard *shard, struct slot *slot);
 void shard_use(struct shard *shard, struct object *object); /* it was just used */
 /* Lets go of the least recently used until the budget holds. */

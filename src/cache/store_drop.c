@@ -96,7 +96,7 @@ void queue_drop(struct store_queue *q, const struct purge *purge, struct store_w
         (void)tombstone_record(&q->tombstones, tombstone); /* queue_may_forget() is asked later */
     add_drop(q, tombstone, clock_unix_ms(), waiter);
     if (waiter)
-        q->hurry = true;
+        q->flush_now = true;
     queue_unlock_and_wake(q);
 }
 
@@ -124,7 +124,7 @@ void queue_end_write(struct store_queue *q, uint64_t collection, bool shared)
     queue_unlock_and_wake(q);
 }
 
-bool queue_hides(struct store_queue *q, const struct object *object)
+bool tombstones_cover(struct store_queue *q, const struct object *object)
 {
     bool hides = false;
 

@@ -80,8 +80,8 @@ static bool is_full(const struct store_batch *batch)
 /* Wakes the writer where it waits for just this; the lock is held. */
 static bool is_to_wake(struct store_queue *q)
 {
-    bool wake = (q->idle && (is_urgent(q) || q->hurry || q->closing)) ||
-                (q->gathering && (is_full(&q->waiting) || q->hurry || q->closing));
+    bool wake = (q->idle && (is_urgent(q) || q->flush_now || q->closing)) ||
+                (q->gathering && (is_full(&q->waiting) || q->flush_now || q->closing));
 
     if (wake)
         q->idle = q->gathering = false;
@@ -191,13 +191,13 @@ bool queue_discard(struct store_queue *q, int64_t id, struct store_waiter *waite
 
     pthread_mutex_lock(&q->lock);
     fits = waiter ||
-           (q->waiting.count < OPS_MAX && !discards(&q->waiting, id) && !discards(q->hand, id));
+           (q->waiting.count < OPS_MAX && !discards(&q->waiting, id) && !discards(q->inflight, id));
     if (fits) {
         struct store_op *op = queue_add(q, OP_DISCARD);
 
         op->id = id;
         op->waiter = waiter;
-        q->hurry = q->hurry || waiter;
+        q->flush_now = q->flush_now || waiter;
     }
     queue_unlock_and_wake(q);
     return fits;
@@ -228,10 +228,10 @@ void queue_set_full(struct store_queue *q, bool nearly_full)
     pthread_mutex_unlock(&q->lock);
 }
 
-void queue_hurry(struct store_queue *q)
+void queue_flush_now(struct store_queue *q)
 {
     pthread_mutex_lock(&q->lock);
-    q->hurry = true;
+    q->flush_now = true;
     queue_unlock_and_wake(q);
 }
 
@@ -260,7 +260,7 @@ static struct timespec in_ms(unsigned ms)
 
 static bool is_quiet(const struct store_queue *q)
 {
-    return !q->hurry && !q->closing;
+    return !q->flush_now && !q->closing;
 }
 
 static void gather(struct store_queue *q, unsigned ms)
@@ -275,16 +275,16 @@ static void gather(struct store_queue *q, unsigned ms)
     q->gathering = false;
 }
 
-/* As a leaky bucket counts: crowded_ms is ahead of now by what was taken lately. */
-static bool is_prompt(struct store_queue *q)
+/* As a leaky bucket counts: bucket_ms is ahead of now by what was taken lately. */
+static bool bucket_take(struct store_queue *q)
 {
     uint64_t now = clock_mono_ms();
 
-    if (q->crowded_ms < now)
-        q->crowded_ms = now;
-    if (q->crowded_ms - now > (PROMPT_MAX - 1) * GATHER_MS)
+    if (q->bucket_ms < now)
+        q->bucket_ms = now;
+    if (q->bucket_ms - now > (PROMPT_MAX - 1) * GATHER_MS)
         return false;
-    q->crowded_ms += GATHER_MS;
+    q->bucket_ms += GATHER_MS;
     return true;
 }
 
@@ -292,14 +292,14 @@ static void gather_some(struct store_queue *q)
 {
     unsigned ahead = PROMPT_MAX * GATHER_MS;
 
-    if (is_prompt(q))
+    if (bucket_take(q))
         return;
     gather(q, GATHER_MS);
     if (q->waiting.count >= BUSY_OPS) {
         gather(q, GATHER_BUSY_MS);
         ahead += GATHER_BUSY_MS;
     }
-    q->crowded_ms = clock_mono_ms() + ahead;
+    q->bucket_ms = clock_mono_ms() + ahead;
 }
 
 static void await_ops(struct store_queue *q, unsigned wait_ms)
@@ -328,12 +328,12 @@ bool queue_take(struct store_queue *q, struct store_batch *batch, unsigned wait_
         *batch = q->waiting;
         q->waiting = empty;
         q->touches = 0;
-        q->hand = batch;
+        q->inflight = batch;
         q->in_hand = batch->bytes;
     }
     batch->place = q->taken;
     q->taken += batch->count;
-    q->hurry = false;
+    q->flush_now = false;
     pthread_mutex_unlock(&q->lock);
     return more;
 }
@@ -373,7 +373,7 @@ void batch_clear(struct store_queue *q, struct store_batch *batch)
 {
     pthread_mutex_lock(&q->lock);
     let_go_of_ops(q, batch->ops, batch->count);
-    q->hand = NULL;
+    q->inflight = NULL;
     q->in_hand = 0;
     pthread_mutex_unlock(&q->lock);
     for (size_t i = 0; i < batch->count; i++)

@@ -18,10 +18,10 @@
  * same answer is not asked and paid for once more. A drop ends that at once.
  *
  * A drop is *pending* from the moment it is queued until it is on disk, even where that takes long
- * because the disk cannot be written to. Readers ask queue_hides(). It has a tombstone for as long,
- * which is recorded (tombstone.h) where the disk may have entries that the drop covers. A request
- * that changes a collection takes that tombstone before it goes out (queue_begin_write()), and
- * gives it to the drop that follows it (queue_end_write()).
+ * because the disk cannot be written to. Readers ask tombstones_cover(). It has a tombstone for as
+ * long, which is recorded (tombstone.h) where the disk may have entries that the drop covers. A
+ * request that changes a collection takes that tombstone before it goes out (queue_begin_write()),
+ * and gives it to the drop that follows it (queue_end_write()).
  */
 #ifndef CACHE_STORE_QUEUE_H
 #define CACHE_STORE_QUEUE_H
@@ -82,17 +82,17 @@ struct store_queue {
     pthread_mutex_t lock;
     pthread_cond_t filled, answered;
     struct store_batch waiting;
-    struct store_batch *hand; /* the batch that was taken last, until it is written */
-    size_t in_hand;           /* its bytes */
-    bool nearly_full;         /* the file is: touches count */
-    size_t touches;           /* of those that wait */
-    uint64_t touched_ms;      /* when the first of them came */
-    uint64_t taken;           /* operations ever taken */
-    uint64_t last_put;        /* the place after the last put; and after the last one of a GET */
+    struct store_batch *inflight; /* the batch that was taken last, until it is written */
+    size_t in_hand;               /* its bytes */
+    bool nearly_full;             /* the file is: touches count */
+    size_t touches;               /* of those that wait */
+    uint64_t touched_ms;          /* when the first of them came */
+    uint64_t taken;               /* operations ever taken */
+    uint64_t last_put; /* the place after the last put; and after the last one of a GET */
     uint64_t last_get;
-    uint64_t crowded_ms;  /* until then all room for batches that do not wait would be back */
+    uint64_t bucket_ms;   /* until then all room for batches that do not wait would be back */
     bool idle, gathering; /* the writer waits: for anything, for more */
-    bool hurry, closing;
+    bool flush_now, closing;
     struct list drops;
     atomic_uint drop_count;
     struct tombstone_log tombstones;
@@ -120,13 +120,13 @@ bool queue_discard(struct store_queue *queue, int64_t id, struct store_waiter *w
 /* Waits for the answer to the drop or discard that was queued with it. */
 void queue_wait(struct store_queue *queue, struct store_waiter *waiter);
 /* Does a drop that is pending cover this? */
-bool queue_hides(struct store_queue *queue, const struct object *object);
+bool tombstones_cover(struct store_queue *queue, const struct object *object);
 /* Is a drop of everything pending? */
 bool queue_clears(struct store_queue *queue);
 /* Of what is queued next, among all operations ever queued. */
 uint64_t queue_place(struct store_queue *queue);
 void queue_set_full(struct store_queue *queue, bool nearly_full);
-void queue_hurry(struct store_queue *queue); /* the writer is to look after things now */
+void queue_flush_now(struct store_queue *queue); /* the writer is to look after things now */
 void queue_close(struct store_queue *queue);
 
 /* Writer. Takes all that waits, after having gathered some, into *batch, which is empty; waits for

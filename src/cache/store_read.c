@@ -83,7 +83,7 @@ static bool is_ready(struct store_reader *r)
 static void note_damage(struct store *s, unsigned generation)
 {
     atomic_store(&s->damaged_generation, generation);
-    queue_hurry(&s->queue);
+    queue_flush_now(&s->queue);
 }
 
 static void note_trouble(struct store_reader *r, enum sql_result result)
@@ -162,7 +162,7 @@ static enum sql_result read_file(struct store_reader *r, const struct key *key, 
     db_release(r->link.db);
     /* Two keys may begin alike. */
     if (*object && (memcmp((*object)->key.bytes, key->bytes, KEY_BYTES) != 0 ||
-                    queue_hides(&r->store->queue, *object))) {
+                    tombstones_cover(&r->store->queue, *object))) {
         object_unref(*object);
         *object = NULL;
     }

@@ -14,7 +14,7 @@
 #define LINGER_MS 5000
 #define GONE_MS 20          /* for what a client that left had sent before */
 #define HALF_CLOSED_MS 1000 /* the same, of a client that waits for the answer */
-#define HALF_CLOSED_LOOK_MS 500
+#define HALF_CLOSED_POLL_MS 500
 
 void conn_format_address(char *buf, size_t size, const struct sockaddr *address)
 {
@@ -71,7 +71,7 @@ static void on_half_timer(struct timer *timer)
     struct conn *conn = container_of(timer, struct conn, half_timer);
 
     if (is_held(conn))
-        timer_set(&conn->loop->timers, timer, conn->loop->now_ms + HALF_CLOSED_LOOK_MS);
+        timer_set(&conn->loop->timers, timer, conn->loop->now_ms + HALF_CLOSED_POLL_MS);
     else
         leave(conn);
 }
@@ -88,7 +88,7 @@ static void on_hangup(struct watch *w, uint32_t events)
     conn->half_closed = true;
     if (!conn->busy)
         set_deadline(conn, HALF_CLOSED_MS);
-    timer_set(&conn->loop->timers, &conn->half_timer, conn->loop->now_ms + HALF_CLOSED_LOOK_MS);
+    timer_set(&conn->loop->timers, &conn->half_timer, conn->loop->now_ms + HALF_CLOSED_POLL_MS);
 }
 
 static void on_timer(struct timer *timer)

@@ -58,7 +58,7 @@ struct conn {
     struct timer half_timer;
     bool parked;    /* suspended in libmicrohttpd */
     bool polling;   /* waits, but not suspended yet: see down.c */
-    unsigned looks; /* how often it was looked at while polling */
+    unsigned polls; /* how often it was looked at while polling */
     struct framing framing;
     struct list faulty; /* down->faulty */
     bool framed;        /* bytes of it were seen by `framing` */

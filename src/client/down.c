@@ -12,8 +12,8 @@
 #include "client/down_recv.h"
 #include "client/reply.h"
 
-#define LOOKS_MAX 16
-#define LOOK_MS 1
+#define POLLS_MAX 16
+#define POLL_MS 1
 /* A ready-made answer: what libmicrohttpd allocates for it. */
 #define READY_BYTES 1000U
 #define READY_FIELD_BYTES 160U
@@ -49,7 +49,7 @@ static void park(struct conn *conn)
 static void start_polling(struct conn *conn)
 {
     conn->polling = true;
-    conn->looks = 0;
+    conn->polls = 0;
     conn->down->polling++;
 }
 
@@ -59,9 +59,9 @@ static void stop_polling(struct conn *conn)
     conn->down->polling--;
 }
 
-static enum MHD_Result look_again(struct conn *conn)
+static enum MHD_Result poll_again(struct conn *conn)
 {
-    if (++conn->looks >= LOOKS_MAX) {
+    if (++conn->polls >= POLLS_MAX) {
         stop_polling(conn);
         park(conn);
     }
@@ -307,7 +307,7 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *mhd, const c
     if (!*context)
         return MHD_NO;
     if (conn->polling)
-        return look_again(conn);
+        return poll_again(conn);
     if (!conn->begun)
         return take_head(conn, method, version);
     if (*size > 0)
@@ -465,7 +465,7 @@ void down_run(struct down *down)
     if (down->polling == 0 || down->moved)
         down_mark_due(down);
     else if (!timer_is_set(&down->again))
-        timer_set(&down->loop->timers, &down->again, down->loop->now_ms + LOOK_MS);
+        timer_set(&down->loop->timers, &down->again, down->loop->now_ms + POLL_MS);
 }
 
 void down_release(struct down *down)

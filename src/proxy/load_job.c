@@ -59,7 +59,7 @@ void load_job_start(struct req *req)
                                       .now_ms = query.now_ms,
                                       .ttl_ms = query.ttl_ms,
                                       .asks = query.asks,
-                                      .alone = query.alone};
+                                      .no_coalesce = query.no_coalesce};
     req->cache.load_job = job;
     jobs_add(req->worker->server->caching.jobs, &job->job, on_run);
 }

@@ -255,7 +255,7 @@ struct index_query req_query(const struct req *req)
                                 .now_ms = clock_unix_ms(),
                                 .ttl_ms = req->settings->ttl_ms,
                                 .asks = req->cache.control,
-                                .alone = req->cache.no_coalesce,
+                                .no_coalesce = req->cache.no_coalesce,
                                 .api = req->cache.class,
                                 .method = req->head.method,
                                 .target = req->head.target.text,

@@ -452,7 +452,7 @@ static enum req_next step_wait(struct req *req)
         return REQ_MORE;
     if (req->body.received)
         req_body_complete(req);
-    switch (flight_look(answer->flight, &answer->reader)) {
+    switch (flight_poll(answer->flight, &answer->reader)) {
     case FLIGHT_WAITING:
         return REQ_PARK;
     case FLIGHT_GROWING:

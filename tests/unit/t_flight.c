@@ -79,12 +79,12 @@ TEST("a reader that waits for the head is told once it is there, and sees it")
     struct body_reader r;
 
     CHECK(flight_join(flight, &r, on_notify));
-    CHECK_INT(flight_look(flight, &r), FLIGHT_WAITING);
-    CHECK_INT(flight_look(flight, &r), FLIGHT_WAITING);
+    CHECK_INT(flight_poll(flight, &r), FLIGHT_WAITING);
+    CHECK_INT(flight_poll(flight, &r), FLIGHT_WAITING);
     CHECK_INT(notified, 0);
     set_head(flight, 201);
     CHECK_INT(notified, 1);
-    CHECK_INT(flight_look(flight, &r), FLIGHT_GROWING);
+    CHECK_INT(flight_poll(flight, &r), FLIGHT_GROWING);
     CHECK_INT(flight->head.status, 201);
     CHECK_STR(fields_get(&flight->head.fields, "x-test"), "yes");
     CHECK(flight_append(flight, "abc", 3));
@@ -108,8 +108,8 @@ TEST("a reader that is lost before it has seen the head may ask for the answer a
 
     CHECK(flight_join(flight, &fast, on_notify));
     CHECK(flight_join(flight, &late, on_notify));
-    CHECK_INT(flight_look(flight, &fast), FLIGHT_WAITING);
-    CHECK_INT(flight_look(flight, &late), FLIGHT_WAITING);
+    CHECK_INT(flight_poll(flight, &fast), FLIGHT_WAITING);
+    CHECK_INT(flight_poll(flight, &late), FLIGHT_WAITING);
     set_head(flight, 200);
     body_stop_keeping(&flight->body, 0);
     for (int i = 0; i < 1000 && !late.lost; i++) {
@@ -119,8 +119,8 @@ TEST("a reader that is lost before it has seen the head may ask for the answer a
         flight_lose_laggards(flight);
     }
     CHECK(late.lost);
-    CHECK_INT(flight_look(flight, &fast), FLIGHT_GROWING);
-    CHECK_INT(flight_look(flight, &late), FLIGHT_EXCLUSIVE);
+    CHECK_INT(flight_poll(flight, &fast), FLIGHT_GROWING);
+    CHECK_INT(flight_poll(flight, &late), FLIGHT_EXCLUSIVE);
     flight_leave(flight, &late);
     flight_complete(flight);
     flight_leave(flight, &fast);
@@ -163,11 +163,11 @@ TEST("a flight that fails before its head tells its readers so, and why")
     struct err err;
 
     flight_join(flight, &r, on_notify);
-    CHECK_INT(flight_look(flight, &r), FLIGHT_WAITING);
+    CHECK_INT(flight_poll(flight, &r), FLIGHT_WAITING);
     err_set(&err, ERR_UP_NAME, "why");
     flight_fail(flight, &err);
     CHECK_INT(notified, 1);
-    CHECK_INT(flight_look(flight, &r), FLIGHT_FAILED);
+    CHECK_INT(flight_poll(flight, &r), FLIGHT_FAILED);
     REQUIRE(flight->err != NULL && flight->err != &err); /* a copy of its own */
     CHECK_INT(flight->err->code, ERR_UP_NAME);
     CHECK_STR(flight->err->text, "why");
@@ -188,7 +188,7 @@ TEST("a flight that breaks after its head keeps the head, its bytes, and the rea
     flight_append(flight, "abc", 3);
     err_set(&err, ERR_UP_BROKEN, "cut");
     flight_break(flight, &err);
-    CHECK_INT(flight_look(flight, &r), FLIGHT_GROWING);
+    CHECK_INT(flight_poll(flight, &r), FLIGHT_GROWING);
     CHECK_INT(look(&r), BODY_READ_BYTES);
     CHECK_INT(look(&r), BODY_READ_BROKEN);
     REQUIRE(flight->err != NULL);
@@ -409,8 +409,8 @@ TEST("a keeper sees head and end before any reader does, and goes with the fligh
     set_head(flight, 200);
     CHECK_INT(k.heads, 1);
     CHECK(k.head_was_hidden);
-    CHECK_INT(flight_look(flight, &a), FLIGHT_GROWING);
-    CHECK_INT(flight_look(flight, &b), FLIGHT_GROWING);
+    CHECK_INT(flight_poll(flight, &a), FLIGHT_GROWING);
+    CHECK_INT(flight_poll(flight, &b), FLIGHT_GROWING);
     flight_append(flight, "abc", 3);
     CHECK(flight_join(flight, &late, on_notify));
     flight_complete(flight);
@@ -433,14 +433,14 @@ TEST("an answer that may not be shared is the first reader's alone, and nobody j
 
     flight_join(flight, &a, on_notify);
     flight_join(flight, &b, on_notify);
-    CHECK_INT(flight_look(flight, &b), FLIGHT_WAITING);
+    CHECK_INT(flight_poll(flight, &b), FLIGHT_WAITING);
     set_head(flight, 200);
     CHECK_INT(notified, 1); /* the other one is told, too: it has to go on by itself */
     CHECK_INT(k.withdrawn, 1);
     CHECK_INT(k.freed, 1);
     CHECK(!flight_is_kept(flight));
-    CHECK_INT(flight_look(flight, &b), FLIGHT_EXCLUSIVE);
-    CHECK_INT(flight_look(flight, &a), FLIGHT_GROWING);
+    CHECK_INT(flight_poll(flight, &b), FLIGHT_EXCLUSIVE);
+    CHECK_INT(flight_poll(flight, &a), FLIGHT_GROWING);
     CHECK(!flight_join(flight, &late, on_notify));
     flight_leave(flight, &b);
     flight_append(flight, "abc", 3);
@@ -464,11 +464,11 @@ TEST("when the one whose alone it is leaves before it saw the head, the next one
     flight_join(flight, &c, on_notify);
     flight_leave(flight, &a); /* before the head */
     set_head(flight, 500);
-    CHECK_INT(flight_look(flight, &c), FLIGHT_EXCLUSIVE);
-    CHECK_INT(flight_look(flight, &b), FLIGHT_GROWING);
+    CHECK_INT(flight_poll(flight, &c), FLIGHT_EXCLUSIVE);
+    CHECK_INT(flight_poll(flight, &b), FLIGHT_GROWING);
     flight_leave(flight, &b); /* after it: what b may have passed on is not for c as well */
     CHECK_INT(abandoned, 0);
-    CHECK_INT(flight_look(flight, &c), FLIGHT_EXCLUSIVE);
+    CHECK_INT(flight_poll(flight, &c), FLIGHT_EXCLUSIVE);
     flight_leave(flight, &c);
     CHECK_INT(abandoned, 1);
     flight_unref(flight);
@@ -491,7 +491,7 @@ TEST("a body that grows beyond what is kept is withdrawn, and who reads it reads
     CHECK(!flight_is_kept(flight));
     CHECK_INT(look(&r), BODY_READ_BYTES);
     CHECK(!flight_join(flight, &late, on_notify)); /* it lets go of its bytes now */
-    CHECK_INT(flight_look(flight, &r), FLIGHT_GROWING);
+    CHECK_INT(flight_poll(flight, &r), FLIGHT_GROWING);
     flight_complete(flight);
     CHECK_INT(k.ends, 0);
     CHECK_INT(look(&r), BODY_READ_END);
@@ -527,7 +527,7 @@ TEST("a body that finds no more room in the budget is withdrawn, and who reads i
     CHECK_INT(k.freed, 1);
     CHECK(!flight_is_kept(flight));
     CHECK(!flight_join(flight, &late, on_notify));
-    CHECK_INT(flight_look(flight, &r), FLIGHT_GROWING);
+    CHECK_INT(flight_poll(flight, &r), FLIGHT_GROWING);
     for (unsigned i = 0; i < 300; i++) { /* it lets go of what was read */
         append_tens(flight, 5);
         CHECK_INT(look(&r), BODY_READ_BYTES);
@@ -902,7 +902,7 @@ static void *ride(void *arg)
     char buf[3000];
     size_t len;
 
-    while (flight_look(p->flight, &p->reader) == FLIGHT_WAITING)
+    while (flight_poll(p->flight, &p->reader) == FLIGHT_WAITING)
         wait_for_call(p);
     p->status = p->flight->head.status;
     for (;;) {
@@ -1042,9 +1042,9 @@ TEST("what may not be shared has one reader: nobody inherits what was seen")
         CHECK(flight_join(flight, &second, on_notify));
         set_head(flight, 500);
         if (seen)
-            CHECK_INT(flight_look(flight, &first), FLIGHT_GROWING);
+            CHECK_INT(flight_poll(flight, &first), FLIGHT_GROWING);
         flight_leave(flight, &first);
-        CHECK_INT(flight_look(flight, &second), seen ? FLIGHT_EXCLUSIVE : FLIGHT_GROWING);
+        CHECK_INT(flight_poll(flight, &second), seen ? FLIGHT_EXCLUSIVE : FLIGHT_GROWING);
         flight_leave(flight, &second);
         flight_complete(flight);
         flight_unref(flight);

@@ -228,7 +228,7 @@ TEST("one who must fetch alone has neither an object nor a flight of others, and
 
     ask(index, &first, 1);
     prepare(&alone, 1);
-    alone.query.alone = true;
+    alone.query.no_coalesce = true;
     CHECK_INT(ask_now(index, &alone), INDEX_MISS);
     CHECK(alone.answer.flight != first.answer.flight);
     CHECK_INT(ask(index, &joined, 1), INDEX_JOIN);
@@ -344,8 +344,8 @@ TEST("a head that may not be stored is the first one's alone, and the next one f
         CHECK_INT(ask(index, &joined, 1), INDEX_JOIN);
         set_head(first.answer.flight, rows[i].status, rows[i].name, rows[i].value);
         CHECK(!flight_is_kept(first.answer.flight));
-        CHECK_INT(flight_look(first.answer.flight, &first.reader), FLIGHT_GROWING);
-        CHECK_INT(flight_look(joined.answer.flight, &joined.reader), FLIGHT_EXCLUSIVE);
+        CHECK_INT(flight_poll(first.answer.flight, &first.reader), FLIGHT_GROWING);
+        CHECK_INT(flight_poll(joined.answer.flight, &joined.reader), FLIGHT_EXCLUSIVE);
         CHECK_INT(ask(index, &next, 1), INDEX_MISS);
         flight_append(first.answer.flight, GOOD, strlen(GOOD));
         flight_complete(first.answer.flight);
@@ -1082,7 +1082,7 @@ TEST("an answer that takes long to prove is found once it is proven, and read al
     leave(&first);
     CHECK_INT(figures_of(p.index).items, 0);
     CHECK_INT(ask(p.index, &joined, 1), INDEX_JOIN);
-    CHECK_INT(flight_look(joined.answer.flight, &joined.reader), FLIGHT_GROWING);
+    CHECK_INT(flight_poll(joined.answer.flight, &joined.reader), FLIGHT_GROWING);
     CHECK_INT(read_all(&joined, seen, LONG + 1), LONG);
     CHECK(memcmp(seen, body, LONG) == 0);
     proofs_run(&p);
@@ -1439,9 +1439,9 @@ static void read_along(struct asker *a, unsigned number)
     unsigned char body[128];
     size_t len = sizeof(body);
 
-    while (flight_look(a->answer.flight, &a->reader) == FLIGHT_WAITING)
+    while (flight_poll(a->answer.flight, &a->reader) == FLIGHT_WAITING)
         sched_yield();
-    if (flight_look(a->answer.flight, &a->reader) != FLIGHT_GROWING)
+    if (flight_poll(a->answer.flight, &a->reader) != FLIGHT_GROWING)
         return;
     while (flight_is_open(a->answer.flight, &a->reader))
         sched_yield();
