@@ -57,13 +57,18 @@ static const char *parse_proxy(struct url *url, const char *text)
                                           "socks4a", "socks5", "socks5h"};
     const char *wrong = url_parse(url, text);
 
-    for (size_t i = 0; !wrong && i < countof(schemes); i++)
-        if (strcmp(url->scheme, schemes[i]) == 0)
-            return NULL;
     if (wrong)
         return wrong;
-    url_release(url);
-    return "has a scheme that no proxy has";
+    wrong = "has a scheme that no proxy has";
+    for (size_t i = 0; i < countof(schemes); i++)
+        if (strcmp(url->scheme, schemes[i]) == 0)
+            wrong = NULL;
+    /* libcurl ignores a path. One with a user in it was meant as something else, and is shown. */
+    if (!wrong && strchr(url->path, '@'))
+        wrong = "has an '@' behind its host: write it like http://user:password@host:3128";
+    if (wrong)
+        url_release(url);
+    return wrong;
 }
 
 /* Read once: curl would ask for six variables at every transfer; and what it finds is to be named.

@@ -280,6 +280,10 @@ TEST("a variable that is not usable is named, and not what stands in it")
         "ftp://user:" SECRET "@p.test",
         "socks6://user:" SECRET "@p.test",
         " http://user:" SECRET "@p.test",
+        "https//user:" SECRET "@p.test:3128", /* "http" is a host, and the rest its path */
+        "http//user:" SECRET "@p.test",
+        "http://u/" SECRET "@p.test:1",
+        "http://p.test:3128/@" SECRET,
     };
     static const char *const names[] = {"https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"};
 
