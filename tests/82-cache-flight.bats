@@ -476,3 +476,22 @@ words() {
     gets MISS got -H 'X-Script: body:{}' /v1/files
     gets HIT got /v1/files
 }
+
+@test "an answer that its last client did not wait for is not kept, though what came of it parses" {
+    server
+    proxy
+    local how
+    for how in length:16 chunked close 'length:16;header:Content-Type=text/event-stream'; do
+        local name=${how//[^a-z]/}
+        local path=/v1/files/$name
+        spawn part err curl -q -sSN --noproxy '*' --max-time 60 -H "X-Script: $how;body:{\"a\":1}\\n;barrier:$name;body:{\"b\":2}\\n" "$PROXY$path"
+        local pid=$spawned
+        barrier wait "$name"
+        eventually test -s part
+        kill -KILL "$pid"
+        expect_stat in_flight = 0
+        gets MISS got -H 'X-Script: body:whole' "$path"
+        [[ $(<got) == whole ]]
+        upstream_reset
+    done
+}

@@ -104,6 +104,10 @@ void policy_proof_feed(struct policy_proof *proof, const char *bytes, size_t len
 bool policy_proof_gave_up(const struct policy_proof *proof);
 bool policy_proof_holds(struct policy_proof *proof, bool framed);
 
+/* Does the body itself say where it ends, so that clients leave then? An event stream does, by its
+ * terminal event. A JSON document does not: another one may follow. */
+bool policy_ends_by_itself(const struct fields *fields);
+
 /* Is the answer's one Content-Encoding gzip (or x-gzip), whatever stands beside it that changes
  * nothing (identity)? Then it can be unpacked for a client that takes none. */
 bool policy_is_gzip(const struct fields *fields);

@@ -95,6 +95,11 @@ enum policy_content policy_content_of(const struct fields *fields)
                                                                     : POLICY_CONTENT_OTHER;
 }
 
+bool policy_ends_by_itself(const struct fields *fields)
+{
+    return policy_content_of(fields) == POLICY_CONTENT_STREAM;
+}
+
 /* A POST's answer says something in JSON or in events. A GET's may be a file of any type, but no
  * API answers with a page: that is a login or a notice of a network in between. */
 bool policy_fits_success(enum cache_class api, enum policy_content content)

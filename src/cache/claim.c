@@ -187,8 +187,12 @@ static bool short_is_whole(const struct claim *claim, const struct flight *fligh
 static bool on_is_whole(struct flight_hooks *keeper, struct flight *flight)
 {
     struct claim *claim = container_of(keeper, struct claim, keeper);
+    const struct head *head = &flight->head;
     enum proof proof;
 
+    if (!policy_ends_by_itself(&head->fields) ||
+        (head->length >= 0 && body_size(&flight->body) < (uint64_t)head->length))
+        return false;
     claim->unframed = true;
     proof = proof_of(claim, flight);
     if (proof != PROOF_OPEN)

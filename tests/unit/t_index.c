@@ -95,6 +95,18 @@ static void set_head(struct flight *flight, unsigned status, const char *name, c
     flight_set_head(flight, &head);
 }
 
+/* length: announced, or -1 */
+static void set_stream_head(struct flight *flight, int64_t length)
+{
+    struct head head;
+
+    head_init(&head);
+    head.status = 200;
+    head.length = length;
+    fields_adds(&head.fields, "Content-Type", "text/event-stream");
+    flight_set_head(flight, &head);
+}
+
 static void answer_with(struct flight *flight, const char *body)
 {
     set_head(flight, 200, NULL, NULL);
@@ -442,22 +454,42 @@ TEST("of an answer's fields those are kept that will be true later")
     index_free(index);
 }
 
-TEST("what came before everybody left is kept if it proves to be whole by itself")
+#define DELTA "data: {\"choices\":[{\"delta\":{\"content\":\"a\"},\"finish_reason\":\"stop\"}]}\n\n"
+#define EVENTS DELTA "data: [DONE]\n\n"
+
+TEST("what came before everybody left is kept if it is a stream of events that ended")
 {
     static const struct {
         const char *body;
+        bool is_stream;
+        int more; /* bytes that are announced beyond, or -1: no length is */
         bool whole;
-    } rows[] = {{GOOD, true}, {"{\"id\":", false}, {"17", false}, {"", false}};
+    } rows[] = {
+        {EVENTS, true, -1, true},
+        {EVENTS, true, 0, true},
+        {EVENTS ": bye\n\n", true, -1, true},
+        {EVENTS, true, 7, false}, /* its length says that more comes */
+        {DELTA, true, -1, false},
+        {DELTA "data: [DO", true, -1, false},
+        {"", true, -1, false},
+        {GOOD, false, -1, false}, /* another document may follow */
+        {"{\"id\":", false, -1, false},
+        {"17", false, -1, false},
+    };
 
     for (size_t i = 0; i < countof(rows); i++) {
         struct index *index = index_new(&usual);
+        size_t len = strlen(rows[i].body);
         struct asker a;
         bool whole;
 
         unit_row(rows[i].body);
         ask(index, &a, 1);
-        set_head(a.answer.flight, 200, NULL, NULL);
-        flight_append(a.answer.flight, rows[i].body, strlen(rows[i].body));
+        if (rows[i].is_stream)
+            set_stream_head(a.answer.flight, rows[i].more < 0 ? -1 : (int64_t)len + rows[i].more);
+        else
+            set_head(a.answer.flight, 200, NULL, NULL);
+        flight_append(a.answer.flight, rows[i].body, len);
         flight_leave(a.answer.flight, &a.reader);
         CHECK(flight_give_up(a.answer.flight, &whole));
         CHECK(whole == rows[i].whole);
@@ -1230,20 +1262,28 @@ TEST("an answer that is dropped while it is proven is not joined from then on, a
     proofs_end(&p);
 }
 
-TEST("an answer that was all there when its last reader left is proven and kept, or not")
+/* A stream of events of about that length, with its end or without. */
+static char *long_stream(size_t len, bool has_end)
 {
-    mem_auto char *good = long_answer(LONG), *cut = long_answer(LONG);
+    struct str text = STR_INIT;
 
-    cut[LONG - 1] = '\0';
+    while (text.len < len)
+        str_adds(&text, "data: {\"choices\":[{\"delta\":{\"content\":\"a\"}}]}\n\n");
+    str_adds(&text, has_end ? EVENTS : DELTA);
+    return str_detach(&text);
+}
+
+TEST("a stream that was all there when its last reader left is proven and kept, or not")
+{
     for (int is_whole = 0; is_whole < 2; is_whole++) {
-        const char *body = is_whole ? good : cut;
+        mem_auto char *body = long_stream(LONG, is_whole);
         struct asker a;
         struct proofs p;
         bool whole;
 
         proofs_begin(&p, 64 * MB);
         ask(p.index, &a, 1);
-        set_head(a.answer.flight, 200, NULL, NULL);
+        set_stream_head(a.answer.flight, -1);
         flight_append(a.answer.flight, body, strlen(body));
         flight_leave(a.answer.flight, &a.reader);
         CHECK(flight_give_up(a.answer.flight, &whole));
