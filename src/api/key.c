@@ -347,7 +347,7 @@ static void digest(struct keyer *keyer, char *at, char tag, const char *body, si
 
 /* The fields as they came, unsorted: another order costs a look at the body, and no answer. */
 void keyer_fingerprint(struct keyer *keyer, const struct key_request *request,
-                       struct request_fingerprint *tag)
+                       struct request_fingerprint *fingerprint)
 {
     char *head = room_for(keyer, request), *at = head;
 
@@ -363,7 +363,7 @@ void keyer_fingerprint(struct keyer *keyer, const struct key_request *request,
     }
     *at++ = request->body ? 'B' : 'b';
     crypto_tag(keyer->tagger, head, (size_t)(at - head), request->body,
-               request->body ? request->body_len : 0, tag->bytes);
+               request->body ? request->body_len : 0, fingerprint->bytes);
     mem_wipe(head, (size_t)(at - head));
 }
 

@@ -47,7 +47,7 @@ struct request_fingerprint {
 /* Immutable but for the count of references. */
 struct key_rules {
     atomic_uint refs;
-    uint64_t number;                       /* unique in this process, part of each tag */
+    uint64_t number;                       /* unique in this process, part of each fingerprint */
     void (*free)(struct key_rules *rules); /* NULL: they are static */
     const char *upstream;                  /* base URL: scheme://authority/path */
     bool share;                            /* credentials are left out */
@@ -69,15 +69,15 @@ struct key_request {
     size_t body_len;
 };
 
-/* rules: a reference is added. secret: of the tags, the same for all keyers whose tags are
- * compared. */
+/* rules: a reference is added. secret: the same for all keyers whose
+ * fingerprints are compared. */
 struct keyer *keyer_new(struct key_rules *rules, const unsigned char secret[CRYPTO_SECRET_BYTES]);
 void keyer_free(struct keyer *keyer); /* NULL is nothing */
 
 /* Of all that the key is made of, the body's very bytes and the order of the fields among it: what
- * was seen with this tag before needs no look at its JSON, nor a digest. */
+ * was seen with this fingerprint before needs no look at its JSON, nor a digest. */
 void keyer_fingerprint(struct keyer *keyer, const struct key_request *request,
-                       struct request_fingerprint *tag);
+                       struct request_fingerprint *fingerprint);
 /* The cache key. */
 void keyer_key(struct keyer *keyer, const struct key_request *request, struct key *key);
 

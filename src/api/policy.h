@@ -34,7 +34,7 @@ enum cache_class cache_class_of(const char *method, const char *target,
  * its fields say, and whether it is cached or not. */
 bool policy_is_generation(const char *method, const char *target);
 
-/* What a request's body says, as far as the proxy asks. */
+/* The members of a request's body that the proxy reads. */
 #define POLICY_MODEL_SIZE 64
 struct body_facts {
     char model[POLICY_MODEL_SIZE]; /* cut to fit; "": none, or the body is no strict JSON */
@@ -109,7 +109,7 @@ bool policy_proof_holds(struct policy_proof *proof, bool framed);
 bool policy_ends_by_itself(const struct fields *fields);
 
 /* Is the answer's one Content-Encoding gzip (or x-gzip), whatever stands beside it that changes
- * nothing (identity)? Then it can be unpacked for a client that takes none. */
+ * nothing (identity)? Then it can be inflated for a client that takes no gzip. */
 bool policy_is_gzip(const struct fields *fields);
 
 /* Which fields of an answer are kept with it, and replayed: not those of a connection (those that

@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "base/str.h"
 
 #define LOCK_STEP_US 2000
 
@@ -142,4 +143,15 @@ bool fsx_is_same_file(int a, int b)
 
     return a >= 0 && b >= 0 && fstat(a, &of_a) == 0 && fstat(b, &of_b) == 0 &&
            of_a.st_dev == of_b.st_dev && of_a.st_ino == of_b.st_ino;
+}
+
+int fsx_open_in(const char *folder, const char *name, int flags)
+{
+    struct str path = STR_INIT;
+    int fd;
+
+    str_addf(&path, "%s/%s", folder, name);
+    fd = open(path.text, flags | O_RDWR | O_CLOEXEC | O_NOFOLLOW, 0600);
+    str_release(&path);
+    return fd;
 }

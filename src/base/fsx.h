@@ -31,6 +31,9 @@ bool fsx_is_same_file(int a, int b);
 /* Which file stands there now: 0 for none, or none that can be looked at. */
 uint64_t fsx_file_id(const char *path);
 
+/* Opens a file of a folder for reading and writing, no symbolic link. flags: O_CREAT makes it with
+ * 0600, or 0. -1 with errno. */
+int fsx_open_in(const char *folder, const char *name, int flags);
 /* Waits for the folder's lock (flock) for at most wait_ms. Returns a descriptor that holds it
  * until it is closed, or -1: then *err says why. Between processes and between threads. *unlocked:
  * its file system refuses locks, and the descriptor holds none. */

@@ -18,7 +18,7 @@ struct log;
 /* How much is logged: a level and those before it. */
 enum log_level {
     LOG_ERROR, /* a client or a part of the work is given up */
-    LOG_WARN,  /* somebody should act; a request that failed */
+    LOG_WARN,  /* the user should act; a request that failed */
     LOG_INFO,  /* a line for each request */
     LOG_DEBUG, /* and one with its details */
     LOG_TRACE  /* and one for each of its steps */

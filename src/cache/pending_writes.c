@@ -5,13 +5,13 @@
 
 #include "base/mem.h"
 
-/* Keys are digests: any bits of theirs are as good as a hash. */
+/* A key is a digest: its bytes are a hash. */
 static struct pending_write **bucket_of(struct pending_writes *writes, const struct key *key)
 {
     return &writes->buckets[(key->bytes[0] ^ key->bytes[KEY_BYTES - 1]) % PENDING_BUCKETS];
 }
 
-static void let_go(struct pending_writes *writes, struct pending_write **at)
+static void remove_at(struct pending_writes *writes, struct pending_write **at)
 {
     struct pending_write *write = *at;
 
@@ -51,7 +51,7 @@ void pending_writes_remove(struct pending_writes *writes, const struct object *o
     while (*at && (*at)->object != object)
         at = &(*at)->next;
     if (*at)
-        let_go(writes, at);
+        remove_at(writes, at);
 }
 
 void pending_writes_purge(struct pending_writes *writes, const struct purge *purge)
@@ -63,7 +63,7 @@ void pending_writes_purge(struct pending_writes *writes, const struct purge *pur
             const struct object *o = (*at)->object;
 
             if (purge_covers(purge, &o->key, o->collection, o->stored_ms, o->model))
-                let_go(writes, at);
+                remove_at(writes, at);
             else
                 at = &(*at)->next;
         }

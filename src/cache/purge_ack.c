@@ -8,7 +8,6 @@
 #include "base/clock.h"
 #include "base/fsx.h"
 #include "base/mem.h"
-#include "base/str.h"
 
 #define LOCK_FILE "cache.lock"
 #define NAP_US 2000
@@ -25,23 +24,12 @@ static int lock(int fd, int command, short type, off_t from, off_t len, struct f
     return result;
 }
 
-/* Does anybody else hold a byte of these? len 0: of all. */
+/* Has another process a lock on one of the first len bytes (0: of all bytes)? */
 static bool is_held(int fd, off_t len)
 {
     struct flock found;
 
     return lock(fd, F_OFD_GETLK, F_WRLCK, 0, len, &found) < 0 || found.l_type != F_UNLCK;
-}
-
-static int open_in(const char *folder, int flags)
-{
-    struct str path = STR_INIT;
-    int fd;
-
-    str_addf(&path, "%s/" LOCK_FILE, folder);
-    fd = open(path.text, flags | O_RDWR | O_CLOEXEC | O_NOFOLLOW, 0600);
-    str_release(&path);
-    return fd;
 }
 
 static off_t size_of(int fd)
@@ -53,7 +41,7 @@ static off_t size_of(int fd)
 
 void purge_ack_open(struct purge_ack *ack, const char *folder)
 {
-    int fd = open_in(folder, O_CREAT);
+    int fd = fsx_open_in(folder, LOCK_FILE, O_CREAT);
 
     if (fsx_is_same_file(fd, ack->fd)) {
         close(fd);
@@ -63,7 +51,7 @@ void purge_ack_open(struct purge_ack *ack, const char *folder)
         close(fd);
         fd = -1;
     }
-    purge_ack_close(ack); /* not earlier: one of them is seen at any time */
+    purge_ack_close(ack); /* the new lock first: the process always holds one */
     *ack = (struct purge_ack){.fd = fd};
 }
 
@@ -96,7 +84,7 @@ void purge_ack_commit(struct purge_ack *ack)
 
 bool purge_ack_in_use(const char *folder)
 {
-    int fd = open_in(folder, 0);
+    int fd = fsx_open_in(folder, LOCK_FILE, 0);
     bool used = fd >= 0 && is_held(fd, 0);
 
     if (fd >= 0)
@@ -107,7 +95,7 @@ bool purge_ack_in_use(const char *folder)
 bool purge_ack_wait(const char *folder, unsigned wait_ms)
 {
     uint64_t begin = clock_mono_ms();
-    int fd = open_in(folder, 0);
+    int fd = fsx_open_in(folder, LOCK_FILE, 0);
     bool know = false;
     off_t news;
 

@@ -25,7 +25,7 @@ struct store_reader;
 struct store_rules {
     const char *folder; /* the cache folder; made (0700) where missing */
     int64_t max_bytes;  /* of the file */
-    bool read_only;     /* a file that would be begun anew makes trouble instead, and stays */
+    bool read_only;     /* fail on a damaged or older file instead of recreating it */
     struct log *log;    /* NULL: silent */
     /* Called on the store's thread, without a lock, for what another process, or a command, took
      * away; it must not wait for the store (store_drop_now). What this store is told to drop is not

@@ -65,7 +65,7 @@ static void add_drop(struct store_queue *q, struct tombstone *tombstone, int64_t
 
     if (!waiter)
         tombstone = widen(q, tombstone);
-    pending_writes_purge(&q->holds, &tombstone->purge);
+    pending_writes_purge(&q->pending, &tombstone->purge);
     drop = waiter ? NULL : find_same(q, &tombstone->purge);
     if (drop) {
         if (at_ms > atomic_load(&drop->at_ms))

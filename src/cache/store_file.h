@@ -18,7 +18,7 @@ struct store_file {
     char *folder;
     char *path;
     uint64_t log_bytes; /* as db_write() takes it */
-    bool read_only;     /* one that is damaged or older is left where it is */
+    bool read_only;     /* fail on a damaged or older file instead of recreating it */
     void (*on_anew)(void *arg, const char *why); /* a file was removed, and another one made */
     void (*on_unlocked)(void *arg); /* the file system has no locks; NULL: nobody cares */
     void *arg;

@@ -33,7 +33,7 @@ void queue_init(struct store_queue *q)
     list_init(&q->drops);
     tombstone_log_init(&q->tombstones);
     atomic_init(&q->drop_count, 0);
-    atomic_init(&q->holds.count, 0);
+    atomic_init(&q->pending.count, 0);
 }
 
 void queue_release(struct store_queue *q)
@@ -101,10 +101,10 @@ struct object *queue_find(struct store_queue *q, const struct key *key)
 {
     struct object *object;
 
-    if (pending_writes_none(&q->holds))
+    if (pending_writes_none(&q->pending))
         return NULL;
     pthread_mutex_lock(&q->lock);
-    object = pending_writes_find(&q->holds, key);
+    object = pending_writes_find(&q->pending, key);
     if (object)
         object_ref(object);
     pthread_mutex_unlock(&q->lock);
@@ -113,10 +113,10 @@ struct object *queue_find(struct store_queue *q, const struct key *key)
 
 void queue_let_go_of_purged(struct store_queue *q, const struct purge *purge)
 {
-    if (pending_writes_none(&q->holds))
+    if (pending_writes_none(&q->pending))
         return;
     pthread_mutex_lock(&q->lock);
-    pending_writes_purge(&q->holds, purge);
+    pending_writes_purge(&q->pending, purge);
     pthread_mutex_unlock(&q->lock);
 }
 
@@ -147,7 +147,7 @@ bool queue_put(struct store_queue *q, struct object *object, bool hold_it)
         op->object = object_ref(object);
         op->held = hold_it;
         if (hold_it)
-            pending_writes_add(&q->holds, object);
+            pending_writes_add(&q->pending, object);
         q->waiting.bytes += object->body_len;
         q->last_put = q->taken + q->waiting.count;
         if (object->collection)
@@ -357,7 +357,7 @@ static void let_go_of_ops(struct store_queue *q, struct store_op *ops, size_t co
 {
     for (size_t i = 0; i < count; i++)
         if (ops[i].held) {
-            pending_writes_remove(&q->holds, ops[i].object);
+            pending_writes_remove(&q->pending, ops[i].object);
             ops[i].held = false;
         }
 }

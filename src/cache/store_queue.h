@@ -97,7 +97,7 @@ struct store_queue {
     atomic_uint drop_count;
     struct tombstone_log tombstones;
     struct stored_gets gets;
-    struct pending_writes holds;
+    struct pending_writes pending;
 };
 
 void queue_init(struct store_queue *queue);

@@ -9,7 +9,6 @@
 
 #include "base/fsx.h"
 #include "base/mem.h"
-#include "base/str.h"
 
 #define MAGIC UINT32_C(0x31627467) /* "gtb1" */
 #define MODEL_SIZE 200
@@ -151,17 +150,6 @@ void tombstone_log_release(struct tombstone_log *log)
     log->fd = -1;
 }
 
-static int open_in(const char *folder)
-{
-    struct str path = STR_INIT;
-    int fd;
-
-    str_addf(&path, "%s/" TOMBSTONE_FILE, folder);
-    fd = open(path.text, O_CREAT | O_RDWR | O_CLOEXEC | O_NOFOLLOW, 0600);
-    str_release(&path);
-    return fd;
-}
-
 /* The file that had the records is gone: writes them to the new one. */
 static void record_again(struct tombstone_log *log, struct list *tombstones)
 {
@@ -177,7 +165,7 @@ static void record_again(struct tombstone_log *log, struct list *tombstones)
 
 bool tombstone_log_open(struct tombstone_log *log, const char *folder)
 {
-    int fd = open_in(folder);
+    int fd = fsx_open_in(folder, TOMBSTONE_FILE, O_CREAT);
     off_t lane;
 
     if (fd < 0)

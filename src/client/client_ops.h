@@ -1,4 +1,4 @@
-/* What the client side calls: the server's part of an exchange.
+/* The functions that the client side calls: the server's part of an exchange.
  *
  * The client side (down.h) knows connections, bytes and replies, and no request's meaning. It calls
  * these functions, always on the worker's thread, in this order:

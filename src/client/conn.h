@@ -51,14 +51,14 @@ struct conn {
     bool hung_up;           /* the client left, or was thrown out */
     bool half_closed;       /* the client sends nothing more, and still reads */
     bool on_loopback;
-    /* The server's: who is at its other end, by which settings. 0: it was not asked. */
+    /* The server's verdict on the peer (0: none yet), and the number of its settings then. */
     unsigned peer;
     uint64_t peer_settings;
     struct sock_diag *diag; /* the worker's, or NULL */
     struct timer half_timer;
     bool parked;    /* suspended in libmicrohttpd */
     bool polling;   /* waits, but not suspended yet: see down.c */
-    unsigned polls; /* how often it was looked at while polling */
+    unsigned polls; /* calls of the handler since the polling began */
     struct framing framing;
     struct list faulty; /* down->faulty */
     bool framed;        /* bytes of it were seen by `framing` */

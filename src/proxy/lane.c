@@ -30,7 +30,7 @@ static void on_pool_due(void *arg)
     mark_due(arg);
 }
 
-/* --- what the client side calls ------------------------------------------------------- */
+/* --- functions of client_ops --------------------------------------------------------- */
 
 static void on_down_due(struct down *down)
 {

@@ -30,7 +30,7 @@ struct worker;
 #define REQ_AHEAD_HIGH ((size_t)256 * 1024)
 #define REQ_AHEAD_LOW ((size_t)64 * 1024)
 
-/* What a step says to do next. */
+/* The outcome of a step. */
 enum req_next {
     REQ_MORE = CLIENT_MORE,
     REQ_PARK = CLIENT_PARK,
@@ -85,7 +85,7 @@ struct req_body {
     struct body_facts facts;
 };
 
-/* What the cache has to do with the request. */
+/* The cache key and the state of the look-up. */
 struct req_cache {
     enum cache_class class;       /* CACHE_CLASS_NONE: nothing is looked up or stored */
     struct cache_control control; /* what it asks of caches */
