@@ -388,6 +388,14 @@ warns() {
     grep -q SSL_CERT_FILE err
 }
 
+@test "a CA file may be a pipe, as a shell's process substitution gives one" {
+    need openssl
+    make_ca
+    listening --port 0 --ca-file <(cat "$CA_FILE")
+    gives 2 serve --port 0 --ca-file <(echo nothing)
+    grep -q 'holds no certificate' err
+}
+
 # ---- where it listens ----
 
 @test "it listens on 127.0.0.1 and, where there is IPv6, on ::1, on one port" {

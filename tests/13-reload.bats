@@ -177,6 +177,16 @@ TABLE
     reloaded 'warning: .*config.*all settings stay as they are'
 }
 
+@test "a pipe that nobody writes to, in the place of the configuration or of a CA file, is given up, and the proxy still ends" {
+    started
+    mkfifo pipe
+    config "ca-file = $PWD/pipe"
+    reloaded 'warning: .*pipe is a pipe that did not end within 2 s.*all settings stay as they are'
+    mv pipe "$config_file"
+    reloaded 'warning: .*config is a pipe that did not end within 2 s.*all settings stay as they are'
+    proxy_stop
+}
+
 @test "--allow-users counts for connections that are open" {
     need_root
     need setpriv

@@ -306,6 +306,26 @@ upload_is() {
     [[ $(wc -c <got) -lt 2000 ]]
 }
 
+@test "nothing follows the head for HEAD where the answer has no length, and the head says how the connection goes on" {
+    proxy
+    local script http path
+    for path in /v1/models /v1/x; do
+        for http in 1.1 1.0; do
+            for script in 'chunked;size:5000' 'close;size:5000' 'nolength;size:5000' 'chunked;status:404;body:{}' 'gzip;chunked;size:5000'; do
+                printf 'HEAD %s HTTP/%s\r\nHost: localhost:%s\r\nX-Script: %s\r\n\r\n' "$path" "$http" "$PROXY_PORT" "$script" |
+                    raw "127.0.0.1:$PROXY_PORT" >got
+                [[ $(tail -c 4 got | od -An -c | tr -d ' ') == '\r\n\r\n' && $(grep -c $'^\r$' got) -eq 1 ]] || {
+                    echo "$path $http $script"
+                    cat got
+                    return 1
+                }
+                not grep -aqi '^transfer-encoding\|^content-length' got
+                [[ $http == 1.0 ]] || grep -aqi '^connection: close' got
+            done
+        done
+    done
+}
+
 @test "a body of a known length comes with its length, a chunked one chunked, a close-delimited one until the close" {
     proxy
     local framing

@@ -380,6 +380,56 @@ each_served_once() {
     eventually works
 }
 
+# h2_frame TYPE FLAGS STREAM PAYLOAD [LENGTH]: a frame (RFC 9113 section 4.1), whose PAYLOAD is printf's; LENGTH where its
+# header lies about it
+h2_frame() {
+    local length
+    length=${5:-$(printf "$4" | wc -c)}
+    printf "$(printf '\\x%02x' $((length >> 16 & 255)) $((length >> 8 & 255)) $((length & 255)) "$1" "$2" 0 0 0 "$3")$4"
+}
+
+# raw_h2 FRAMES: an upstream that sends the file FRAMES once it has a request whose body ends in `asked`
+raw_h2() {
+    local port
+    port=$(free_port)
+    rm -f frames got.h2
+    mkfifo frames
+    spawn got.h2 err.h2 bash -c 'exec openssl s_server -quiet -alpn h2 -accept "127.0.0.1:$1" -cert "$2" -key "$3" <>frames' \
+        bash "$port" "$CERT_FILE" "$KEY_FILE"
+    eventually port_answers "$port"
+    proxy --upstream "https://localhost:$port" --ca-file "$CA_FILE" --workers 1 --http2 --request-timeout 20s
+    exec 8<>frames
+    h2_frame 4 0 0 '' >&8
+}
+
+@test "an answer without a length is broken off where its HTTP/2 connection is, and whole where its stream ends" {
+    make_ca
+    local row end status
+    h2_frame 1 4 1 '\x88' >head # :status 200
+    h2_frame 0 0 1 'begun' >>head
+    while read -r status row; do
+        raw_h2
+        spawn out err curl -q -sSN --noproxy '*' --max-time 60 -d '{"n":"asked"}' "$PROXY/v1/x"
+        eventually grep -aq asked got.h2
+        cat head >&8
+        eventually grep -q begun out
+        eval "h2_frame $row" >&8
+        pid_ends "$spawned" 50
+        [[ ${ended[$spawned]} -eq $status ]] || {
+            cat "$PROXY_LOG"
+            return 1
+        }
+        exec 8>&-
+        proxy_stop
+    done <<'ROWS'
+0 0 1 1 end
+18 0 0 99 zz
+18 0 1 1 x 1000000
+18 7 0 0 short
+18 1 5 1 '\xff\xff\xff\xff\xff\xff\xff'
+ROWS
+}
+
 @test "a client that leaves cancels its HTTP/2 stream at once, before the head and after, and no other" {
     h2
     spawn stays err curl -q -sSN --max-time 60 -H 'X-Script: data:1;barrier:s;data:[DONE]' "$PROXY/v1/x?stays"

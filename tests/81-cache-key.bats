@@ -237,6 +237,17 @@ apart() {
     [[ $(tail -n 1 two) == 200 ]]
 }
 
+@test "a private answer is its caller's own: kept, but not with --share-cache" {
+    local script='header:Cache-Control=private;body:{"data":[]}'
+    proxy
+    gets MISS got -H 'Authorization: a' -H "X-Script: $script" /v1/models
+    gets HIT got -H 'Authorization: a' -H "X-Script: $script" /v1/models
+    proxy_stop
+    proxy --share-cache
+    gets MISS got -H 'Authorization: a' -H "X-Script: $script" /v1/models
+    gets MISS got -H 'Authorization: b' -H "X-Script: $script" /v1/models
+}
+
 joined() {
     client "$PROXY/health" | jq -e '.in_flight >= 3'
 }

@@ -69,10 +69,10 @@ uint64_t policy_collection_of(const char *target);
 /* By the answer's head: may it be stored once it is complete? Only then may others share it.
  * 200 and 201, 400 and 401 (without x-should-retry: true); of a POST's successes JSON and event
  * streams by their Content-Type, of a GET's all but pages (text/html); no Set-Cookie (but for the
- * two by which Cloudflare tells clients apart), no Cache-Control: no-store or no-cache (the cache
- * is one user's own: `private` may stay), no Vary with a field that is not in the key
- * (Accept-Encoding and Origin aside), no Content-Encoding but one gzip. rules: what is in the
- * key; NULL: no field is. */
+ * two by which Cloudflare tells clients apart), no Cache-Control: no-store or no-cache, nor
+ * `private` where rules->share (else the cache is one caller's own), no Vary with a field that is
+ * not in the key (Accept-Encoding and Origin aside), no Content-Encoding but one gzip. rules: what
+ * is in the key; NULL: no field is. */
 bool policy_head_may_store(enum cache_class api, const struct key_rules *rules, unsigned status,
                            const struct fields *fields);
 

@@ -65,7 +65,8 @@ static bool varies_beyond_key(const struct key_rules *rules, const char *method,
     return false;
 }
 
-static bool forbids_to_store(const struct field *h)
+/* shared: by a cache that answers others than the one who asked (RFC 9111 section 5.2.2.7). */
+static bool forbids_to_store(const struct field *h, bool shared)
 {
     const char *rest = h->value;
     struct directive d;
@@ -75,7 +76,8 @@ static bool forbids_to_store(const struct field *h)
     if (!str_same_nocase(h->name, h->name_len, STR_LIT("cache-control")))
         return false;
     while (directive_next(&rest, &d))
-        if (directive_is(&d, "no-store") || directive_is(&d, "no-cache"))
+        if (directive_is(&d, "no-store") || directive_is(&d, "no-cache") ||
+            (shared && directive_is(&d, "private")))
             return true;
     return false;
 }
@@ -125,8 +127,9 @@ bool policy_head_may_store(enum cache_class api, const struct key_rules *rules, 
                                   : retry && str_is_nocase(retry, "true"))
         return false;
     fields_each(h, fields)
-        if (forbids_to_store(&h) || (str_same_nocase(h.name, h.name_len, STR_LIT("vary")) &&
-                                     varies_beyond_key(rules, method, h.value)))
+        if (forbids_to_store(&h, rules && rules->share) ||
+            (str_same_nocase(h.name, h.name_len, STR_LIT("vary")) &&
+             varies_beyond_key(rules, method, h.value)))
             return false;
     return policy_encoding_of(fields) != POLICY_ENCODING_OTHER;
 }

@@ -8,25 +8,30 @@
 #include <openssl/x509.h>
 #include <pthread.h>
 #include <stdbool.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/mem.h"
+#include "base/text_file.h"
 
-#define TAG_STEP (1 << 30) /* lengths are ints there */
+#define CERTS_MAX (16U << 20) /* bytes of a file; the system's have a quarter of one MiB */
+#define TAG_STEP (1 << 30)    /* lengths are ints there */
 
 struct crypto_certs {
     STACK_OF(X509) * list;
 };
 
-static int read_certs(struct crypto_certs *certs, FILE *file)
+static int parse_certs(struct crypto_certs *certs, const char *text, size_t len)
 {
+    BIO *bio = BIO_new_mem_buf(text, (int)len);
     X509 *cert;
 
+    if (!bio)
+        abort();
     ERR_clear_error();
-    while ((cert = PEM_read_X509(file, NULL, NULL, NULL)))
+    while ((cert = PEM_read_bio_X509(bio, NULL, NULL, NULL)))
         if (!sk_X509_push(certs->list, cert))
             abort();
+    BIO_free(bio);
     /* The end of the file is reported as an error as well: "no start line". */
     if (ERR_GET_REASON(ERR_peek_last_error()) != PEM_R_NO_START_LINE)
         return -1;
@@ -37,20 +42,30 @@ static int read_certs(struct crypto_certs *certs, FILE *file)
 int crypto_certs_load(struct crypto_certs **result, const char *path, struct err *err)
 {
     struct crypto_certs *certs;
-    FILE *file = fopen(path, "re");
+    mem_auto char *text = NULL;
+    size_t len;
     int count;
 
-    if (!file) {
+    switch (text_file_read(path, CERTS_MAX, &text, &len)) {
+    case TEXT_FILE_FAILED:
         err_sys(err, "cannot read the CA file %s", path);
         err->code = ERR_USAGE;
         return -1;
+    case TEXT_FILE_TOO_LARGE:
+        return err_set(err, ERR_USAGE,
+                       "%s is larger than 16 MiB: give a PEM file of CA certificates", path);
+    case TEXT_FILE_SILENT:
+        return err_set(
+            err, ERR_USAGE,
+            "%s is a pipe that did not end within 2 s: give a PEM file of CA certificates", path);
+    case TEXT_FILE_READ:
+        break;
     }
     certs = mem_zero(sizeof(*certs));
     certs->list = sk_X509_new_null();
     if (!certs->list)
         abort();
-    count = read_certs(certs, file);
-    fclose(file);
+    count = parse_certs(certs, text, len);
     if (count <= 0) {
         crypto_certs_free(certs);
         return err_set(err, ERR_USAGE, "%s holds %s: give a PEM file of CA certificates", path,

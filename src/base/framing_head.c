@@ -152,7 +152,7 @@ static const char *take_version(struct framing *f, char c)
     }
     if (at == sizeof("HTTP/") - 1 && is_digit(c)) {
         f->reason = FRAMING_VERSION;
-        return "This port speaks HTTP/1.1 and HTTP/1.0 only.";
+        return "This port speaks HTTP/1 only.";
     }
     framing_go(f, STATE_TARGET);
     return take_target(f, c);

@@ -1,11 +1,11 @@
 #include "conf/conf_file.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/text_file.h"
 
 #define CONFIG_MAX 65536
 
@@ -20,23 +20,25 @@ static char *trimmed(char *s)
     return s;
 }
 
-static char *read_all(FILE *file, const char *path, struct err *err)
+/* *text stays NULL where there is no file. */
+static int read_config(const char *path, char **text, struct err *err)
 {
-    char *text = mem_alloc(CONFIG_MAX + 1);
-    size_t len = fread(text, 1, CONFIG_MAX, file);
+    size_t len;
 
-    if (ferror(file)) {
-        err_sys(err, "cannot read %s", path);
-    } else if (!feof(file) && fgetc(file) != EOF) {
-        err_set(err, ERR_USAGE, "%s is larger than 64 KiB: that is no config file", path);
-    } else if (memchr(text, '\0', len)) {
-        err_set(err, ERR_USAGE, "%s holds NUL bytes: that is no config file", path);
-    } else {
-        text[len] = '\0';
-        return text;
+    switch (text_file_read(path, CONFIG_MAX, text, &len)) {
+    case TEXT_FILE_FAILED:
+        return errno == ENOENT || errno == ENOTDIR ? 0 : err_sys(err, "cannot read %s", path);
+    case TEXT_FILE_TOO_LARGE:
+        return err_set(err, ERR_USAGE, "%s is larger than 64 KiB: that is no config file", path);
+    case TEXT_FILE_SILENT:
+        return err_set(err, ERR_USAGE,
+                       "%s is a pipe that did not end within 2 s: write a file there", path);
+    case TEXT_FILE_READ:
+        break;
     }
-    free(text);
-    return NULL;
+    if (memchr(*text, '\0', len))
+        return err_set(err, ERR_USAGE, "%s holds NUL bytes: that is no config file", path);
+    return 0;
 }
 
 int conf_file_read(const char *path,
@@ -45,17 +47,10 @@ int conf_file_read(const char *path,
                    void *arg, struct err *err)
 {
     mem_auto char *text = NULL;
-    FILE *file = fopen(path, "re");
     char *next;
     int line = 0;
 
-    if (!file && (errno == ENOENT || errno == ENOTDIR))
-        return 0;
-    if (!file)
-        return err_sys(err, "cannot read %s", path);
-    text = read_all(file, path, err);
-    fclose(file);
-    if (!text)
+    if (read_config(path, &text, err) < 0)
         return -1;
     for (char *at = text; at; at = next) {
         char *name, *equals;

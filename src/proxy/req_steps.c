@@ -497,7 +497,8 @@ static enum req_next step_send(struct req *req)
 
     reply_from_answer(req, head_only);
     if (req->reply.kind == REPLY_READ) {
-        if (req->head.no_chunks && req->reply.length < 0 && !head_only)
+        /* libmicrohttpd 0.9.75 would send the last chunk of a body behind the head for HEAD. */
+        if ((req->head.no_chunks || head_only) && req->reply.length < 0)
             req->reply.until_close = true;
         fields_wipe(
             &req->head.fields); /* a stream may be open for long, and these hold an API key */

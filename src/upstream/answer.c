@@ -96,6 +96,7 @@ static enum answer_line take_end(struct answer *a, struct head *head, struct err
     /* libcurl takes an HTTP/2 stream that is reset with NO_ERROR, and has no END_STREAM, for one
      * that has ended. */
     head->unframed = head->until_close || (!a->http1 && head->length < 0);
+    a->unframed = head->unframed;
     a->done = true;
     return ANSWER_HEAD;
 }

@@ -18,6 +18,7 @@ struct answer {
     bool http1;
     bool chunked;  /* of HTTP/1: the body comes as dechunk.h takes it */
     bool left_out; /* the line before was no field */
+    bool unframed; /* as the head's (flight.h) */
     bool done;
 };
 

@@ -11,16 +11,12 @@
 #include "base/mem.h"
 #include "upstream/explain.h"
 
+#define BAD_CHUNKS "its chunks are malformed."
 #define EXHAUSTED_MS 1000 /* so long a failed socket() explains a failed connection */
-
-static uint64_t now_ms(const struct attempt *a)
-{
-    return a->job.pool->sockets->loop->now_ms;
-}
 
 void attempt_heard(struct attempt *a)
 {
-    a->deadline.heard_ms = now_ms(a);
+    a->deadline.heard_ms = a->job.pool->sockets->loop->now_ms;
 }
 
 void attempt_todo(struct attempt *a)
@@ -89,11 +85,11 @@ static bool pass_on(void *arg, const char *bytes, size_t len)
     return a->events->on_bytes(a, bytes, len);
 }
 
-static struct err *bad_chunks(void)
+static struct err *broken(const char *why)
 {
     struct err err;
 
-    err_set(&err, ERR_UP_BROKEN, "The upstream's answer broke off: its chunks are malformed.");
+    err_set(&err, ERR_UP_BROKEN, "The upstream's answer broke off: %s", why);
     return err_copy(&err);
 }
 
@@ -104,7 +100,7 @@ static bool take_bytes(struct attempt *a, const char *bytes, size_t len, bool *m
     if (!a->answer.chunked)
         *more = pass_on(a, bytes, len);
     else if (!dechunk_take(&a->dechunk, bytes, len, pass_on, a, more))
-        a->err = bad_chunks();
+        a->err = broken(BAD_CHUNKS);
     return !a->err;
 }
 
@@ -443,24 +439,27 @@ struct err *attempt_failure(struct attempt *a, int curl_code)
     if (a->err)
         return err_copy(a->err);
     if (curl_code == CURLE_OK && a->answer.chunked && dechunk_is_cut(&a->dechunk))
-        return bad_chunks();
+        return broken(BAD_CHUNKS);
+    if (curl_code == CURLE_OK && a->answer.unframed && attempt_lost_connection(a))
+        return broken("the connection broke the rules of HTTP/2.");
     return curl_code == CURLE_OK && a->answer.done ? NULL : explain_code(a, (CURLcode)curl_code);
 }
 
+void attempt_read(struct attempt *a)
+{
+    if (a->send_paused || a->recv_paused)
+        return;
+    curl_easy_pause(a->job.easy, CURLPAUSE_RECV); /* resuming what is not paused does nothing */
+    curl_easy_pause(a->job.easy, CURLPAUSE_CONT);
+}
+
 /* libcurl 7.88 writes the RST_STREAM of a stream that was given up into a buffer, and sends that
- * when there is something else to do on the connection. Resuming what is not paused is nothing,
- * but sends it. */
+ * when there is something else to do on the connection. */
 static void flush_others(struct pool *pool)
 {
-    list_each(node, &pool->active) {
-        struct attempt *a = container_of(container_of(node, struct pool_job, active),
-                                         struct attempt, job);
-
-        if (a->send_paused || a->recv_paused)
-            continue;
-        curl_easy_pause(a->job.easy, CURLPAUSE_RECV);
-        curl_easy_pause(a->job.easy, CURLPAUSE_CONT);
-    }
+    list_each(node, &pool->active)
+        attempt_read(
+            container_of(container_of(node, struct pool_job, active), struct attempt, job));
 }
 
 /* Before a transfer that is given up is removed: libcurl would keep an idle connection on which

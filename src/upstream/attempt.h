@@ -75,6 +75,7 @@ struct attempt {
     struct own_ends ends; /* of the connection on which it was sent last (https) */
     uint32_t stream;      /* its number there, if that is HTTP/2; 0: it was not sent */
     bool refused;         /* the server said that it has not acted on it */
+    bool goaway;          /* a GOAWAY came on its connection */
     bool gave_up;         /* it would need another connection, and may not be sent again */
     struct str lines;     /* the request's fields; they hold a key */
     struct pool_lines list;
@@ -103,11 +104,13 @@ bool attempt_recycle(struct attempt *attempt);
 void attempt_todo(struct attempt *attempt); /* on_run, soon */
 /* What was paused goes on: sending, receiving. In on_run. */
 void attempt_resume(struct attempt *attempt, bool send, bool receive);
+/* Has libcurl read and write for it at the next turn, if nothing of it is paused. */
+void attempt_read(struct attempt *attempt);
 void attempt_heard(struct attempt *attempt); /* the upstream took or gave something */
 /* Bytes of the body that the upstream's kernel has acknowledged. */
 int64_t attempt_delivered(struct attempt *attempt);
 
-/* --- attempt_refused.c: what a server has not acted on ---------------------------------- */
+/* --- attempt_http2.c: what a connection of HTTP/2 tells of its streams ------------------ */
 
 /* How often a request may be written. A connection that serves one more request before it closes
  * refuses all but one of the requests that are written to it at once: as many as a pool has. */
@@ -119,6 +122,11 @@ int64_t attempt_delivered(struct attempt *attempt);
 bool attempt_may_resend(const struct attempt *attempt);
 /* Its request goes out on that connection. */
 void attempt_note_connection(struct attempt *attempt, const struct own_ends *ends);
+/* Has its connection of HTTP/2 ended with its transfer, without a GOAWAY? Then the server broke the
+ * protocol, and an answer without a length, which libcurl takes for whole, is cut. False where that
+ * cannot be told: of streamed requests, and where another stream of the connection is paused. Not
+ * within libcurl's callbacks: other transfers may go on. */
+bool attempt_lost_connection(struct attempt *attempt);
 /* A line of libcurl's debug output: a GOAWAY refuses the streams behind it. */
 void attempt_note_text(struct attempt *told, const char *text, size_t len);
 

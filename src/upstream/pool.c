@@ -91,14 +91,18 @@ static void reap(struct pool *pool)
     int left;
 
     while ((msg = curl_multi_info_read(pool->multi, &left))) {
-        CURLcode code = msg->data.result;
-        struct pool_job *job;
+        struct pool_job *job = job_of(msg->easy_handle);
 
-        if (msg->msg != CURLMSG_DONE)
-            continue;
-        job = job_of(msg->easy_handle);
-        job->ops->ended(job, (int)code);
+        if (msg->msg == CURLMSG_DONE)
+            job->ops->ended(job, (int)msg->data.result);
     }
+}
+
+void pool_settle(struct pool *pool)
+{
+    int running;
+
+    curl_multi_socket_action(pool->multi, CURL_SOCKET_TIMEOUT, 0, &running);
 }
 
 static void act(struct pool *pool, curl_socket_t fd, int what)
@@ -340,12 +344,6 @@ static void set_trust(CURL *easy, const struct endpoint *e)
     curl_easy_setopt(easy, CURLOPT_SSL_CTX_DATA, e->trust);
 }
 
-static void set_proxy(CURL *easy, const struct endpoint *e)
-{
-    curl_easy_setopt(easy, CURLOPT_PROXY, e->proxy_from == ENDPOINT_PROXY_GIVEN ? e->proxy : "");
-    curl_easy_setopt(easy, CURLOPT_NOPROXY, ""); /* what is given is meant */
-}
-
 static void set_constants(struct pool_job *job)
 {
     CURL *easy = job->easy;
@@ -395,7 +393,8 @@ void pool_job_connect_to(struct pool_job *job, struct pool_sockets *sockets,
     /* 0 would be curl's own 300 s. */
     curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS,
                      e->connect_ms ? (long)e->connect_ms : (long)INT_MAX);
-    set_proxy(easy, e);
+    curl_easy_setopt(easy, CURLOPT_PROXY, e->proxy_from == ENDPOINT_PROXY_GIVEN ? e->proxy : "");
+    curl_easy_setopt(easy, CURLOPT_NOPROXY, ""); /* what is given is meant */
     set_trust(easy, e);
 }
 

@@ -66,6 +66,8 @@ void pool_job_writes(struct pool_job *job, unsigned own_port);
 int pool_add(struct pool *pool, struct pool_job *job); /* 0, or curl's CURLMcode */
 void pool_remove(struct pool_job *job);                /* again is nothing */
 void pool_todo(struct pool_job *job);                  /* again is nothing */
+/* In ops.ended: has libcurl do what is due, before other ends are told. */
+void pool_settle(struct pool *pool);
 
 /* What a curl code means. connected: the request could be sent. */
 enum trouble pool_trouble(int curl_code, bool connected);

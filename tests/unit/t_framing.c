@@ -273,8 +273,8 @@ TEST("a request line is a method, a target and HTTP/1.x, with one blank between 
         BAD("GET / HTTP/1.", "\r\n\r\n", NO_LINE),
         BAD("GET / HTTP/1.10", "\r\n\r\n", NO_LINE),
         BAD("GET / HTTP/1.1 ", "\r\n\r\n", NO_LINE),
-        BAD("GET / HTTP/", "0.9\r\n\r\n", "speaks HTTP/1.1 and HTTP/1.0 only"),
-        BAD("PRI * HTTP/", "2.0\r\n\r\nSM\r\n\r\n", "speaks HTTP/1.1 and HTTP/1.0 only"),
+        BAD("GET / HTTP/", "0.9\r\n\r\n", "speaks HTTP/1 only"),
+        BAD("PRI * HTTP/", "2.0\r\n\r\nSM\r\n\r\n", "speaks HTTP/1 only"),
     };
 
     check_requests(rows, countof(rows));

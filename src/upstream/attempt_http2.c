@@ -10,6 +10,7 @@ void attempt_note_connection(struct attempt *a, const struct own_ends *ends)
 
     a->ends = *ends;
     a->stream = goaway_stream(own_sockets_count(ends, &last));
+    a->goaway = last < UINT32_MAX;
     a->refused = a->stream > last; /* libcurl begins streams behind a GOAWAY, too */
 }
 
@@ -28,10 +29,38 @@ void attempt_note_text(struct attempt *told, const char *text, size_t len)
         struct attempt *a = container_of(container_of(node, struct pool_job, active),
                                          struct attempt, job);
 
-        if (a->stream > last && !a->answer.done &&
-            memcmp(&a->ends, &told->ends, sizeof(a->ends)) == 0)
+        if (memcmp(&a->ends, &told->ends, sizeof(a->ends)) != 0)
+            continue;
+        a->goaway = true;
+        if (a->stream > last && !a->answer.done)
             a->refused = true;
     }
+}
+
+/* Nobody reads from a connection that nghttp2 has ended, so its other streams would end when their
+ * silence has lasted too long, and keep it open until then. */
+static void read_other_streams(struct attempt *of)
+{
+    list_each(node, &of->job.pool->active) {
+        struct attempt *a = container_of(container_of(node, struct pool_job, active),
+                                         struct attempt, job);
+
+        if (a == of || memcmp(&a->ends, &of->ends, sizeof(a->ends)) != 0)
+            continue;
+        attempt_read(a);
+        pool_settle(of->job.pool); /* one by one: it reads for one stream of a connection */
+    }
+}
+
+/* libcurl closes a connection of HTTP/2 at the end of its last transfer only where it can begin no
+ * stream on it: after a GOAWAY of the server's, or of nghttp2's, which the server made send it. */
+bool attempt_lost_connection(struct attempt *a)
+{
+    if (!a->stream || a->answer.http1 || a->streamed)
+        return false;
+    if (!a->goaway && own_sockets_has(&a->ends))
+        read_other_streams(a);
+    return !a->goaway && !own_sockets_has(&a->ends);
 }
 
 bool attempt_may_resend(const struct attempt *a)
