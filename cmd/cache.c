@@ -70,7 +70,7 @@ static int drop_from_file(struct cache_command *c, const struct purge *gone, int
 {
     uint64_t dropped = 0;
 
-    if (c->store && store_drop_now(c->store, gone, &dropped, err) < 0)
+    if (c->store && store_remove(c->store, gone, &dropped, err) < 0)
         return -1;
     *count = (int64_t)dropped;
     store_close(take(c->store)); /* before others are told */
@@ -209,15 +209,6 @@ static int print_object(const struct object *object, bool headers, struct err *e
     return 0;
 }
 
-static struct object *read_object(struct store *store, const struct key *key)
-{
-    struct store_reader *reader = store_reader_new(store);
-    struct object *object = store_get(reader, key);
-
-    store_reader_free(reader);
-    return object;
-}
-
 static int get_object(struct cache_command *c, struct object **object, struct err *err)
 {
     struct key begin, key;
@@ -230,7 +221,7 @@ static int get_object(struct cache_command *c, struct object **object, struct er
         return -1;
     if (find(c, &begin, bits, &key, err) < 0)
         return -1;
-    *object = read_object(c->store, &key);
+    *object = store_read(c->store, &key);
     if (!*object)
         return err_set(err, ERR_SYSTEM, "the answer cannot be read: try cache verify");
     return 0;
@@ -324,7 +315,8 @@ static int path(struct cache_command *c, struct err *err)
 
     if (!c->place.folder)
         return err_set(err, ERR_SYSTEM,
-                       "the proxy on %s keeps answers in memory only: its log says why",
+                       "the proxy on %s keeps answers in memory only: its log says why, or "
+                       "it was started with --max-cache-size 0",
                        c->place.proxy.url);
     str_addf(&file, "%s/cache.db", c->place.folder);
     command_print_body(file.text, file.len);

@@ -3,7 +3,7 @@
 #define CMD_CACHE_ASK_H
 
 #include "cache/object.h"
-#include "cache/store.h"
+#include "store/store.h"
 #include "cache_place.h"
 
 struct cache_asked {

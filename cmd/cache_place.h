@@ -3,7 +3,7 @@
 #define CMD_CACHE_PLACE_H
 
 #include "base/str.h"
-#include "cache/store.h"
+#include "store/store.h"
 #include "conf/conf.h"
 #include "proxy/running.h"
 

@@ -3,7 +3,7 @@
 #define CMD_CACHE_PRINT_H
 
 #include "base/str.h"
-#include "cache/store.h"
+#include "store/store.h"
 
 /* Failures to find one, for *err. Both return -1. */
 int cache_key_unknown(const char *key, struct err *err);

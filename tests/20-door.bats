@@ -581,6 +581,7 @@ answered() {
     done
     expect_stat in_flight = 0
     upstream_get requests | jq -e 'all(.[]; .finished == "aborted")'
+    eventually grep -q 'POST /v1/x .*(the client sent too little of its request for --client-timeout)' "$PROXY_LOG"
 }
 
 @test "a slow body that makes progress is not ended" {

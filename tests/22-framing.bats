@@ -233,6 +233,47 @@ many() {
     expect_stat requests = 0
 }
 
+# fields COUNT SIZE: so many fields, of so many bytes together with their line ends
+fields() {
+    local i value
+    value=$(many $(($2 / $1 - 8)) v)
+    for ((i = 100; i < 100 + $1; i++)); do
+        printf 'X%d: %s\r\n' "$i" "$value"
+    done
+}
+
+@test "what the documents say of a head passes; a head that leaves no room for its answer's is one 431 before it goes upstream" {
+    proxy
+    local row count size cookie
+    for row in '40 16384' '95 12000' '30 600 8192' '1 8192'; do
+        read -r count size cookie <<<"$row"
+        {
+            printf 'GET /v1/models?%s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n' "$count"
+            [[ -z $cookie ]] || printf 'Cookie: %s\r\n' "$(many "$cookie" c)"
+            fields "$count" "$size"
+            printf '\r\n'
+        } | raw "127.0.0.1:$PROXY_PORT" >got
+        [[ $(head -n 1 got) == 'HTTP/1.1 200 '* ]] || {
+            echo "with $row:"
+            cat got
+            return 1
+        }
+    done
+    upstream_reset
+    for row in '90 15894' '94 16054' '97 18079' '85 400 8192'; do
+        read -r count size cookie <<<"$row"
+        {
+            printf 'POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n'
+            [[ -z $cookie ]] || printf 'Cookie: %s\r\n' "$(many "$cookie" c)"
+            fields "$count" "$size"
+            printf '\r\n{}'
+        } >bytes
+        is_refused_as 431 request_headers_too_large
+    done
+    [[ $(upstream_get requests | jq length) -eq 0 ]]
+    eventually grep -q "POST /v1/chat/completions 431 .*(The request's head is too large" "$PROXY_LOG"
+}
+
 @test "a query of thousands of arguments, and a cookie of 9 KB, arrive as they were sent" {
     proxy
     local query

@@ -58,7 +58,8 @@ struct cache_control {
 };
 void cache_control_of(const struct fields *fields, struct cache_control *asks);
 
-/* Methods that change things: POST, PUT, PATCH, DELETE. */
+/* Methods that may change things: all but those that are known to be safe (RFC 9111 section 4.4).
+ */
 bool policy_is_write(const char *method);
 /* The collection of a target, as a number that is never 0: all targets with the same first
  * segment after /v1, percent-decoded. RFC 9111 section 4.4 for the stored GETs of it. */

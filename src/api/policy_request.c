@@ -145,12 +145,14 @@ void cache_control_of(const struct fields *fields, struct cache_control *asks)
 
 bool policy_is_write(const char *method)
 {
-    static const char *const methods[] = {"POST", "PUT", "PATCH", "DELETE"};
+    /* those that IANA's registry calls safe */
+    static const char *const safe[] = {"GET",      "HEAD",   "OPTIONS", "TRACE",
+                                       "PROPFIND", "REPORT", "SEARCH",  "QUERY"};
 
-    for (size_t i = 0; i < countof(methods); i++)
-        if (strcmp(method, methods[i]) == 0)
-            return true;
-    return false;
+    for (size_t i = 0; i < countof(safe); i++)
+        if (strcmp(method, safe[i]) == 0)
+            return false;
+    return true;
 }
 
 /* FNV-1a, whose high bits are poor for short texts, and so MurmurHash3's last step after it. */

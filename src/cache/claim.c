@@ -219,7 +219,7 @@ static void publish(struct claim *claim, struct object *object)
             /* Under the lock: what is dropped from now on is dropped behind it in the store's
              * queue. */
             if (store)
-                store_put(store, object);
+                index->store_ops->put(store, object);
         }
         shard_tidy(shard, slot);
         shard_shrink(shard);

@@ -33,8 +33,9 @@ void index_free(struct index *index)
     free(index);
 }
 
-void index_use_store(struct index *index, struct store *store)
+void index_use_store(struct index *index, const struct store_ops *ops, struct store *store)
 {
+    index->store_ops = ops;
     atomic_store(&index->store, store);
 }
 
@@ -84,7 +85,7 @@ static void touch(struct index *index, struct object *object, int64_t now_ms, in
     if (!store || now_ms - before < every_ms ||
         !atomic_compare_exchange_strong(&object->touched_ms, &before, now_ms))
         return;
-    store_touch(store, &object->key, now_ms);
+    index->store_ops->touch(store, &object->key, now_ms);
 }
 
 static enum index_verdict judge(struct index *index, struct shard *shard,
@@ -177,7 +178,7 @@ bool index_takes(struct index *index, int64_t length)
     /* The flight's bytes and the object's are held at the same time. */
     if (budget && !budget_has_room(budget, 2 * bytes))
         return false;
-    return bytes <= index->shards[0].budget / 2 || (store && store_takes(store, bytes));
+    return bytes <= index->shards[0].budget / 2 || (store && index->store_ops->takes(store, bytes));
 }
 
 void index_charge(struct index *index, struct object *object, size_t bytes)

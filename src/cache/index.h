@@ -27,7 +27,7 @@
 #include "base/jobs.h"
 #include "cache/flight.h"
 #include "cache/object.h"
-#include "cache/store.h"
+#include "cache/store_ops.h"
 
 struct index;
 
@@ -43,7 +43,7 @@ struct index_rules {
 struct index *index_new(const struct index_rules *rules);
 void index_free(struct index *index); /* no flight of its may be left. NULL is nothing */
 /* What is complete goes there as well. NULL (and before this call): memory only. */
-void index_use_store(struct index *index, struct store *store);
+void index_use_store(struct index *index, const struct store_ops *ops, struct store *store);
 
 enum index_verdict { INDEX_HIT, INDEX_JOIN, INDEX_MISS, INDEX_NONE };
 
@@ -94,7 +94,8 @@ void index_keep(struct index *index, struct object *object, uint64_t epoch);
 void index_charge(struct index *index, struct object *object, size_t bytes);
 
 /* Drops from memory what is named; flights of such keys are not stored, and not joined any more
- * (whoever reads them reads on). The store's part is store_drop(). */
+ * (whoever reads them reads on). The store's part is its own matter (store_ops.remove, .end_write).
+ */
 uint64_t index_drop(struct index *index, const struct purge *purge); /* objects dropped */
 
 /* Calls each() for every object of the memory tier: of one shard after the other those that were

@@ -65,6 +65,7 @@ struct shard {
 
 struct index {
     struct index_rules rules;
+    const struct store_ops *store_ops; /* set before `store` is */
     _Atomic(struct store *) store;
     atomic_uint_fast64_t generations;
     atomic_uint_fast64_t epoch; /* how often something was dropped */

@@ -99,8 +99,10 @@ static void on_timer(struct timer *timer)
         return;
     if (conn->deadline_ms > conn->loop->now_ms)
         timer_set(&conn->loop->timers, timer, conn->deadline_ms);
-    else
+    else {
+        conn->timed_out = !conn->hung_up && !conn->half_closed;
         conn_throw_out(conn);
+    }
 }
 
 struct conn *conn_new(struct loop *loop, int fd, const struct sockaddr *address, uint64_t client_ms,

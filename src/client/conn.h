@@ -49,6 +49,7 @@ struct conn {
     uint64_t window_bytes;  /* of a body, since the deadline was last moved */
     bool busy;              /* nothing is expected of the client: see below */
     bool hung_up;           /* the client left, or was thrown out */
+    bool timed_out;         /* it was thrown out, as it brought nothing in client_ms */
     bool half_closed;       /* the client sends nothing more, and still reads */
     bool on_loopback;
     /* The server's verdict on the peer (0: none yet), and the number of its settings then. */

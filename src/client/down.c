@@ -205,6 +205,10 @@ static enum MHD_Result queue(struct conn *conn, struct reply *reply)
     if (reply->object)
         reply_finish_object(reply);
     down_raw_fit(conn, reply);
+    if (!down_raw_fits(conn, reply_head_size(reply))) {
+        down_raw_answer(conn);
+        return MHD_NO;
+    }
     response = complete_response_of(conn, reply);
     if (!response)
         return MHD_NO;
@@ -222,7 +226,7 @@ static enum MHD_Result answer(struct conn *conn)
 
     conn->linger = !conn->received;
     result = queue(conn, reply);
-    conn->has_answer = result == MHD_YES;
+    conn->has_answer |= result == MHD_YES;
     conn->until_close = reply->until_close;
     conn->down->moved = true; /* it is sent in the next run */
     conn_expect_nothing(conn);

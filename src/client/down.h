@@ -22,9 +22,10 @@
 #include "client/down_recv.h"
 
 /* Memory of a connection for its request's and its answer's head. libmicrohttpd zeroes it at
- * every kept-alive request, so size is time (about 1 µs per 16 KiB) and memory. A request's head of
- * FRAMING_HEAD_MAX bytes fits, with a record for each of FRAMING_FIELDS_MAX fields. */
+ * every kept-alive request, so size is time (about 1 µs per 16 KiB) and memory. */
 #define DOWN_POOL_BYTES ((size_t)24 * 1024)
+/* Of these a request's head may take (conn->head_bytes); the rest is its answer head's. */
+#define DOWN_REQUEST_BYTES ((size_t)20 * 1024)
 
 struct down {
     void *mhd; /* struct MHD_Daemon * */

@@ -17,9 +17,24 @@ size_t down_raw_line_bytes(const char *method, const char *version)
     return strlen(method) + strlen(version) + 4;
 }
 
+/* libmicrohttpd copies the value of Cookie, and makes a record of each cookie in it. */
+static size_t cookie_bytes(const struct field *field)
+{
+    size_t bytes = field->value_len + FIELD_RECORD_BYTES;
+
+    for (const char *at = field->value; *at; at++)
+        if (*at == ';' || *at == ',')
+            bytes += FIELD_RECORD_BYTES;
+    return bytes;
+}
+
 size_t down_raw_field_bytes(const struct field *field)
 {
-    return field->name_len + field->value_len + 4 + FIELD_RECORD_BYTES;
+    size_t bytes = field->name_len + field->value_len + 4 + FIELD_RECORD_BYTES;
+
+    if (str_same_nocase(field->name, field->name_len, STR_LIT("cookie")))
+        bytes += cookie_bytes(field);
+    return bytes;
 }
 
 /* The answer's head has to fit beside the request's, or the connection would be closed without

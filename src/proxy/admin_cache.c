@@ -109,7 +109,7 @@ static bool find(struct cache_job *c, struct key *key, struct object **object)
     if (c->caching->on)
         index_each(c->caching->index, SIZE_MAX, find_in_memory, &finding);
     if (finding.count < 2 && c->caching->store)
-        on_disk = store_find(c->caching->store, &c->begin, c->bits, key, &c->err);
+        on_disk = c->caching->store_ops->find(c->caching->store, &c->begin, c->bits, key, &c->err);
     *object = finding.object;
     if (on_disk == 1 && finding.object &&
         memcmp(key->bytes, finding.object->key.bytes, KEY_BYTES) != 0)
@@ -148,11 +148,7 @@ static void work_remove(struct cache_job *c)
 
 static struct object *read_from_disk(struct cache_job *c, const struct key *key)
 {
-    struct store_reader *reader = store_reader_new(c->caching->store);
-    struct object *object = store_get(reader, key);
-
-    store_reader_free(reader);
-    return object;
+    return c->caching->store_ops->read(c->caching->store, key);
 }
 
 static void work_show(struct cache_job *c)
@@ -245,7 +241,7 @@ static void work_list(struct cache_job *c)
     struct listing listing = {.c = c, .rows = json_set_array(root, "answers")};
 
     if (c->caching->store) {
-        store_each(c->caching->store, add_row, &listing, &c->err);
+        c->caching->store_ops->each(c->caching->store, add_row, &listing, &c->err);
     } else if (c->caching->on) {
         index_each(c->caching->index, ADMIN_CACHE_ROWS_MAX, take_object, &listing);
         add_objects(&listing);
@@ -281,7 +277,8 @@ static void work_verify(struct cache_job *c)
     uint64_t good = 0, damaged = 0;
 
     if (c->caching->store)
-        store_verify(c->caching->store, &good, &damaged, note_checked, &checking, &c->err);
+        c->caching->store_ops->verify(c->caching->store, &good, &damaged, note_checked, &checking,
+                                      &c->err);
     json_set_number(root, "good", (double)good);
     json_set_number(root, "damaged", (double)damaged);
     finish_json(c, root);

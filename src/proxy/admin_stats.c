@@ -44,7 +44,7 @@ static void add_cache(const struct server *server, const struct settings *settin
     if (caching->on)
         index_figures(caching->index, &memory);
     if (caching->store) {
-        store_figures(caching->store, &disk);
+        caching->store_ops->figures(caching->store, &disk);
         admin_stats_disk(cache, &disk, caching->max_bytes);
     } else {
         json_set_number(cache, "item_count", (double)memory.items);

@@ -4,7 +4,7 @@
 
 #include "base/json.h"
 #include "base/str.h"
-#include "cache/store.h"
+#include "cache/store_ops.h"
 
 struct server;
 struct settings;

@@ -4,7 +4,7 @@
 #define PROXY_CACHE_ROWS_H
 
 #include "base/json.h"
-#include "cache/store.h"
+#include "cache/store_ops.h"
 
 /* Appends {"key","stored","used","status","request","model","bytes","disk_bytes"} to a list. A time
  * or size that is 0 is null, and so is an empty model. */

@@ -5,16 +5,14 @@
 #include "api/policy.h"
 #include "base/mem.h"
 #include "base/process.h"
+#include "store/store.h"
 
 /* An answer with a longer body is passed on, not kept. */
 #define OBJECT_MAX ((size_t)32 * 1024 * 1024)
 #define MEMORY_AUTO_MAX ((size_t)1024 * 1024 * 1024)
-#define JOB_THREADS CACHING_READERS
+#define JOB_THREADS 2U
 
 /* ---- opening and closing ---- */
-
-static void refresh_readers(struct caching *caching);
-static void free_readers(struct caching *caching);
 
 static void on_purge(void *arg, const struct purge *purge)
 {
@@ -27,7 +25,6 @@ static void on_replaced(void *arg)
 {
     struct caching *caching = arg;
 
-    refresh_readers(caching);
     pthread_mutex_lock(&caching->replaced_lock);
     if (caching->on_replaced)
         caching->on_replaced(caching->replaced_arg);
@@ -47,6 +44,7 @@ static void open_store(struct caching *caching, struct log *log)
     struct store_rules rules = {.folder = caching->folder,
                                 .max_bytes = caching->max_bytes,
                                 .log = log,
+                                .jobs = caching->jobs,
                                 .on_purge = on_purge,
                                 .on_replaced = on_replaced,
                                 .arg = caching};
@@ -59,7 +57,8 @@ static void open_store(struct caching *caching, struct log *log)
                 "there is no HOME to keep answers in: name a folder with "
                 "--cache-dir");
     } else if (store_open(&caching->store, &rules, &err) == 0) {
-        index_use_store(caching->index, caching->store);
+        caching->store_ops = &store_functions;
+        index_use_store(caching->index, caching->store_ops, caching->store);
         return;
     }
     log_event(log, LOG_WARN, "%s; answers are kept in memory only", err.text);
@@ -83,7 +82,6 @@ void caching_open(struct caching *caching, const struct conf *conf, struct log *
                                 .max_bytes = conf_number(conf, OPT_MAX_CACHE_SIZE)};
     budget_init(&caching->budget, memory_of(conf));
     pthread_mutex_init(&caching->replaced_lock, NULL);
-    pthread_mutex_init(&caching->readers_lock, NULL);
     if (!caching->on)
         return;
     rules.jobs = caching->jobs = jobs_new(JOB_THREADS);
@@ -97,13 +95,15 @@ void caching_settle(struct caching *caching)
 {
     if (caching->jobs)
         jobs_stop(caching->jobs);
+    if (caching->store && caching->store_ops->settle)
+        caching->store_ops->settle(caching->store);
 }
 
 void caching_close(struct caching *caching)
 {
     jobs_free(caching->jobs);
-    free_readers(caching);
-    store_close(caching->store);
+    if (caching->store)
+        caching->store_ops->close(caching->store);
     index_free(caching->index);
     key_cache_free(caching->key_cache);
     free(caching->folder);
@@ -115,7 +115,7 @@ void caching_close(struct caching *caching)
 void caching_begin_write(struct caching *caching, const char *target)
 {
     if (caching->store)
-        store_begin_write(caching->store, policy_collection_of(target));
+        caching->store_ops->begin_write(caching->store, policy_collection_of(target));
 }
 
 /* The index first: what is stored of a flight from before comes into the store's queue before
@@ -128,7 +128,7 @@ void caching_end_write(struct caching *caching, const char *target)
         return;
     index_drop(caching->index, &purge);
     if (caching->store)
-        store_end_write(caching->store, purge.collection);
+        caching->store_ops->end_write(caching->store, purge.collection);
 }
 
 /* With a disk its entries are what counts, as what is in memory is mostly there as well. */
@@ -142,85 +142,14 @@ struct caching_removed caching_remove(struct caching *caching, const struct purg
     if (!caching->on)
         return removed;
     if (caching->store)
-        store_figures(caching->store, &before);
+        caching->store_ops->figures(caching->store, &before);
     removed.count = index_drop(caching->index, purge); /* first, as above */
     if (!caching->store)
         return removed;
-    removed.pending = store_drop_now(caching->store, purge, &on_disk, &err) < 0;
+    removed.pending = caching->store_ops->remove(caching->store, purge, &on_disk, &err) < 0;
     if (removed.pending && purge_is_all(purge))
         on_disk = before.items;
     if (on_disk > removed.count)
         removed.count = on_disk;
     return removed;
-}
-
-struct object *caching_load(struct caching *caching, struct store_reader *reader,
-                            const struct index_query *query, uint64_t body_max,
-                            enum caching_why_not *why_not)
-{
-    uint64_t epoch = index_epoch(caching->index);
-    bool larger;
-    struct object *object = store_get_up_to(reader, query->key, body_max, &larger);
-
-    *why_not = larger ? CACHING_LARGER : CACHING_ABSENT;
-    if (!object)
-        return NULL;
-    if (!index_is_fresh(object, query)) {
-        *why_not = CACHING_STALE;
-        object_unref(object);
-        return NULL;
-    }
-    index_keep(caching->index, object, epoch);
-    return object;
-}
-
-/* ---- readers to spare ---- */
-
-static struct store_reader *take_reader(struct caching *caching)
-{
-    struct store_reader *reader = NULL;
-
-    pthread_mutex_lock(&caching->readers_lock);
-    if (caching->reader_count > 0)
-        reader = caching->readers[--caching->reader_count];
-    pthread_mutex_unlock(&caching->readers_lock);
-    return reader ? reader : store_reader_new(caching->store);
-}
-
-static void give_reader(struct caching *caching, struct store_reader *reader)
-{
-    store_reader_rest(reader);
-    pthread_mutex_lock(&caching->readers_lock);
-    if (caching->reader_count < CACHING_READERS) {
-        store_reader_refresh(reader); /* the file may have been replaced since it was taken */
-        caching->readers[caching->reader_count++] = take(reader);
-    }
-    pthread_mutex_unlock(&caching->readers_lock);
-    store_reader_free(reader);
-}
-
-static void refresh_readers(struct caching *caching)
-{
-    pthread_mutex_lock(&caching->readers_lock);
-    for (unsigned i = 0; i < caching->reader_count; i++)
-        store_reader_refresh(caching->readers[i]);
-    pthread_mutex_unlock(&caching->readers_lock);
-}
-
-static void free_readers(struct caching *caching)
-{
-    pthread_mutex_lock(&caching->readers_lock);
-    while (caching->reader_count > 0)
-        store_reader_free(caching->readers[--caching->reader_count]);
-    pthread_mutex_unlock(&caching->readers_lock);
-}
-
-struct object *caching_load_long(struct caching *caching, const struct index_query *query,
-                                 enum caching_why_not *why_not)
-{
-    struct store_reader *reader = take_reader(caching);
-    struct object *object = caching_load(caching, reader, query, UINT64_MAX, why_not);
-
-    give_reader(caching, reader);
-    return object;
 }

@@ -5,6 +5,7 @@
 #define PROXY_CACHING_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -15,19 +16,14 @@
 #include "base/log.h"
 #include "cache/index.h"
 #include "cache/key_cache.h"
-#include "cache/store.h"
+#include "cache/store_ops.h"
 #include "conf/conf.h"
-
-#define CACHING_READERS 2U /* as many as there are threads for jobs */
 
 struct caching {
     bool on;
     int64_t max_bytes; /* on disk */
     size_t memory_bytes;
-    char *folder;                                  /* NULL: none could be named */
-    struct store_reader *readers[CACHING_READERS]; /* that caching_load_long() has to spare */
-    unsigned reader_count;
-    pthread_mutex_t readers_lock;
+    char *folder;                  /* NULL: none could be named */
     pthread_mutex_t replaced_lock; /* guards the next two */
     void (*on_replaced)(void *arg);
     void *replaced_arg;
@@ -35,7 +31,9 @@ struct caching {
     struct jobs *jobs;    /* for what takes too long for a loop */
     struct index *index;
     struct key_cache *key_cache;
-    struct store *store; /* NULL: memory only */
+    const struct store_ops *store_ops;
+    struct store *store;                  /* NULL: memory only */
+    atomic_uint_fast64_t silence_told_ms; /* that it does not answer; 0: never */
 };
 
 /* Calls on_replaced(arg), on the store's thread, when readers should let go of the file
@@ -60,18 +58,5 @@ struct caching_removed {
 /* Removes what is named, from memory at once, and waits until it is removed from disk: not on a
  * worker's thread. Nobody is answered from it any more in any case. */
 struct caching_removed caching_remove(struct caching *caching, const struct purge *purge);
-/* From the disk, if it may answer the query; with a reference, and kept in memory from now on. NULL
- * where *why_not says why. */
-enum caching_why_not {
-    CACHING_ABSENT,
-    CACHING_STALE, /* it is there, but may not answer this */
-    CACHING_LARGER /* its body has more than body_max bytes: it was not read */
-};
-struct object *caching_load(struct caching *caching, struct store_reader *reader,
-                            const struct index_query *query, uint64_t body_max,
-                            enum caching_why_not *why_not);
-/* The same, of any length, on any thread. */
-struct object *caching_load_long(struct caching *caching, const struct index_query *query,
-                                 enum caching_why_not *why_not);
 
 #endif

@@ -21,6 +21,8 @@ static const char *trouble_of(const struct req *req, bool is_complete)
         return req->answer.flight->err->text;
     if (!is_complete && req->worker->stopping)
         return "the proxy stopped";
+    if (!is_complete && req->conn->timed_out)
+        return "the client sent too little of its request for --client-timeout";
     return is_complete ? NULL : "the client left";
 }
 

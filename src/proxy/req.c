@@ -13,7 +13,7 @@
 #include "client/conn.h"
 #include "client/down.h"
 #include "proxy/key_job.h"
-#include "proxy/load_job.h"
+#include "proxy/load.h"
 #include "proxy/req_body.h"
 #include "proxy/server.h"
 #include "client/inflate.h"
@@ -183,11 +183,14 @@ void req_replace_reply(struct req *req, size_t head_size)
     struct err err;
 
     err_set(&err, ERR_UP_ANSWER,
-            "The upstream's answer has %zu bytes of header fields: too many to pass on.",
-            head_size);
+            "The upstream's answer has a head of up to %zu bytes, which with the %zu bytes of the "
+            "request's head is more than the 24 KiB of a connection.",
+            head_size, req->conn->head_bytes);
     fields_clear(&req->reply.own);
     req->reply.object = NULL;
-    req->cache.verdict = VERDICT_BYPASS;
+    req->err = err_copy(&err);
+    if (req->cache.verdict != VERDICT_MISS)
+        req->cache.verdict = VERDICT_BYPASS;
     cache = cache_status_of(req);
     reply_from_err(&req->reply, &err, &cache, req->id);
 }
@@ -305,7 +308,7 @@ void req_finish(struct req *req, bool has_answer, bool is_complete)
     object_unref(take(req->answer.object));
     inflate_free(take(req->answer.inflate));
     key_job_leave(take(req->cache.key_job));
-    load_job_leave(take(req->cache.load_job));
+    load_leave(take(req->cache.load));
     settings_unref(take(req->settings));
     recycle(req);
 }

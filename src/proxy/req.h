@@ -22,7 +22,7 @@
 struct admin_job;
 struct conn;
 struct key_job;
-struct load_job;
+struct load;
 struct inflate;
 struct worker;
 
@@ -92,11 +92,11 @@ struct req_cache {
     struct request_fingerprint fingerprint;
     struct key key;
     bool has_key;
-    bool key_was_remembered;   /* it came from the key cache */
-    bool disk_was_read;        /* for the key */
-    bool no_coalesce;          /* the flight that it joined failed, or is not shareable */
-    struct key_job *key_job;   /* the body is inspected on another thread (key_job.h) */
-    struct load_job *load_job; /* the disk is read on another thread (load_job.h) */
+    bool key_was_remembered; /* it came from the key cache */
+    bool disk_was_read;      /* for the key */
+    bool no_coalesce;        /* the flight that it joined failed, or is not shareable */
+    struct key_job *key_job; /* the body is inspected on another thread (key_job.h) */
+    struct load *load;       /* the store is asked (load.h) */
     enum verdict verdict;
     enum req_fwd fwd; /* VERDICT_MISS: why it is fetched */
 };

@@ -37,7 +37,7 @@
 #include "proxy/guard.h"
 #include "proxy/key_job.h"
 #include "proxy/lane.h"
-#include "proxy/load_job.h"
+#include "proxy/load.h"
 #include "proxy/peer.h"
 #include "proxy/req_body.h"
 #include "proxy/server.h"
@@ -48,7 +48,6 @@
 #define SWALLOW_MAX ((int64_t)1024 * 1024)
 /* What is done in a turn of the loop; the bytes of a longer body, or answer, are a job's. */
 #define INSPECT_INLINE_MAX ((size_t)1024 * 1024) /* half a millisecond and more */
-#define LOAD_INLINE_MAX ((uint64_t)1024 * 1024)  /* one or two milliseconds */
 
 static struct caching *caching_of(const struct req *req)
 {
@@ -159,6 +158,10 @@ static enum req_next step_check(struct req *req)
 
     if (fault)
         return refuse_head(req, conn_framing_error(req->conn), fault);
+    if (req->conn->head_bytes > DOWN_REQUEST_BYTES)
+        return refuse_head(req, ERR_HEAD_TOO_LARGE,
+                           "The request's head is too large: its lines, 80 bytes for each field, "
+                           "and the cookies once more may have 20 KiB together.");
     fault = head_fault(req);
     if (!fault)
         return req_goto(req, STEP_GUARD);
@@ -321,10 +324,10 @@ static enum req_next refuse_uncached(struct req *req)
 static bool may_be_on_disk(const struct req *req)
 {
     const struct req_cache *cache = &req->cache;
-    struct store *store = caching_of(req)->store;
+    const struct caching *caching = caching_of(req);
 
-    return store && !cache->disk_was_read && !cache->no_coalesce && !cache->control.no_cache &&
-           store_may_have(store, &cache->key);
+    return caching->store && !cache->disk_was_read && !cache->no_coalesce &&
+           !cache->control.no_cache && caching->store_ops->may_have(caching->store, &cache->key);
 }
 
 /* Takes the reference. What was asked for twice may be asked for often. */
@@ -384,36 +387,20 @@ static enum req_next step_lookup(struct req *req)
     abort();
 }
 
-/* NULL where it is not there, or has not come yet: then cache.load_job is set. */
-static struct object *load(struct req *req, enum caching_why_not *why_not)
-{
-    struct worker *worker = req->worker;
-    struct caching *caching = caching_of(req);
-    struct index_query query = req_query(req);
-    struct object *object;
-
-    if (!worker->store_reader)
-        worker->store_reader = store_reader_new(caching->store);
-    object = caching_load(caching, worker->store_reader, &query, LOAD_INLINE_MAX, why_not);
-    if (!object && *why_not == CACHING_LARGER)
-        load_job_start(req);
-    return object;
-}
-
 static enum req_next step_load(struct req *req)
 {
-    enum caching_why_not why_not = CACHING_ABSENT;
     struct object *object;
+    bool stale;
 
-    if (req->cache.load_job && !load_job_is_done(req->cache.load_job))
-        return REQ_PARK;
-    object = req->cache.load_job ? load_job_finish(req, &why_not) : load(req, &why_not);
-    if (req->cache.load_job) /* just begun */
+    if (!req->cache.load)
+        load_start(req);
+    if (!load_is_over(req->cache.load))
         return REQ_PARK;
     req->cache.disk_was_read = true;
+    object = load_finish(req, &stale);
     if (object)
         return hit(req, object);
-    if (why_not == CACHING_STALE)
+    if (stale)
         req->cache.fwd = FWD_STALE;
     return req_goto(req, STEP_LOOKUP); /* somebody may have begun to fetch it meanwhile */
 }

@@ -13,7 +13,6 @@
 #include "base/mem.h"
 #include "base/sock_diag.h"
 #include "cache/key_cache.h"
-#include "cache/store.h"
 #include "proxy/lane.h"
 #include "proxy/req.h"
 #include "proxy/server.h"
@@ -241,7 +240,10 @@ static void on_stop(struct letter *letter)
 
 static void on_refresh(struct letter *letter)
 {
-    store_reader_refresh(container_of(letter, struct worker, refresh_letter)->store_reader);
+    struct worker *worker = container_of(letter, struct worker, refresh_letter);
+
+    if (worker->store_reader)
+        worker->server->caching.store_ops->refresh(worker->store_reader);
 }
 
 static _Thread_local const struct worker *here;
@@ -273,7 +275,8 @@ static void *run(void *arg)
     while (!worker->stopping) {
         loop_turn(&worker->loop, list_empty(&worker->due) ? -1 : 0);
         run_due_lanes(worker);
-        store_reader_rest(worker->store_reader);
+        if (worker->store_reader)
+            worker->server->caching.store_ops->rest(worker->store_reader);
         turns_note(&worker->turns, worker->loop.woke_us, clock_mono_us());
     }
     return NULL;
@@ -385,7 +388,8 @@ void worker_release(struct worker *worker)
         req_free(container_of(node, struct req, node));
     keyer_free(worker->keyer);
     settings_unref(worker->settings);
-    store_reader_free(worker->store_reader);
+    if (worker->store_reader)
+        worker->server->caching.store_ops->close_reader(worker->store_reader);
     sock_diag_free(worker->diag);
     str_release(&worker->log_line);
     down_clients_release(&worker->clients);

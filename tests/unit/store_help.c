@@ -98,8 +98,11 @@ static bool open_with(struct rig *rig, const char *folder, struct store_rules ru
     rules.on_purge = on_purge;
     rules.on_replaced = on_replaced;
     rules.arg = rig;
-    if (store_open(&rig->store, &rules, err) < 0)
+    rules.jobs = rig->jobs = jobs_new(1);
+    if (store_open(&rig->store, &rules, err) < 0) {
+        jobs_free(take(rig->jobs));
         return false;
+    }
     rig->reader = store_reader_new(rig->store);
     return true;
 }
@@ -117,6 +120,7 @@ bool rig_look(struct rig *rig, const char *folder, struct err *err)
 
 void rig_close(struct rig *rig)
 {
+    jobs_free(take(rig->jobs));
     store_reader_free(take(rig->reader));
     store_close(take(rig->store));
 }
@@ -142,13 +146,13 @@ void settle(struct rig *rig)
     uint64_t count;
     struct err err;
 
-    if (store_drop_now(rig->store, &nothing, &count, &err) < 0)
+    if (store_remove(rig->store, &nothing, &count, &err) < 0)
         CHECK_STR(err.text, "");
 }
 
 bool has(struct rig *rig, const struct key *key, size_t size)
 {
-    struct object *object = store_get(rig->reader, key);
+    struct object *object = store_reader_read(rig->reader, key);
     bool there = object != NULL;
 
     CHECK(!there || is_object_of(object, key, size));

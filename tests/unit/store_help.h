@@ -5,7 +5,7 @@
 #include <stdatomic.h>
 
 #include "base/sql.h"
-#include "cache/store.h"
+#include "store/store.h"
 
 /* A key whose first 8 bytes are `group` and whose last ones are `n`. */
 struct key key_of(uint64_t group, uint64_t n);
@@ -18,6 +18,7 @@ struct rig {
     char *folder;
     struct store *store;
     struct store_reader *reader;
+    struct jobs *jobs;
     atomic_uint told;     /* on_purge calls */
     atomic_uint replaced; /* on_replaced calls; the first comes when it is opened */
     struct purge last;

@@ -1,5 +1,6 @@
-#include "cache/store.h"
+#include "store/store.h"
 
+#include <semaphore.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -67,7 +68,7 @@ TEST("an object's numbers and flags come back, and what it does not have stays a
     o->body_len = 5000;
     store_put(rig.store, o);
     settle(&rig);
-    back = store_get(rig.reader, &key);
+    back = store_reader_read(rig.reader, &key);
     REQUIRE(back != NULL);
     CHECK_INT(back->stored_ms, 1700000000123);
     CHECK_INT(back->status, 401);
@@ -82,38 +83,60 @@ TEST("an object's numbers and flags come back, and what it does not have stays a
     rig_free(&rig);
 }
 
-TEST("of an object that is larger than asked for nothing is read; one that waits to be written is "
-     "there")
+struct look {
+    struct store_get get;
+    sem_t done;
+};
+
+static void on_done(struct store_get *get)
 {
-    static const size_t sizes[] = {0, 999, 1000, 1001, 3000000};
+    sem_post(&container_of(get, struct look, get)->done);
+}
+
+/* How the look was answered; *object is what it found in the end. */
+static enum store_got look(struct rig *rig, const struct key *key, struct object **object)
+{
+    struct look look = {.get = {.key = *key, .on_done = on_done}};
+    enum store_got got;
+
+    sem_init(&look.done, 0, 0);
+    got = store_get(rig->reader, &look.get);
+    CHECK(got != STORE_HIT || look.get.object);
+    CHECK(got == STORE_HIT || !look.get.object || got == STORE_PENDING);
+    if (got == STORE_PENDING)
+        while (sem_wait(&look.done) < 0)
+            ;
+    *object = look.get.object;
+    return got;
+}
+
+TEST("a get is answered at once, but for a body above 1 MiB that stands on disk, which a job reads")
+{
+    static const size_t sizes[] = {0, 1048575, 1048576, 1048577, 3000000};
     struct key key = key_of(1, 7);
+    struct object *object;
     struct rig rig;
-    bool larger;
 
     REQUIRE(open_rig(&rig));
     for (size_t i = 0; i < countof(sizes); i++) {
-        struct object *object;
-
         put(&rig, &key, sizes[i]);
-        object = store_get_up_to(rig.reader, &key, 1000, &larger);
-        CHECK(!object || !larger);
+        CHECK(look(&rig, &key, &object) == STORE_HIT || sizes[i] > 1048576);
         object_unref(object);
         settle(&rig);
-        object = store_get_up_to(rig.reader, &key, 1000, &larger);
-        CHECK_INT(larger, sizes[i] > 1000);
-        CHECK((object == NULL) == larger);
+        CHECK_INT(look(&rig, &key, &object), sizes[i] > 1048576 ? STORE_PENDING : STORE_HIT);
+        CHECK(object && is_object_of(object, &key, sizes[i]));
         object_unref(object);
         CHECK(has(&rig, &key, sizes[i]));
     }
-    CHECK(store_get_up_to(rig.reader, &(struct key){.bytes = {1}}, 1000, &larger) == NULL);
-    CHECK(!larger);
+    CHECK_INT(look(&rig, &(struct key){.bytes = {1}}, &object), STORE_ABSENT);
+    CHECK(!object);
     CHECK_INT(figures(&rig).damaged, 0);
     rig_free(&rig);
 }
 
 static int64_t touched_ms(struct rig *rig, const struct key *key)
 {
-    struct object *object = store_get(rig->reader, key);
+    struct object *object = store_reader_read(rig->reader, key);
     int64_t ms = object ? atomic_load(&object->touched_ms) : -1;
 
     object_unref(object);
@@ -242,7 +265,7 @@ TEST("everything goes when nothing narrows, and the file shrinks at once")
     reopen(&rig);
     CHECK(file_size(&rig, "cache.db") > 1000000);
     CHECK(has(&rig, &(struct key){{3}}, 20000));
-    CHECK_INT(store_drop_now(rig.store, &all, &count, &err), 0);
+    CHECK_INT(store_remove(rig.store, &all, &count, &err), 0);
     CHECK_INT(count, 500);
     CHECK(!has(&rig, &(struct key){{3}}, 20000));
     CHECK_INT(figures(&rig).items, 0);
@@ -438,7 +461,7 @@ TEST("a narrow clear gives the space back")
     for (uint64_t i = 0; i < 1000; i++)
         put(&rig, &(struct key[]){key_of(i << 40, i)}[0], 4000);
     settle(&rig);
-    CHECK_INT(store_drop_now(rig.store, &some, &count, &err), 0);
+    CHECK_INT(store_remove(rig.store, &some, &count, &err), 0);
     CHECK_INT(count, 1000);
     CHECK(file_size(&rig, "cache.db") < 200000);
     CHECK(file_size(&rig, "cache.db-wal") < 200000);

@@ -1,4 +1,4 @@
-#include "cache/store.h"
+#include "store/store.h"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -174,7 +174,7 @@ TEST("a damaged entry is counted once, and never takes the answer that came inst
     CHECK(!has(&rig, &key, size_of(7)));
     CHECK(!has(&rig, &key, size_of(7)));
     put(&rig, &key, 100);
-    object_unref(store_get(rig.reader, &key));
+    object_unref(store_reader_read(rig.reader, &key));
     settle(&rig);
     CHECK(has(&rig, &key, 100));
     CHECK_INT(figures(&rig).damaged, 1);

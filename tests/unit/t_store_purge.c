@@ -1,4 +1,4 @@
-#include "cache/store.h"
+#include "store/store.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -39,7 +39,7 @@ static void put_with(struct rig *rig, uint64_t n, uint64_t collection, int64_t s
 static bool there(struct rig *rig, uint64_t n)
 {
     struct key key = key_of(n << 8, n);
-    struct object *o = store_get(rig->reader, &key);
+    struct object *o = store_reader_read(rig->reader, &key);
 
     object_unref(o);
     store_reader_rest(rig->reader);
@@ -51,7 +51,7 @@ static uint64_t drop_now(struct rig *rig, const struct purge *purge)
     uint64_t count = 0;
     struct err err;
 
-    if (store_drop_now(rig->store, purge, &count, &err) < 0)
+    if (store_remove(rig->store, purge, &count, &err) < 0)
         CHECK_STR(err.text, "");
     return count;
 }

@@ -1,4 +1,4 @@
-#include "cache/store_queue.h"
+#include "store/store_queue.h"
 
 #include <stdlib.h>
 #include <unistd.h>

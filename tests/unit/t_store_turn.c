@@ -34,7 +34,7 @@ static struct purge only(const struct key *key)
 /* The turn goes on afterwards. Who waits for the writer meanwhile waits long: settle() would. */
 static bool gets(struct rig *rig, const struct key *key)
 {
-    struct object *object = store_get(rig->reader, key);
+    struct object *object = store_reader_read(rig->reader, key);
 
     object_unref(object);
     return object != NULL;
@@ -153,7 +153,7 @@ TEST("who is left alone knows what others put, in the place of what went as well
     for (size_t i = 1; i <= 2; i++) { /* always the newest one */
         struct purge purge = only(&keys[i]);
 
-        CHECK_INT(store_drop_now(a.store, &purge, &count, &err), 0);
+        CHECK_INT(store_remove(a.store, &purge, &count, &err), 0);
         put_warm(&a, &keys[i + 1], 100); /* before the other one looks: mostly */
         usleep(600000);
     }
@@ -205,7 +205,7 @@ TEST("a reader lets go of a file in whose place another one stands, once it is t
     store_reader_refresh(rig.reader); /* it is the file that it was */
     CHECK_INT(process_count_descriptors(), open);
     CHECK_INT(open_and_removed(), 0);
-    CHECK_INT(store_drop_now(rig.store, &all, &count, &err), 0);
+    CHECK_INT(store_remove(rig.store, &all, &count, &err), 0);
     CHECK_INT(atomic_load(&rig.replaced), before + 1);
     CHECK(open_and_removed() > 0); /* so the disk has no more room than before */
     open = process_count_descriptors();
@@ -234,10 +234,10 @@ TEST("a reader that is in a turn when its file is replaced ends the turn")
     REQUIRE(open_rig(&rig, NULL));
     put(&rig, &key, 5000);
     settle(&rig);
-    object = store_get(rig.reader, &key);
+    object = store_reader_read(rig.reader, &key);
     CHECK(object != NULL);
     object_unref(object);
-    CHECK_INT(store_drop_now(rig.store, &all, &count, &err), 0);
+    CHECK_INT(store_remove(rig.store, &all, &count, &err), 0);
     store_reader_refresh(rig.reader);
     store_reader_rest(rig.reader);
     CHECK(!has(&rig, &key, 5000));

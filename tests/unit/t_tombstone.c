@@ -1,4 +1,4 @@
-#include "cache/tombstone.h"
+#include "store/tombstone.h"
 
 #include <fcntl.h>
 #include <stdio.h>

@@ -1,0 +1,112 @@
+#include "store/purge_ack.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/fsx.h"
+#include "base/mem.h"
+
+#define LOCK_FILE "cache.lock"
+#define NAP_US 2000
+
+/* Locks of an open file description (not of the process: closing another descriptor of the same
+ * file would drop those). */
+static int lock(int fd, int command, short type, off_t from, off_t len, struct flock *found)
+{
+    struct flock lock = {.l_type = type, .l_whence = SEEK_SET, .l_start = from, .l_len = len};
+    int result = fcntl(fd, command, &lock);
+
+    if (found)
+        *found = lock;
+    return result;
+}
+
+/* Has another process a lock on one of the first len bytes (0: of all bytes)? */
+static bool is_held(int fd, off_t len)
+{
+    struct flock found;
+
+    return lock(fd, F_OFD_GETLK, F_WRLCK, 0, len, &found) < 0 || found.l_type != F_UNLCK;
+}
+
+static off_t size_of(int fd)
+{
+    struct stat info;
+
+    return fstat(fd, &info) < 0 ? 0 : info.st_size;
+}
+
+void purge_ack_open(struct purge_ack *ack, const char *folder)
+{
+    int fd = fsx_open_in(folder, LOCK_FILE, O_CREAT);
+
+    if (fsx_is_same_file(fd, ack->fd)) {
+        close(fd);
+        return;
+    }
+    if (fd >= 0 && lock(fd, F_OFD_SETLK, F_RDLCK, 0, 1, NULL) < 0) {
+        close(fd);
+        fd = -1;
+    }
+    purge_ack_close(ack); /* the new lock first: the process always holds one */
+    *ack = (struct purge_ack){.fd = fd};
+}
+
+void purge_ack_close(struct purge_ack *ack)
+{
+    if (ack->fd >= 0)
+        close(ack->fd);
+    ack->fd = -1;
+}
+
+bool purge_ack_has_peers(const struct purge_ack *ack)
+{
+    return ack->fd < 0 || is_held(ack->fd, 0); /* our own lock is no obstacle to us */
+}
+
+void purge_ack_begin(struct purge_ack *ack)
+{
+    if (ack->fd >= 0)
+        ack->seen = size_of(ack->fd);
+}
+
+void purge_ack_commit(struct purge_ack *ack)
+{
+    if (ack->fd < 0 || ack->seen <= ack->at ||
+        lock(ack->fd, F_OFD_SETLK, F_RDLCK, ack->seen, 1, NULL) < 0)
+        return;
+    (void)lock(ack->fd, F_OFD_SETLK, F_UNLCK, ack->at, 1, NULL);
+    ack->at = ack->seen;
+}
+
+bool purge_ack_in_use(const char *folder)
+{
+    int fd = fsx_open_in(folder, LOCK_FILE, 0);
+    bool used = fd >= 0 && is_held(fd, 0);
+
+    if (fd >= 0)
+        close(fd);
+    return used;
+}
+
+bool purge_ack_wait(const char *folder, unsigned wait_ms)
+{
+    uint64_t begin = clock_mono_ms();
+    int fd = fsx_open_in(folder, LOCK_FILE, 0);
+    bool know = false;
+    off_t news;
+
+    if (fd < 0)
+        return errno == ENOENT; /* nobody was ever there */
+    /* Two that tell at the same time may have one number: what both did was done before. */
+    news = size_of(fd) + 1;
+    if (ftruncate(fd, news) == 0) {
+        while (!(know = !is_held(fd, news)) && clock_mono_ms() - begin < wait_ms)
+            usleep(NAP_US);
+    }
+    close(fd);
+    return know;
+}

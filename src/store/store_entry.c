@@ -1,0 +1,184 @@
+#include "store/store_entry.h"
+
+#include <endian.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/zip.h"
+
+#define PACK_FROM 4096
+#define KEEP_BUFFER ((size_t)1 << 20) /* a larger one is given back after use */
+
+struct packer {
+    struct crypto_tagger *tagger;
+    struct zip *zip;
+    struct str head, body;
+    struct str sealed; /* what the checksum is of, up to the body */
+    struct fields fields;
+};
+
+static const unsigned char seal[CRYPTO_SECRET_BYTES] = "goproxyai entry";
+
+struct packer *packer_new(void)
+{
+    struct packer *packer = mem_alloc(sizeof(*packer));
+
+    packer->tagger = crypto_tagger_new(seal);
+    packer->zip = zip_new();
+    str_init(&packer->head);
+    str_init(&packer->body);
+    str_init(&packer->sealed);
+    fields_init(&packer->fields);
+    return packer;
+}
+
+void packer_free(struct packer *packer)
+{
+    if (!packer)
+        return;
+    crypto_tagger_free(packer->tagger);
+    zip_free(packer->zip);
+    str_release(&packer->head);
+    str_release(&packer->body);
+    str_release(&packer->sealed);
+    fields_release(&packer->fields);
+    free(packer);
+}
+
+static void sum_of(struct packer *packer, const struct entry *e, unsigned char *sum)
+{
+    const struct entry_bytes *texts[] = {&e->label, &e->model, &e->head};
+    const uint64_t numbers[] = {/* the same on every machine */
+                                htole64((uint64_t)e->stored_ms),
+                                htole64(e->collection),
+                                htole64(e->status),
+                                htole64(e->flags),
+                                htole64(e->body_bytes),
+                                htole64(e->label.len),
+                                htole64(e->model.len),
+                                htole64(e->head.len),
+                                htole64(e->body.len)};
+
+    str_clear(&packer->sealed);
+    str_add(&packer->sealed, (const char *)e->key.bytes, KEY_BYTES);
+    str_add(&packer->sealed, (const char *)numbers, sizeof(numbers));
+    for (size_t i = 0; i < countof(texts); i++)
+        if (texts[i]->len)
+            str_add(&packer->sealed, texts[i]->at, texts[i]->len);
+    crypto_tag(packer->tagger, packer->sealed.text, packer->sealed.len, e->body.at, e->body.len,
+               sum);
+}
+
+static void add_head(struct str *out, const struct fields *fields)
+{
+    str_clear(out);
+    fields_each(h, fields) {
+        str_add(out, h.name, h.name_len);
+        str_add(out, STR_LIT(": "));
+        str_add(out, h.value, h.value_len);
+        str_add(out, STR_LIT("\r\n"));
+    }
+}
+
+static bool pack_body(struct packer *packer, const struct object *object)
+{
+    if (packer->body.cap > KEEP_BUFFER)
+        str_release(&packer->body);
+    str_clear(&packer->body);
+    if (object->gzip || object->body_len < PACK_FROM)
+        return false;
+    zip_pack(packer->zip, object->body, object->body_len, &packer->body);
+    return packer->body.len <= object->body_len - object->body_len / 8;
+}
+
+void entry_pack(struct packer *packer, const struct object *object, struct entry *entry)
+{
+    *entry = (struct entry){
+        .key = object->key,
+        .stored_ms = object->stored_ms,
+        .collection = object->collection,
+        .status = object->status,
+        .flags = object->gzip ? ENTRY_GZIP : 0,
+        .body_bytes = object->body_len,
+        .label = {object->label, object->label ? strlen(object->label) : 0},
+        .model = {object->model, strnlen(object->model, POLICY_MODEL_SIZE - 1)},
+        .body = {object->body, object->body_len},
+    };
+    add_head(&packer->head, &object->fields);
+    entry->head = (struct entry_bytes){packer->head.text, packer->head.len};
+    if (pack_body(packer, object)) {
+        entry->flags |= ENTRY_PACKED;
+        entry->body = (struct entry_bytes){packer->body.text, packer->body.len};
+    }
+    sum_of(packer, entry, entry->sum);
+}
+
+bool entry_is_sound(struct packer *packer, const struct entry *entry)
+{
+    unsigned char sum[ENTRY_SUM_BYTES];
+
+    sum_of(packer, entry, sum);
+    return memcmp(sum, entry->sum, sizeof(sum)) == 0;
+}
+
+static bool parse_head(struct fields *fields, const struct entry_bytes *head)
+{
+    const char *at = head->at, *end = at + head->len;
+
+    fields_clear(fields);
+    while (at < end) {
+        const char *colon = memchr(at, ':', (size_t)(end - at));
+        const char *cr = colon ? memchr(colon, '\r', (size_t)(end - colon)) : NULL;
+
+        if (!cr || end - cr < 2 || cr[1] != '\n' ||
+            !fields_add(fields, at, (size_t)(colon - at), colon + 1, (size_t)(cr - colon - 1)))
+            return false;
+        at = cr + 2;
+    }
+    return true;
+}
+
+static bool unpack_body(struct packer *packer, const struct entry *entry, struct object *object)
+{
+    if (!(entry->flags & ENTRY_PACKED) && entry->body.len != entry->body_bytes)
+        return false;
+    if (entry->flags & ENTRY_PACKED)
+        return zip_unpack(packer->zip, entry->body.at, entry->body.len, object->body,
+                          object->body_len);
+    if (object->body_len)
+        memcpy(object->body, entry->body.at, object->body_len);
+    return true;
+}
+
+static struct object *object_of(struct packer *packer, const struct entry *entry)
+{
+    if (!parse_head(&packer->fields, &entry->head))
+        return NULL;
+    return object_new_whole(&entry->key, (size_t)entry->body_bytes,
+                            entry->label.len ? entry->label.at : NULL, entry->label.len,
+                            &packer->fields, NULL);
+}
+
+struct object *entry_unpack(struct packer *packer, const struct entry *entry)
+{
+    struct object *object;
+
+    /* First of all: afterwards every number may be believed. */
+    if (!entry_is_sound(packer, entry) || entry->model.len >= POLICY_MODEL_SIZE)
+        return NULL;
+    object = object_of(packer, entry);
+    if (!object)
+        return NULL;
+    object->stored_ms = entry->stored_ms;
+    object->collection = entry->collection;
+    object->status = entry->status;
+    object->gzip = entry->flags & ENTRY_GZIP;
+    if (entry->model.len)
+        memcpy(object->model, entry->model.at, entry->model.len);
+    if (!unpack_body(packer, entry, object)) {
+        object_unref(object);
+        return NULL;
+    }
+    return object;
+}

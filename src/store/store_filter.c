@@ -1,0 +1,106 @@
+#include "store/store_filter.h"
+
+#include <stdlib.h>
+
+#include "base/mem.h"
+
+#define SIZE_FIRST 256U
+
+static struct store_filter_set set_new(size_t size)
+{
+    return (struct store_filter_set){.ids = mem_zero(size * sizeof(uint32_t)), .size = size};
+}
+
+/* The place of the id, or the free one where it would stand. Ids are parts of digests: any bits of
+ * theirs are as good as a hash. */
+static size_t place_of(const struct store_filter_set *set, uint32_t id)
+{
+    size_t at = id & (set->size - 1);
+
+    while (set->ids[at] && set->ids[at] != id)
+        at = (at + 1) & (set->size - 1);
+    return at;
+}
+
+static void set_add(struct store_filter_set *set, uint32_t id)
+{
+    size_t at = place_of(set, id);
+
+    if (set->ids[at])
+        return;
+    set->ids[at] = id;
+    if (++set->count * 2 <= set->size)
+        return;
+    struct store_filter_set old = *set;
+    *set = set_new(old.size * 2);
+    for (size_t i = 0; i < old.size; i++)
+        if (old.ids[i])
+            set_add(set, old.ids[i]);
+    free(old.ids);
+}
+
+static uint32_t part_of(int64_t id)
+{
+    return (uint32_t)id ? (uint32_t)id : 1;
+}
+
+void filter_init(struct store_filter *filter)
+{
+    *filter = (struct store_filter){.set = set_new(SIZE_FIRST)};
+    pthread_mutex_init(&filter->lock, NULL);
+}
+
+void filter_release(struct store_filter *filter)
+{
+    free(filter->set.ids);
+    free(filter->next.ids);
+    pthread_mutex_destroy(&filter->lock);
+}
+
+void filter_add(struct store_filter *filter, int64_t id)
+{
+    pthread_mutex_lock(&filter->lock);
+    set_add(&filter->set, part_of(id));
+    if (filter->building)
+        set_add(&filter->next, part_of(id));
+    pthread_mutex_unlock(&filter->lock);
+}
+
+bool filter_has(struct store_filter *filter, int64_t id)
+{
+    bool has;
+
+    pthread_mutex_lock(&filter->lock);
+    has = filter->set.ids[place_of(&filter->set, part_of(id))] != 0;
+    pthread_mutex_unlock(&filter->lock);
+    return has;
+}
+
+size_t filter_count(struct store_filter *filter)
+{
+    size_t count;
+
+    pthread_mutex_lock(&filter->lock);
+    count = filter->set.count;
+    pthread_mutex_unlock(&filter->lock);
+    return count;
+}
+
+void filter_begin(struct store_filter *filter)
+{
+    pthread_mutex_lock(&filter->lock);
+    free(filter->next.ids);
+    filter->next = set_new(SIZE_FIRST);
+    filter->building = true;
+    pthread_mutex_unlock(&filter->lock);
+}
+
+void filter_end(struct store_filter *filter)
+{
+    pthread_mutex_lock(&filter->lock);
+    free(filter->set.ids);
+    filter->set = filter->next;
+    filter->next = (struct store_filter_set){.ids = NULL};
+    filter->building = false;
+    pthread_mutex_unlock(&filter->lock);
+}

@@ -1,0 +1,36 @@
+/* Which keys may be on disk, so that a miss need not look: a part of the ids (db_id()) of all
+ * entries, four bytes each. An id that was taken away may stay for a while, and of a million keys
+ * some hundred look like others, which costs a look; none that is there is missing. Any thread.
+ */
+#ifndef STORE_STORE_FILTER_H
+#define STORE_STORE_FILTER_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct store_filter_set {
+    uint32_t *ids; /* open addressing; 0: free */
+    size_t size, count;
+};
+
+struct store_filter {
+    pthread_mutex_t lock;
+    struct store_filter_set set;
+    struct store_filter_set next; /* being built: what is added goes into both */
+    bool building;
+};
+
+void filter_init(struct store_filter *filter);
+void filter_release(struct store_filter *filter);
+
+void filter_add(struct store_filter *filter, int64_t id);
+bool filter_has(struct store_filter *filter, int64_t id);
+size_t filter_count(struct store_filter *filter);
+
+/* To forget what is gone: begin, filter_add() what is there, end. The old set counts until then. */
+void filter_begin(struct store_filter *filter);
+void filter_end(struct store_filter *filter);
+
+#endif
