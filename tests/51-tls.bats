@@ -394,8 +394,9 @@ raw_h2() {
     port=$(free_port)
     rm -f frames got.h2
     mkfifo frames
-    spawn got.h2 err.h2 bash -c 'exec openssl s_server -quiet -alpn h2 -accept "127.0.0.1:$1" -cert "$2" -key "$3" <>frames' \
+    spawn got.h2 err.h2 bash -c 'exec openssl s_server -alpn h2 -accept "127.0.0.1:$1" -cert "$2" -key "$3" <>frames' \
         bash "$port" "$CERT_FILE" "$KEY_FILE"
+    h2_server=$spawned
     eventually port_answers "$port"
     proxy --upstream "https://localhost:$port" --ca-file "$CA_FILE" --workers 1 --http2 --request-timeout 20s
     exec 8<>frames
@@ -404,18 +405,29 @@ raw_h2() {
 
 @test "an answer without a length is broken off where its HTTP/2 connection is, and whole where its stream ends" {
     make_ca
-    local row end status
+    local row client h2_server status
     h2_frame 1 4 1 '\x88' >head # :status 200
     h2_frame 0 0 1 'begun' >>head
     while read -r status row; do
         raw_h2
         spawn out err curl -q -sSN --noproxy '*' --max-time 60 -d '{"n":"asked"}' "$PROXY/v1/x"
+        client=$spawned
         eventually grep -aq asked got.h2
-        cat head >&8
-        eventually grep -q begun out
-        eval "h2_frame $row" >&8
-        pid_ends "$spawned" 50
-        [[ ${ended[$spawned]} -eq $status ]] || {
+        if [[ $row == *';shut' ]]; then
+            kill -STOP "$PROXY_PID" # which reads all of it at once
+            { cat head && eval "h2_frame ${row%;shut}"; } >&8
+            sleep 0.3 # a command of s_server begins what it reads
+            echo Q >&8 # it ends with a close_notify
+            pid_ends "$h2_server" 30
+            kill -CONT "$PROXY_PID"
+        else
+            cat head >&8
+            eventually grep -q begun out
+            eval "h2_frame $row" >&8
+        fi
+        pid_ends "$client" 50
+        [[ ${ended[$client]} -eq $status ]] || {
+            echo "$status $row"
             cat "$PROXY_LOG"
             return 1
         }
@@ -423,6 +435,7 @@ raw_h2() {
         proxy_stop
     done <<'ROWS'
 0 0 1 1 end
+0 0 1 1 end;shut
 18 0 0 99 zz
 18 0 1 1 x 1000000
 18 7 0 0 short

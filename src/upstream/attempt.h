@@ -71,13 +71,13 @@ struct attempt {
     bool send_ends; /* the head has come: libcurl is to see that sending is over */
     bool dropping;
     bool idempotent;
-    unsigned writes;      /* how often the request was written, resent attempts included */
-    struct own_ends ends; /* of the connection on which it was sent last (https) */
-    uint32_t stream;      /* its number there, if that is HTTP/2; 0: it was not sent */
-    bool refused;         /* the server said that it has not acted on it */
-    bool goaway;          /* a GOAWAY came on its connection */
-    bool gave_up;         /* it would need another connection, and may not be sent again */
-    struct str lines;     /* the request's fields; they hold a key */
+    unsigned writes;       /* how often the request was written, resent attempts included */
+    struct own_ends ends;  /* of the connection on which it was sent last (https) */
+    uint32_t stream;       /* its number there, if that is HTTP/2; 0: it was not sent */
+    bool refused;          /* the server said that it has not acted on it */
+    bool end_is_announced; /* its connection's: by a GOAWAY, or TLS's close_notify */
+    bool gave_up;          /* it would need another connection, and may not be sent again */
+    struct str lines;      /* the request's fields; they hold a key */
     struct pool_lines list;
     char curl_says[ATTEMPT_SAYS_MAX];
 };
@@ -122,12 +122,13 @@ int64_t attempt_delivered(struct attempt *attempt);
 bool attempt_may_resend(const struct attempt *attempt);
 /* Its request goes out on that connection. */
 void attempt_note_connection(struct attempt *attempt, const struct own_ends *ends);
-/* Has its connection of HTTP/2 ended with its transfer, without a GOAWAY? Then the server broke the
- * protocol, and an answer without a length, which libcurl takes for whole, is cut. False where that
- * cannot be told: of streamed requests, and where another stream of the connection is paused. Not
- * within libcurl's callbacks: other transfers may go on. */
+/* Has its connection of HTTP/2 ended with its transfer, and the server has not announced it? Then
+ * the server broke the protocol, and an answer without a length, which libcurl takes for whole, is
+ * cut. False where that cannot be told: of streamed requests, and where another stream of the
+ * connection is paused. Not within libcurl's callbacks: other transfers may go on. */
 bool attempt_lost_connection(struct attempt *attempt);
-/* A line of libcurl's debug output: a GOAWAY refuses the streams behind it. */
+/* A line of libcurl's debug output: a GOAWAY refuses the streams behind it, and announces the
+ * connection's end, as a close_notify does. */
 void attempt_note_text(struct attempt *told, const char *text, size_t len);
 
 #endif

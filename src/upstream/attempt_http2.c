@@ -10,7 +10,7 @@ void attempt_note_connection(struct attempt *a, const struct own_ends *ends)
 
     a->ends = *ends;
     a->stream = goaway_stream(own_sockets_count(ends, &last));
-    a->goaway = last < UINT32_MAX;
+    a->end_is_announced = last < UINT32_MAX;
     a->refused = a->stream > last; /* libcurl begins streams behind a GOAWAY, too */
 }
 
@@ -20,18 +20,19 @@ void attempt_note_connection(struct attempt *a, const struct own_ends *ends)
  * connection's transfers. */
 void attempt_note_text(struct attempt *told, const char *text, size_t len)
 {
-    uint32_t last;
+    uint32_t last = UINT32_MAX;
 
-    if (!goaway_parse(text, len, &last))
+    if (goaway_parse(text, len, &last))
+        own_sockets_note_goaway(&told->ends, last);
+    else if (!goaway_is_close_notify(text, len))
         return;
-    own_sockets_note_goaway(&told->ends, last);
     list_each(node, &told->job.pool->active) {
         struct attempt *a = container_of(container_of(node, struct pool_job, active),
                                          struct attempt, job);
 
         if (memcmp(&a->ends, &told->ends, sizeof(a->ends)) != 0)
             continue;
-        a->goaway = true;
+        a->end_is_announced = true;
         if (a->stream > last && !a->answer.done)
             a->refused = true;
     }
@@ -53,14 +54,15 @@ static void read_other_streams(struct attempt *of)
 }
 
 /* libcurl closes a connection of HTTP/2 at the end of its last transfer only where it can begin no
- * stream on it: after a GOAWAY of the server's, or of nghttp2's, which the server made send it. */
+ * stream on it: after a GOAWAY of the server's, or of nghttp2's, which the server made send it; or
+ * where TLS was ended. */
 bool attempt_lost_connection(struct attempt *a)
 {
     if (!a->stream || a->answer.http1 || a->streamed)
         return false;
-    if (!a->goaway && own_sockets_has(&a->ends))
+    if (!a->end_is_announced && own_sockets_has(&a->ends))
         read_other_streams(a);
-    return !a->goaway && !own_sockets_has(&a->ends);
+    return !a->end_is_announced && !own_sockets_has(&a->ends);
 }
 
 bool attempt_may_resend(const struct attempt *a)

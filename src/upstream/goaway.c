@@ -22,3 +22,10 @@ bool goaway_parse(const char *text, size_t len, uint32_t *last_stream)
     *last_stream = number > INT32_MAX ? INT32_MAX : (uint32_t)number;
     return true;
 }
+
+bool goaway_is_close_notify(const char *text, size_t len)
+{
+    static const char words[] = " (IN), TLS alert, close notify";
+
+    return memmem(text, len, words, sizeof(words) - 1) != NULL;
+}

@@ -1,4 +1,5 @@
-/* Reading libcurl's debug output for HTTP/2's GOAWAY, which it tells nowhere else. Pure. */
+/* Reading libcurl's debug output for how a server ends a connection, which it tells nowhere else:
+ * HTTP/2's GOAWAY, and TLS's close_notify. Pure. */
 #ifndef UPSTREAM_GOAWAY_H
 #define UPSTREAM_GOAWAY_H
 
@@ -10,6 +11,9 @@
  * highest stream that the server may have acted on (RFC 9113 section 6.8). False: another line, or
  * one that was cut (a whole one ends with a newline). */
 bool goaway_parse(const char *text, size_t len, uint32_t *last_stream);
+
+/* "TLSv1.3 (IN), TLS alert, close notify (256):". */
+bool goaway_is_close_notify(const char *text, size_t len);
 
 /* The stream of a connection's n-th request, from 1 on: a client's streams have odd numbers, in
  * ascending order (RFC 9113 section 5.1.1). 0 of 0: not known. */

@@ -137,3 +137,14 @@ TEST("the n-th request of a connection is its n-th odd stream")
     CHECK_INT(goaway_stream(20), 39);
     CHECK_INT(goaway_stream(1000), 1999);
 }
+
+TEST("the server's close_notify is known by libcurl's line, and not what is sent")
+{
+    static const char in[] = "TLSv1.3 (IN), TLS alert, close notify (256):\n";
+    static const char out[] = "TLSv1.3 (OUT), TLS alert, close notify (256):\n";
+
+    CHECK(goaway_is_close_notify(in, sizeof(in) - 1));
+    CHECK(!goaway_is_close_notify(in, 20));
+    CHECK(!goaway_is_close_notify(out, sizeof(out) - 1));
+    CHECK(!goaway_is_close_notify("", 0));
+}
