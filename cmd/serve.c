@@ -33,7 +33,7 @@ static struct runtime_note *leave_note(const struct server *server, const struct
     const struct runtime_server says = {.pid = (long)getpid(),
                                         .address = address,
                                         .port = server->port,
-                                        .cache_folder = admin_folder(server->admin)};
+                                        .cache_folder = server->caching.path};
     struct runtime_note *note;
     struct err err;
 

@@ -91,6 +91,35 @@ END
     grep -vE '^src/.*\.c$' <<<"$files" | none 'doors that are not .c files of src'
 }
 
+# The units (a path without its ending) that each unit includes: pairs, a line each
+includes() {
+    sources | xargs grep -HE '^[[:space:]]*#[[:space:]]*include[[:space:]]*"' |
+        sed -nE 's/^([^:]*)\.(c|h|def):.*"([^"]*)\.(h|def)".*/\1 \3/p' |
+        while read -r unit included; do
+            [[ $included != */* ]] || included=src/$included
+            [[ $included == */* ]] || included=cmd/$included
+            [[ $unit == "$included" ]] || echo "$unit $included"
+        done
+}
+
+@test "no files include each other, whatever the way round" {
+    [[ $(includes | wc -l) -gt 300 ]]
+    includes | tsort 2>&1 >/dev/null | none 'a circle of includes'
+}
+
+@test "half of the functions have at most 12 lines, nine in ten 25" {
+    sources | grep '\.c$' | xargs awk '
+        /^[a-z].*[^;]$/ && !/^(struct|union|enum|static const struct)[^(]*\{$/ { if (!begun) begun = FNR }
+        /^$/ || /;$/ && !body { begun = 0 }
+        /^\{$/ { body = begun }
+        /^\}$/ && body { print FNR - body + 1; begun = body = 0 }' | sort -n >"$BATS_TEST_TMPDIR/lengths"
+    local count
+    count=$(wc -l <"$BATS_TEST_TMPDIR/lengths")
+    [[ $count -gt 1000 ]]
+    [[ $(sed -n "$((count / 2))p" "$BATS_TEST_TMPDIR/lengths") -le 12 ]]
+    [[ $(sed -n "$((count * 9 / 10))p" "$BATS_TEST_TMPDIR/lengths") -le 25 ]]
+}
+
 @test "structs and unions have no typedef" {
     sources | xargs grep -nHE '\btypedef[[:space:]]+(const[[:space:]]+|volatile[[:space:]]+)*(struct|union)\b' |
         none 'typedefs'

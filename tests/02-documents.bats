@@ -218,7 +218,7 @@ limit() {
     limit src/client/conn.h CONN_IDLE_MS 300000 '5 more minutes'
     limit src/proxy/worker.h LISTENERS_MAX 16 '16 at most'
     limit src/conf/conf_type.c WORKERS_MAX 64 'from 1 to 64'
-    limit src/proxy/server.c WORKERS_AUTO_MAX 4 'at most 4'
+    limit src/proxy/server_life.c WORKERS_AUTO_MAX 4 'at most 4'
     limit src/conf/conf_file.c CONFIG_MAX 65536 'at most 64 KiB'
     limit src/proxy/ask.h ASK_TIMEOUT_MS 5000 'waits 5 seconds at most'
     limit src/proxy/admin.c FIGURES_MS 1000 'one second old'

@@ -38,18 +38,6 @@ struct keyer {
     struct str form;
 };
 
-struct key_rules *key_rules_ref(struct key_rules *rules)
-{
-    refs_add(&rules->refs);
-    return rules;
-}
-
-void key_rules_unref(struct key_rules *rules)
-{
-    if (rules && refs_drop(&rules->refs) && rules->free)
-        rules->free(rules);
-}
-
 static inline unsigned char lower(char c)
 {
     return (unsigned char)(c >= 'A' && c <= 'Z' ? c | 0x20 : c);

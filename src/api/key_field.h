@@ -17,7 +17,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "api/key.h"
+#include "api/key_rules.h"
 
 enum key_field {
     KEY_FIELD_COUNTS,

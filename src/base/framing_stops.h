@@ -1,4 +1,5 @@
-/* Where a field name or a line of a request's head may end: framing.c looks at 64 bytes at once.
+/* Where a field name or a line of a request's head may end: framing_feed.c looks at 64 bytes at
+ * once.
  *
  * Inline, as it runs for each byte of a head. Nothing beyond `end` is read.
  */

@@ -1,5 +1,5 @@
-/* The inside of the index, used by index.c, claim.c and shard.c only: its parts, each a table of
- * keys and a part of the memory tier.
+/* The inside of the index, used by index_lookup.c, claim.c and shard.c only: its parts, each a
+ * table of keys and a part of the memory tier.
  *
  * A slot is what is known of one key: the object in the tier, the flight that others may join, or
  * both (the object is too old then, or is being refreshed). A slot with neither is removed. A claim
@@ -72,7 +72,7 @@ struct index {
     struct shard shards[INDEX_SHARDS];
 };
 
-struct shard *index_shard(struct index *index, const struct key *key); /* index.c */
+struct shard *index_shard(struct index *index, const struct key *key); /* index_lookup.c */
 
 /* claim.c. The claim of a flight that may be joined in that slot; the flight's from now on. */
 struct claim *claim_new(struct index *index, struct slot *slot, struct flight *flight,

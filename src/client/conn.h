@@ -58,7 +58,7 @@ struct conn {
     struct sock_diag *diag; /* the worker's, or NULL */
     struct timer half_timer;
     bool parked;    /* suspended in libmicrohttpd */
-    bool polling;   /* waits, but not suspended yet: see down.c */
+    bool polling;   /* waits, but not suspended yet: see down_mhd.c */
     unsigned polls; /* calls of the handler since the polling began */
     struct framing framing;
     struct list faulty; /* down->faulty */

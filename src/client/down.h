@@ -2,7 +2,7 @@
  *
  * libmicrohttpd reads requests and writes answers; what they mean is the business of client_ops.h.
  * Its work grows with the connections that are suspended in it, so each lane has a daemon of its
- * own. The one file that includes microhttpd.h is down.c. Owner thread only.
+ * own. The one file that includes microhttpd.h is down_mhd.c. Owner thread only.
  *
  * What libmicrohttpd takes for a request that another program would read in another way never gets
  * to it (down_recv.h). Heads larger than the pool and a Content-Length that is no number are
@@ -19,7 +19,8 @@
 #include "base/loop.h"
 #include "client/client_ops.h"
 #include "client/conn.h"
-#include "client/down_recv.h"
+
+struct down_clients; /* down_recv.h */
 
 /* Memory of a connection for its request's and its answer's head. libmicrohttpd zeroes it at
  * every kept-alive request, so size is time (about 1 µs per 16 KiB) and memory. */

@@ -23,28 +23,16 @@
 
 /* Reading /proc costs more than a request does, and anybody may ask often. */
 struct admin {
-    char *folder;
     struct admin_jobs *jobs;
     pthread_mutex_t lock;
     struct str health; /* guarded by lock, as is the next */
     uint64_t made_ms;  /* 0: never */
 };
 
-/* A command may be started elsewhere, or name the folder otherwise. */
-static char *folder_of(const struct caching *caching)
-{
-    char *path = NULL;
-
-    if (caching->store)
-        path = realpath(caching->folder, NULL);
-    return caching->store && !path ? mem_strdup(caching->folder) : path;
-}
-
-struct admin *admin_new(const struct caching *caching)
+struct admin *admin_new(void)
 {
     struct admin *admin = mem_zero(sizeof(*admin));
 
-    admin->folder = folder_of(caching);
     admin->jobs = admin_jobs_new();
     pthread_mutex_init(&admin->lock, NULL);
     str_init(&admin->health);
@@ -56,15 +44,9 @@ void admin_free(struct admin *admin)
     if (!admin)
         return;
     admin_jobs_free(admin->jobs);
-    free(admin->folder);
     str_release(&admin->health);
     pthread_mutex_destroy(&admin->lock);
     free(admin);
-}
-
-const char *admin_folder(const struct admin *admin)
-{
-    return admin->folder;
 }
 
 static double resident_bytes(void)
@@ -156,10 +138,11 @@ static int check_method(const struct req *req, enum route route, struct refusal 
 
 static enum admin_result answer_of_cache(struct req *req, enum route route, struct err *err)
 {
-    struct admin *admin = req->worker->server->admin;
+    struct server *server = req->worker->server;
 
     if (!req->answer.admin_job) {
-        req->answer.admin_job = admin_cache_begin(req, admin->jobs, route, admin->folder, err);
+        req->answer.admin_job = admin_cache_begin(req, server->admin->jobs, route,
+                                                  server->caching.path, err);
         return req->answer.admin_job ? ADMIN_WAITS : ADMIN_REFUSED;
     }
     if (!admin_job_is_done(req->answer.admin_job))

@@ -3,18 +3,13 @@
 #ifndef PROXY_ADMIN_H
 #define PROXY_ADMIN_H
 
-struct caching;
 struct refusal;
 struct req;
 struct admin; /* the figures of the last second, and the jobs; any thread */
 
-/* When the cache is open. */
-struct admin *admin_new(const struct caching *caching);
+struct admin *admin_new(void);
 /* After the workers, before the cache is closed. NULL is nothing. */
 void admin_free(struct admin *admin);
-
-/* The cache folder as an absolute path; NULL: answers are kept in memory only. */
-const char *admin_folder(const struct admin *admin);
 
 enum admin_result {
     ADMIN_ANSWERED, /* req->reply is filled */

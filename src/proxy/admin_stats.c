@@ -3,7 +3,6 @@
 #include <inttypes.h>
 
 #include "base/clock.h"
-#include "proxy/admin.h"
 #include "proxy/server.h"
 
 /* As Go's time.Duration is written: "5m0s". */
@@ -51,7 +50,7 @@ static void add_cache(const struct server *server, const struct settings *settin
         json_set_number(cache, "bytes", (double)memory.bytes);
         json_set_number(cache, "max_bytes", caching->on ? (double)caching->memory_bytes : 0);
     }
-    json_set_text(cache, "folder", admin_folder(server->admin));
+    json_set_text(cache, "folder", server->caching.path);
     add_duration(&ttl, settings->ttl_ms);
     json_set_text(cache, "ttl", ttl.text);
     str_release(&ttl);

@@ -39,6 +39,14 @@ void caching_on_replaced(struct caching *caching, void (*call)(void *arg), void 
     pthread_mutex_unlock(&caching->replaced_lock);
 }
 
+/* A command may be started elsewhere, or name the folder otherwise. */
+static char *absolute(const char *folder)
+{
+    char *path = realpath(folder, NULL);
+
+    return path ? path : mem_strdup(folder);
+}
+
 static void open_store(struct caching *caching, struct log *log)
 {
     struct store_rules rules = {.folder = caching->folder,
@@ -57,6 +65,7 @@ static void open_store(struct caching *caching, struct log *log)
                 "there is no HOME to keep answers in: name a folder with "
                 "--cache-dir");
     } else if (store_open(&caching->store, &rules, &err) == 0) {
+        caching->path = absolute(caching->folder);
         caching->store_ops = &store_functions;
         index_use_store(caching->index, caching->store_ops, caching->store);
         return;
@@ -106,6 +115,7 @@ void caching_close(struct caching *caching)
         caching->store_ops->close(caching->store);
     index_free(caching->index);
     key_cache_free(caching->key_cache);
+    free(caching->path);
     free(caching->folder);
     *caching = (struct caching){.on = false};
 }

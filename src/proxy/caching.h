@@ -31,6 +31,7 @@ struct caching {
     struct jobs *jobs;    /* for what takes too long for a loop */
     struct index *index;
     struct key_cache *key_cache;
+    char *path; /* the folder as an absolute path; NULL: memory only */
     const struct store_ops *store_ops;
     struct store *store;                  /* NULL: memory only */
     atomic_uint_fast64_t silence_told_ms; /* that it does not answer; 0: never */

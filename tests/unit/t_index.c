@@ -12,7 +12,7 @@
 #include "gzip_help.h"
 #include "unit.h"
 
-#define SHARDS 8U /* as in index.c */
+#define SHARDS 8U /* as in shard.h */
 #define MB ((size_t)1024 * 1024)
 /* A chat completion whose content is this JSON. */
 #define SAYS_BEGIN "{\"choices\":[{\"message\":{\"content\":"

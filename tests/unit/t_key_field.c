@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/key.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "unit.h"

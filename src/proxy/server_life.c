@@ -189,7 +189,7 @@ int server_open(struct server *server, const struct conf *conf, struct log *log,
     server_publish(server, settings);
     look_for_sock_diag(server, settings);
     caching_open(&server->caching, conf, log);
-    server->admin = admin_new(&server->caching);
+    server->admin = admin_new();
     if (descriptors_plan(&plan, count_workers(conf), err) < 0) {
         server_close(server);
         return -1;

@@ -213,7 +213,7 @@ static void on_mailbox(struct watch *w, uint32_t events)
     mailbox_open(&container_of(w, struct worker, mailbox_watch)->mailbox);
 }
 
-/* Those in the middle of an exchange close after it: req.c sees to that. */
+/* Those in the middle of an exchange close after it: req_life.c sees to that. */
 static void close_idle(struct down *down)
 {
     list_each(node, &down->conns) {
