@@ -569,13 +569,12 @@ answered() {
 @test "a body that drips in is ended by --client-timeout" {
     server
     proxy --client-timeout 500ms
-    local framing
+    local framing i
     for framing in 'Content-Length: 1000' 'Content-Length: 1000000'; do
         {
-            head_of 'POST /v1/x HTTP/1.1' 'Host: localhost:@' "$framing"
-            printf '%01000d' 0
-        } >bytes
-        raw "127.0.0.1:$PROXY_PORT" --drip 4,40 --report <bytes >got 2>report || [[ $? -eq 4 ]]
+            printf 'send POST /v1/x HTTP/1.1\\r\\nHost: localhost:%s\\r\\n%s\\r\\n\\r\\n\n' "$PROXY_PORT" "$framing"
+            for ((i = 0; i < 150; i++)); do printf 'pause 40\nsend xxxx\n'; done
+        } | raw "127.0.0.1:$PROXY_PORT" --script --report >got 2>report || [[ $? -eq 4 ]]
         [[ $(sed -n 's/.*end_ms=\([0-9]*\).*/\1/p' report) -lt 6000 ]]
         not grep -q 'HTTP/1.1 200' got
     done

@@ -102,7 +102,7 @@ static enum store_got look(struct rig *rig, const struct key *key, struct object
     sem_init(&look.done, 0, 0);
     got = store_get(rig->reader, &look.get);
     CHECK(got != STORE_HIT || look.get.object);
-    CHECK(got == STORE_HIT || !look.get.object || got == STORE_PENDING);
+    CHECK(got != STORE_ABSENT || !look.get.object);
     if (got == STORE_PENDING)
         while (sem_wait(&look.done) < 0)
             ;
