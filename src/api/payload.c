@@ -286,15 +286,16 @@ static void begin_reading(struct payload *p)
     p->in_choice_ = p->part_spoke_ = p->output_spoke_ = false;
 }
 
-static void note_members(struct payload *p, bool read)
+/* A malformed object may have held any choice, and a client's parser would fail on it at each hit.
+ */
+static void end_reading(struct payload *p, bool read, bool begins_object)
 {
+    p->bad_ |= !read && (p->in_choice_ || begins_object);
     p->type = p->top_[TOP_TYPE].value;
     p->error = p->top_[TOP_ERROR].value;
     p->read_ += read;
 }
 
-/* A malformed object may have held any choice, and a client's parser would fail on it at each hit.
- */
 bool payload_read(struct payload *p, const char *json, size_t len)
 {
     const struct scan_inside top = outermost(p);
@@ -302,27 +303,37 @@ bool payload_read(struct payload *p, const char *json, size_t len)
 
     begin_reading(p);
     read = scan_document(json, len, NULL, top.members, top.count);
-    if (!read && (p->in_choice_ || (len > 0 && json[0] == '{')))
-        p->bad_ = true;
-    note_members(p, read);
+    end_reading(p, read, len > 0 && json[0] == '{');
     return read;
 }
 
-struct scan_push *payload_begin(struct payload *p)
+bool payload_feed(struct payload *p, const char *bytes, size_t len)
 {
     const struct scan_inside top = outermost(p);
 
-    begin_reading(p);
-    return scan_push_new(top.members, top.count);
+    if (!p->feeding_) {
+        begin_reading(p);
+        scan_push_free(p->scan_);
+        p->scan_ = scan_push_new(top.members, top.count);
+        p->feeding_ = true;
+        p->begins_object_ = bytes[0] == '{';
+    }
+    return scan_push_feed(p->scan_, bytes, len);
 }
 
-bool payload_end(struct payload *p, struct scan_push *scan)
+bool payload_end(struct payload *p)
 {
-    bool read = scan_push_end(scan, NULL);
+    const bool read = p->feeding_ && scan_push_end(p->scan_, NULL);
 
-    p->bad_ |= !read;
-    note_members(p, read);
+    p->feeding_ = false;
+    end_reading(p, read, p->begins_object_);
     return read;
+}
+
+void payload_release(struct payload *p)
+{
+    scan_push_free(p->scan_);
+    p->scan_ = NULL;
 }
 
 static bool has_elements(const struct scan_value *array)
@@ -380,10 +391,8 @@ void payload_note_event(struct payload *p, const char *name)
                            scan_is_filled(&p->top_[TOP_DELTA].value);
 }
 
-bool payload_response_is_good(const struct payload *p, bool cut, bool complete)
+bool payload_response_is_good(const struct payload *p)
 {
-    if (cut)
-        return complete && p->events_spoke_;
     if (p->read_ < 2 || !response_is_done(p))
         return false;
     return has_elements(&p->response_[RESPONSE_OUTPUT].value) ? p->output_spoke_ : p->events_spoke_;

@@ -4,10 +4,12 @@
  * choices with a `text`, an embedding `data`, a Response an `output` of items. An answer without
  * payload, or of which a part broke off, is not worth storing: a retry must get another one.
  *
- *      payload_init ► payload_read, once for a document, or for each event of a stream
+ *      payload_init ► payload_read, or payload_feed any number of times ► payload_end,
+ *                     once for a document, or for each event of a stream
  *                   ► payload_is_good, or payload_response_is_good at a Response's terminal event
+ *                   ► payload_release
  *
- * One pass over the text, no allocation, no I/O. A payload belongs to one answer and one thread.
+ * One pass over the text, no I/O. A payload belongs to one answer and one thread.
  *
  * A choice is good if it says something (`content` that is no empty string, nor an array of
  * nothing but empty texts, or `tool_calls`, `function_call`, `refusal`, `audio`; of completions
@@ -18,9 +20,8 @@
  * A Response is good if its `status` is `completed`, or `incomplete` with a reason other than
  * `content_filter` (none at all is not enough), and one item of its `output` says something: a
  * message with text, a refusal or audio, the call of a tool, an approval asked for. Where the
- * terminal event of a stream has no readable output (longer than SSE_EVENT_MAX, or an empty one),
- * the events before it are taken at their word: deltas of text, refusal, audio and arguments,
- * finished items, finished calls.
+ * terminal event of a stream has an empty output, the events before it are taken at their word:
+ * deltas of text, refusal, audio and arguments, finished items, finished calls.
  */
 #ifndef API_PAYLOAD_H
 #define API_PAYLOAD_H
@@ -54,12 +55,15 @@ struct payload {
     size_t top_count_;
     /* what was read so far */
     struct payload_bits begun_, spoke_, ended_; /* choices of a stream, by index */
-    bool bad_;          /* a choice ended badly, has no place, or was damaged; no vector */
-    bool in_choice_;    /* what is being read has a choice */
-    bool part_spoke_;   /* a part of the item that is being read */
-    bool output_spoke_; /* an item of the output that was read last */
-    bool events_spoke_; /* an event before the terminal one */
-    uint64_t read_;     /* documents and events that were JSON */
+    bool bad_;               /* a choice ended badly, has no place, or was damaged; no vector */
+    bool in_choice_;         /* what is being read has a choice */
+    bool part_spoke_;        /* a part of the item that is being read */
+    bool output_spoke_;      /* an item of the output that was read last */
+    bool events_spoke_;      /* an event before the terminal one */
+    uint64_t read_;          /* documents and events that were JSON */
+    struct scan_push *scan_; /* of what came in pieces */
+    bool feeding_;           /* and has not ended */
+    bool begins_object_;
 };
 
 /* api: CACHE_CLASS_GET and CACHE_CLASS_NONE have no payload: only `type` and `error` are read. */
@@ -68,10 +72,13 @@ void payload_init(struct payload *p, enum cache_class api, bool stream);
 /* Reads a document, or an event's data. False: it is no strict JSON, and has no members. */
 bool payload_read(struct payload *p, const char *json, size_t len);
 
-/* The same of a document that comes in pieces: what payload_begin() gives is fed, and freed, by the
- * caller. */
-struct scan_push *payload_begin(struct payload *p);
-bool payload_end(struct payload *p, struct scan_push *scan);
+/* The same of a text that comes in pieces (len > 0), the first of which follows payload_init,
+ * payload_read or payload_end. False: no strict JSON, whatever may follow. */
+bool payload_feed(struct payload *p, const char *bytes, size_t len);
+/* Its end. False: it is no strict JSON, or nothing was fed. `type` and `error` are valid until the
+ * next text. */
+bool payload_end(struct payload *p);
+void payload_release(struct payload *p);
 
 /* Is the document that was read good? Is the stream of chat or completions, at its [DONE]? */
 bool payload_is_good(const struct payload *p);
@@ -79,8 +86,8 @@ bool payload_is_good(const struct payload *p);
 /* Notes what the event of a Response's stream that was read says, by its name. */
 void payload_note_event(struct payload *p, const char *name);
 /* The terminal event of a Response's stream was read: is the Response good, and was it not the
- * only event? cut: it was too long to be read, and complete (by its name) is all that is known. */
-bool payload_response_is_good(const struct payload *p, bool cut, bool complete);
+ * only event? */
+bool payload_response_is_good(const struct payload *p);
 
 /* ---- what judges one part of an answer ---- */
 

@@ -37,19 +37,15 @@ static void note_event(struct ending *ending, const struct sse_event *event)
     const struct scan_value *type = &ending->payload.type;
     char name[64];
 
-    /* What a chunk that was cut says of which choice is not known. */
-    if (ending->api != CACHE_CLASS_RESPONSES)
-        ending->failed = ending->judged && event->cut;
-    else if (ending->judged)
+    if (ending->api == CACHE_CLASS_RESPONSES && ending->judged)
         payload_note_event(&ending->payload,
                            scan_copy_text(type, name, sizeof(name)) ? name : event->type);
 }
 
 /* The terminal event of a Response. */
-static void end_response(struct ending *ending, const struct sse_event *event, bool complete)
+static void end_response(struct ending *ending)
 {
-    ending->whole = !ending->judged ||
-                    payload_response_is_good(&ending->payload, event->cut, complete);
+    ending->whole = !ending->judged || payload_response_is_good(&ending->payload);
     ending->failed = !ending->whole;
 }
 
@@ -64,6 +60,14 @@ static bool is_done(const struct sse_event *event)
     return event->data_len == 6 && memcmp(event->data, STR_LIT("[DONE]")) == 0;
 }
 
+static void look_at_piece(void *arg, const char *bytes, size_t len)
+{
+    struct ending *ending = arg;
+
+    if (!ending->whole && !ending->failed)
+        payload_feed(&ending->payload, bytes, len);
+}
+
 static void look_at_event(void *arg, const struct sse_event *event)
 {
     struct ending *ending = arg;
@@ -72,21 +76,25 @@ static void look_at_event(void *arg, const struct sse_event *event)
 
     if (ending->whole || ending->failed)
         return;
-    /* Data that is no JSON, or was cut, has no members: its `event` field alone speaks. */
-    payload_read(&ending->payload, event->data, event->data_len);
+    /* Data that is no JSON has no members: its `event` field alone speaks. */
+    if (event->in_pieces)
+        payload_end(&ending->payload);
+    else
+        payload_read(&ending->payload, event->data, event->data_len);
     if (is_of_type(event, type, "error") || scan_is_truthy(&ending->payload.error))
         ending->failed = true;
     else if (responses && is_of_type(event, type, "response.failed"))
         ending->failed = true;
-    else if (responses && is_of_type(event, type, "response.completed"))
-        end_response(ending, event, true);
-    else if (responses && is_of_type(event, type, "response.incomplete"))
-        end_response(ending, event, false);
+    else if (responses && (is_of_type(event, type, "response.completed") ||
+                           is_of_type(event, type, "response.incomplete")))
+        end_response(ending);
     else if (ending->api != CACHE_CLASS_RESPONSES && is_done(event))
         end_choices(ending);
     else
         note_event(ending, event);
 }
+
+static const struct sse_ops ending_ops = {.on_event = look_at_event, .on_piece = look_at_piece};
 
 /* ---- the document of a GET, or of an error ---- */
 
@@ -154,7 +162,7 @@ struct policy_proof {
     struct ending ending; /* a stream's; the payload of a document as well */
     struct sse sse;
     struct resource resource;
-    struct scan_push *scan;
+    struct scan_push *scan; /* of a document that is not judged */
     bool scan_ended, is_document;
     enum scan_kind kind;
 
@@ -177,13 +185,14 @@ static void proof_init(struct policy_proof *p, enum cache_class api, unsigned st
     p->ending = (struct ending){.api = api, .judged = p->judged};
     payload_init(&p->ending.payload, p->judged ? api : CACHE_CLASS_NONE,
                  p->content == POLICY_CONTENT_STREAM);
-    sse_init(&p->sse, look_at_event, &p->ending);
+    sse_init(&p->sse, &ending_ops, &p->ending);
     resource_init(&p->resource);
 }
 
 static void proof_release(struct policy_proof *p)
 {
     sse_release(&p->sse);
+    payload_release(&p->ending.payload);
     scan_push_free(p->scan);
     gunzip_free(p->gunzip);
 }
@@ -202,13 +211,13 @@ static bool document_is_good(const struct policy_proof *p, bool framed)
 
 /* ---- in pieces ---- */
 
-static void scan_piece(struct policy_proof *p, const char *bytes, size_t len)
+static bool scan_piece(struct policy_proof *p, const char *bytes, size_t len)
 {
-    if (!p->scan && p->judged)
-        p->scan = payload_begin(&p->ending.payload);
-    else if (!p->scan)
+    if (p->judged)
+        return payload_feed(&p->ending.payload, bytes, len);
+    if (!p->scan)
         p->scan = scan_push_new(p->resource.top, countof(p->resource.top));
-    p->failed |= !scan_push_feed(p->scan, bytes, len);
+    return scan_push_feed(p->scan, bytes, len);
 }
 
 static void take_plain(struct policy_proof *p, const char *bytes, size_t len)
@@ -216,7 +225,7 @@ static void take_plain(struct policy_proof *p, const char *bytes, size_t len)
     if (p->content == POLICY_CONTENT_STREAM)
         sse_feed(&p->sse, bytes, len);
     else if (p->content == POLICY_CONTENT_JSON)
-        scan_piece(p, bytes, len);
+        p->failed |= !scan_piece(p, bytes, len);
 }
 
 static void take_packed(struct policy_proof *p, const char *bytes, size_t len)
@@ -237,7 +246,8 @@ static void take_packed(struct policy_proof *p, const char *bytes, size_t len)
         p->gave_up = p->unpacked > UNPACKED_FREE && p->unpacked / UNPACKED_RATIO > p->packed;
         if (p->gave_up)
             return;
-        take_plain(p, (const char *)plain, n);
+        if (n)
+            take_plain(p, (const char *)plain, n);
     }
 }
 
@@ -269,11 +279,11 @@ void policy_proof_feed(struct policy_proof *p, const char *bytes, size_t len)
 
 static void end_document(struct policy_proof *p)
 {
-    if (p->scan_ended || !p->scan)
+    if (p->scan_ended)
         return;
     p->scan_ended = true;
-    p->is_document = p->judged ? payload_end(&p->ending.payload, p->scan)
-                               : scan_push_end(p->scan, &p->kind);
+    p->is_document = p->judged ? payload_end(&p->ending.payload)
+                               : p->scan && scan_push_end(p->scan, &p->kind);
 }
 
 bool policy_proof_gave_up(const struct policy_proof *p)

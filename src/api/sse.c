@@ -2,17 +2,15 @@
 
 #include "base/mem.h"
 
-/* The longest line that may matter in full is "data: " and all that may be kept; with one byte
- * more it is known to be too long. Lines are cut here whether they came in one piece or in
- * many, so that it makes no difference how a stream was split. */
-#define LINE_MAX_BYTES (SSE_EVENT_MAX + 7)
+/* Of a line in several pieces this much is held, which is more than a type may have. What is longer
+ * is data, which needs not be held, or nothing that matters. */
+#define LINE_HELD ((size_t)512)
 
 static const char bom[] = "\xef\xbb\xbf";
 
-void sse_init(struct sse *sse, void (*on_event)(void *arg, const struct sse_event *event),
-              void *arg)
+void sse_init(struct sse *sse, const struct sse_ops *ops, void *arg)
 {
-    *sse = (struct sse){.on_event = on_event, .arg = arg};
+    *sse = (struct sse){.ops = ops, .arg = arg};
     str_init(&sse->line_);
     str_init(&sse->type_);
     str_init(&sse->data_);
@@ -25,59 +23,73 @@ void sse_release(struct sse *sse)
     str_release(&sse->data_);
 }
 
-/* Adds what fits below max; false if it was not all. */
-static bool add_up_to(struct str *s, const char *bytes, size_t len, size_t max)
-{
-    size_t room = max - s->len;
-
-    str_add(s, bytes, len < room ? len : room);
-    return len <= room;
-}
-
 static void dispatch(struct sse *sse)
 {
     struct sse_event event = {
         .type = sse->type_.len ? sse->type_.text : "message",
         .data = sse->data_.text,
         .data_len = sse->data_.len,
-        .cut = sse->cut_,
+        .in_pieces = sse->in_pieces_,
     };
 
     if (sse->has_data_)
-        sse->on_event(sse->arg, &event);
+        sse->ops->on_event(sse->arg, &event);
     str_clear(&sse->type_);
     str_clear(&sse->data_);
-    sse->has_data_ = sse->cut_ = false;
+    sse->has_data_ = sse->in_pieces_ = false;
+}
+
+static void add_data(struct sse *sse, const char *bytes, size_t len)
+{
+    if (!sse->in_pieces_ && len > SSE_WHOLE_MAX - sse->data_.len) {
+        sse->in_pieces_ = true;
+        if (sse->data_.len)
+            sse->ops->on_piece(sse->arg, sse->data_.text, sse->data_.len);
+        str_clear(&sse->data_);
+    }
+    if (!sse->in_pieces_)
+        str_add(&sse->data_, bytes, len);
+    else if (len)
+        sse->ops->on_piece(sse->arg, bytes, len);
+}
+
+/* The value of a `data` field, or its beginning. */
+static void begin_data(struct sse *sse, const char *value, size_t len)
+{
+    if (sse->has_data_)
+        add_data(sse, STR_LIT("\n"));
+    sse->has_data_ = true;
+    add_data(sse, value, len);
+}
+
+static void take_type(struct sse *sse, const char *value, size_t len)
+{
+    str_clear(&sse->type_);
+    if (!memchr(value, '\0', len)) /* else it would read as another type */
+        str_add(&sse->type_, value, len < SSE_TYPE_MAX ? len : SSE_TYPE_MAX);
 }
 
 static void take_field(struct sse *sse, const char *name, size_t name_len, const char *value,
                        size_t len)
 {
-    if (name_len == 4 && memcmp(name, STR_LIT("data")) == 0) {
-        if (sse->has_data_ && !add_up_to(&sse->data_, STR_LIT("\n"), SSE_EVENT_MAX))
-            sse->cut_ = true;
-        if (!add_up_to(&sse->data_, value, len, SSE_EVENT_MAX))
-            sse->cut_ = true;
-        sse->has_data_ = true;
-    } else if (name_len == 5 && memcmp(name, STR_LIT("event")) == 0) {
-        str_clear(&sse->type_);
-        if (memchr(value, '\0', len))
-            len = 0; /* else it would read as another type */
-        if (!add_up_to(&sse->type_, value, len, SSE_TYPE_MAX))
-            sse->cut_ = true;
-    }
+    if (name_len == 4 && memcmp(name, STR_LIT("data")) == 0)
+        begin_data(sse, value, len);
+    else if (name_len == 5 && memcmp(name, STR_LIT("event")) == 0)
+        take_type(sse, value, len);
 }
 
+static bool has_data(const char *line, size_t len)
+{
+    return len >= 5 && memcmp(line, STR_LIT("data:")) == 0;
+}
+
+/* The line may have come in one piece or in several, which makes no difference. */
 static void take_line(struct sse *sse, const char *line, size_t len)
 {
     const char *colon, *value;
 
-    if (len == 0) {
-        dispatch(sse);
-        return;
-    }
-    if (len > LINE_MAX_BYTES)
-        len = LINE_MAX_BYTES;
+    if (len > LINE_HELD && !has_data(line, len))
+        len = LINE_HELD;
     colon = memchr(line, ':', len);
     if (!colon) {
         take_field(sse, line, len, "", 0);
@@ -90,16 +102,38 @@ static void take_line(struct sse *sse, const char *line, size_t len)
     take_field(sse, line, (size_t)(colon - line), value, (size_t)(line + len - value));
 }
 
+/* A line that goes on. */
+static void add_to_line(struct sse *sse, const char *bytes, size_t len)
+{
+    const size_t room = LINE_HELD - sse->line_.len;
+    const size_t held = sse->in_data_line_ ? 0 : len < room ? len : room;
+
+    str_add(&sse->line_, bytes, held);
+    if (held == len)
+        return;
+    if (!sse->in_data_line_ && has_data(sse->line_.text, sse->line_.len)) {
+        sse->in_data_line_ = true;
+        take_line(sse, sse->line_.text, sse->line_.len);
+    }
+    if (sse->in_data_line_)
+        add_data(sse, bytes + held, len - held);
+}
+
 /* The end of a line has come: most lines stand in the piece, and are not copied before they are
  * looked at. */
 static void end_line(struct sse *sse, const char *piece, size_t len)
 {
     if (sse->line_.len == 0) {
-        take_line(sse, piece, len);
+        if (len == 0)
+            dispatch(sse);
+        else
+            take_line(sse, piece, len);
         return;
     }
-    add_up_to(&sse->line_, piece, len, LINE_MAX_BYTES);
-    take_line(sse, sse->line_.text, sse->line_.len);
+    add_to_line(sse, piece, len);
+    if (!sse->in_data_line_)
+        take_line(sse, sse->line_.text, sse->line_.len);
+    sse->in_data_line_ = false;
     str_clear(&sse->line_);
 }
 
@@ -145,7 +179,7 @@ void sse_feed(struct sse *sse, const char *bytes, size_t len)
         find(&cr, '\r', at, end);
         stop = lf < cr ? lf : cr;
         if (stop == end) {
-            add_up_to(&sse->line_, at, (size_t)(end - at), LINE_MAX_BYTES);
+            add_to_line(sse, at, (size_t)(end - at));
             return;
         }
         sse->after_cr_ = *stop == '\r';

@@ -8,10 +8,18 @@ static void note_event(void *arg, const struct sse_event *event)
     struct str *seen = arg;
 
     MUST(strlen(event->type) > 0 && strlen(event->type) <= SSE_TYPE_MAX);
-    MUST(event->data_len <= SSE_EVENT_MAX && event->data[event->data_len] == '\0');
-    str_addf(seen, "%s %zu %d ", event->type, event->data_len, event->cut);
+    MUST(event->data_len <= SSE_WHOLE_MAX && event->data[event->data_len] == '\0');
     str_add(seen, event->data, event->data_len);
+    str_addf(seen, " %s %zu %d ", event->type, event->data_len, event->in_pieces);
 }
+
+static void note_piece(void *arg, const char *bytes, size_t len)
+{
+    MUST(len > 0);
+    str_add(arg, bytes, len);
+}
+
+static const struct sse_ops ops = {note_event, note_piece};
 
 /* In pieces of 1 to `most` bytes, each on the heap by itself. */
 static void read_in_pieces(const uint8_t *data, size_t size, size_t most, unsigned seed,
@@ -19,7 +27,7 @@ static void read_in_pieces(const uint8_t *data, size_t size, size_t most, unsign
 {
     struct sse sse;
 
-    sse_init(&sse, note_event, seen);
+    sse_init(&sse, &ops, seen);
     for (size_t at = 0, n; at < size; at += n) {
         char *piece;
 

@@ -13,6 +13,21 @@
 #define STREAM "Content-Type: text/event-stream; charset=utf-8\n"
 #define DONE "data: [DONE]\n\n"
 
+static bool is_stored_in_pieces(enum cache_class api, const struct fields *fields, const char *body,
+                                size_t len)
+{
+    struct policy_proof *proof = policy_proof_new(api, 200, fields);
+    bool holds;
+
+    for (size_t at = 0, n; at < len; at += n) {
+        n = len - at < 1000 ? len - at : 1000;
+        policy_proof_feed(proof, body + at, n);
+    }
+    holds = policy_proof_holds(proof, true);
+    policy_proof_free(proof);
+    return holds;
+}
+
 static bool is_stored(enum cache_class api, const char *lines, const char *body, size_t len)
 {
     struct fields f;
@@ -22,6 +37,7 @@ static bool is_stored(enum cache_class api, const char *lines, const char *body,
     stored = policy_answer_is_whole(api, 200, &f, body, len, true);
     unframed = policy_answer_is_whole(api, 201, &f, body, len, false);
     CHECK_INT(unframed, stored); /* it proves itself */
+    CHECK_INT(is_stored_in_pieces(api, &f, body, len), stored);
     fields_release(&f);
     return stored;
 }
@@ -373,23 +389,49 @@ TEST("in a stream of completions each choice has a text")
     check_streams(CACHE_CLASS_COMPLETIONS, rows, countof(rows));
 }
 
-static void add_long_event(struct str *body, const char *before, const char *after)
+/* '@' stands for a text of any length, which changes nothing. */
+static void check_streams_of_any_length(enum cache_class api, const struct row *rows, size_t count)
 {
-    str_adds(body, before);
-    for (size_t i = 0; i < SSE_EVENT_MAX; i++)
-        str_addc(body, 'A');
-    str_adds(body, after);
+    static const size_t lens[] = {1, 300, SSE_WHOLE_MAX, (size_t)2 * 1024 * 1024};
+
+    for (size_t i = 0; i < count; i++) {
+        const char *at = strchr(rows[i].body, '@');
+
+        unit_row(rows[i].body);
+        for (size_t n = 0; n < countof(lens); n++) {
+            struct str body = STR_INIT;
+
+            str_add(&body, rows[i].body, (size_t)(at - rows[i].body));
+            for (size_t k = 0; k < lens[n]; k++)
+                str_addc(&body, 'A');
+            str_adds(&body, at + 1);
+            CHECK_INT(stream_is_stored(api, body.text), rows[i].stored);
+            str_release(&body);
+        }
+    }
+    unit_row(NULL);
 }
 
-TEST("a chunk that is too long to be read may have begun any choice, and so is not stored")
+TEST("a chunk of any length is read")
 {
-    struct str body = STR_INIT;
+    static const struct row rows[] = {
+        {EVENT(DELTA("0", "\"@\"")) EVENT(ENDED("0")) DONE, true},
+        {EVENT(DELTA("0", "\"a\"")) "data: {\"x\":\"@\"}\n\n" EVENT(ENDED("0")) DONE, true},
+        {EVENT(DELTA("0", "\"a\"")) "data: @\n\n" EVENT(ENDED("0")) DONE, true},
+        {EVENT(DELTA("0", "\"a\"")) ":@\n\n" EVENT(ENDED("0")) DONE, true},
+        {EVENT(DELTA("0", "\"@\"")) DONE, false},
+        /* it begins a choice that has no end */
+        {EVENT(DELTA("1", "\"@\"")) EVENT(DELTA("0", "\"a\"")) EVENT(ENDED("0")) DONE, false},
+        {EVENT(DELTA("0", "\"a\"")) "data: {\"x\":\"@\n\n" EVENT(ENDED("0")) DONE, false},
+        {EVENT(DELTA("0", "\"a\"")) "data: {\"x\":\"@\",\"error\":{\"code\":1}}\n\n" EVENT(
+             ENDED("0")) DONE,
+         false},
+        {EVENT("{\"x\":\"@\",\"index\":0,\"delta\":{\"content\":\"a\"},"
+               "\"finish_reason\":\"content_filter\"}") DONE,
+         false},
+    };
 
-    str_adds(&body, EVENT(DELTA("0", "\"a\"")));
-    add_long_event(&body, "data: {\"x\":\"", "\"}\n\n");
-    str_adds(&body, EVENT(ENDED("0")) DONE);
-    CHECK(!stream_is_stored(CACHE_CLASS_CHAT, body.text));
-    str_release(&body);
+    check_streams_of_any_length(CACHE_CLASS_CHAT, rows, countof(rows));
 }
 
 /* ---- Responses ---- */
@@ -576,54 +618,30 @@ TEST("a stream of a Response is judged by its terminal event, and where that is 
     check_streams(CACHE_CLASS_RESPONSES, rows, countof(rows));
 }
 
-TEST("a terminal event that is too long to be read is believed where events before it said "
-     "something")
+TEST("an event of a Response of any length is read")
 {
-    static const struct {
-        const char *before, *terminal;
-        bool stored;
-    } rows[] = {
-        {NAMED("response.output_text.delta", ",\"delta\":\"a\""), "event: response.completed\n",
+    static const struct row rows[] = {
+        {CREATED COMPLETED("{\"type\":\"image_generation_call\",\"result\":\"@\"}"), true},
+        {CREATED COMPLETED("{\"result\":\"@\",\"type\":\"image_generation_call\"}"), true},
+        {CREATED COMPLETED("{\"type\":\"reasoning\",\"text\":\"@\"}"), false},
+        {COMPLETED("{\"type\":\"image_generation_call\",\"result\":\"@\"}"), false},
+        {NAMED("response.partial_image", ",\"x\":\"@\"") COMPLETED(TEXT), true},
+        {CREATED "data: {\"x\":\"@\",\"type\":\"response.completed\",\"response\":{\"status\":"
+                 "\"completed\",\"output\":[" TEXT "]}}\n\n",
          true},
-        {"event: response.image_generation_call.completed\ndata: {}\n\n",
-         "event: response.completed\n", true},
-        {CREATED, "event: response.completed\n", false},
-        {"", "event: response.completed\n", false},
-        /* its reason may be content_filter */
-        {NAMED("response.output_text.delta", ",\"delta\":\"a\""), "event: response.incomplete\n",
+        {CREATED "event: response.incomplete\ndata: {\"response\":{\"output\":[" TEXT "],\"x\":"
+                 "\"@\",\"status\":\"incomplete\",\"incomplete_details\":{\"reason\":"
+                 "\"content_filter\"}}}\n\n",
          false},
-        /* its type stands in the data */
-        {NAMED("response.output_text.delta", ",\"delta\":\"a\""), "", false},
-        {NAMED("response.output_text.delta", ",\"delta\":\"a\""), "event: response.failed\n",
+        {CREATED "event: response.failed\ndata: {\"x\":\"@\"}\n\n" COMPLETED(TEXT), false},
+        {"event: response.output_item.done\ndata: {\"item\":{\"result\":\"@\",\"type\":"
+         "\"image_generation_call\"}}\n\n" COMPLETED(""),
+         true},
+        {"event: response.output_item.done\ndata: {\"item\":{\"result\":\"@\"}}\n\n" COMPLETED(""),
          false},
+        {NAMED("response.output_text.delta", ",\"delta\":\"@\"") COMPLETED(""), true},
+        {CREATED "event: response.completed\ndata: {\"x\":\"@\n\n", false},
     };
 
-    for (size_t i = 0; i < countof(rows); i++) {
-        struct str body = STR_INIT;
-
-        unit_row(rows[i].before);
-        str_adds(&body, rows[i].before);
-        str_adds(&body, rows[i].terminal);
-        add_long_event(&body, "data: {\"type\":\"response.completed\",\"x\":\"", "\"}\n\n");
-        CHECK_INT(stream_is_stored(CACHE_CLASS_RESPONSES, body.text), rows[i].stored);
-        str_release(&body);
-    }
-    unit_row(NULL);
-}
-
-TEST("an item that is too long to be read is known by the event that says that its call is done")
-{
-    struct str body = STR_INIT;
-
-    add_long_event(&body, "event: response.output_item.done\ndata: {\"item\":{\"result\":\"",
-                   "\"}}\n\n");
-    str_adds(&body, COMPLETED(""));
-    CHECK(!stream_is_stored(CACHE_CLASS_RESPONSES, body.text));
-    str_clear(&body);
-    str_adds(&body, NAMED("response.image_generation_call.completed", ""));
-    add_long_event(&body, "event: response.output_item.done\ndata: {\"item\":{\"result\":\"",
-                   "\"}}\n\n");
-    str_adds(&body, COMPLETED(""));
-    CHECK(stream_is_stored(CACHE_CLASS_RESPONSES, body.text));
-    str_release(&body);
+    check_streams_of_any_length(CACHE_CLASS_RESPONSES, rows, countof(rows));
 }

@@ -5,15 +5,23 @@
 #include "base/mem.h"
 #include "unit.h"
 
-/* What a stream said, as one text: [type|data] for each event, ~ after the data of a cut one. */
+/* What a stream said, as one text: [type|data] for each event. */
 static void note_event(void *arg, const struct sse_event *event)
 {
     struct str *seen = arg;
 
     str_addf(seen, "[%s|", event->type);
     str_add(seen, event->data, event->data_len);
-    str_adds(seen, event->cut ? "~]" : "]");
+    str_adds(seen, "]");
 }
+
+static void note_piece(void *arg, const char *bytes, size_t len)
+{
+    (void)bytes;
+    str_addf(arg, "{%zu bytes too many}", len); /* no event here is as long */
+}
+
+static const struct sse_ops note_ops = {note_event, note_piece};
 
 /* Feeds the parts [0, first), [first, second), … of `step` bytes each. */
 static char *read_in_pieces(const char *stream, size_t len, size_t first, size_t step)
@@ -23,7 +31,7 @@ static char *read_in_pieces(const char *stream, size_t len, size_t first, size_t
     char *piece;
     size_t n;
 
-    sse_init(&sse, note_event, &seen);
+    sse_init(&sse, &note_ops, &seen);
     for (size_t at = 0; at < len; at += n) {
         n = at == 0 && first ? first : step;
         if (n > len - at)
@@ -185,7 +193,7 @@ TEST("bytes are passed on as they are, NULs too")
     struct str seen = STR_INIT;
     struct sse sse;
 
-    sse_init(&sse, note_event, &seen);
+    sse_init(&sse, &note_ops, &seen);
     for (size_t i = 0; i < sizeof(stream) - 1; i++)
         sse_feed(&sse, stream + i, 1);
     CHECK_INT(seen.len, 17);
@@ -198,22 +206,37 @@ TEST("bytes are passed on as they are, NULs too")
 }
 
 struct measured {
-    size_t events, len, type_len;
-    bool cut, beginning;
+    size_t events, len, type_len, pieces, sum;
+    bool in_pieces;
 };
+
+static void measure_piece(void *arg, const char *bytes, size_t len)
+{
+    struct measured *m = arg;
+
+    CHECK(len > 0);
+    if (m->pieces++ == 0)
+        m->len = m->sum = 0;
+    for (size_t i = 0; i < len; i++)
+        m->sum += (size_t)(unsigned char)bytes[i] * (++m->len % 251 + 1);
+}
 
 static void measure(void *arg, const struct sse_event *event)
 {
     struct measured *m = arg;
 
+    if (!event->in_pieces && event->data_len)
+        measure_piece(m, event->data, event->data_len);
+    CHECK(!event->in_pieces || (m->pieces > 0 && event->data_len == 0));
     m->events++;
-    m->len = event->data_len;
     m->type_len = strlen(event->type);
-    m->cut = event->cut;
-    m->beginning = event->data_len < 2 || memcmp(event->data, "ax", 2) == 0;
+    m->in_pieces = event->in_pieces;
+    m->pieces = 0;
 }
 
-/* "a" and x up to `len` bytes of data in `lines` lines, in pieces */
+static const struct sse_ops measure_ops = {measure, measure_piece};
+
+/* `len` bytes of data in `lines` lines, fed in pieces of so many bytes */
 static struct measured measure_long(size_t len, size_t lines, size_t piece)
 {
     struct measured m = {0};
@@ -224,15 +247,12 @@ static struct measured measure_long(size_t len, size_t lines, size_t piece)
         size_t n = i + 1 < lines ? left / lines : left - (lines - 1) * (left / lines);
 
         str_adds(&stream, "data: ");
-        str_reserve(&stream, n);
-        memset(stream.text + stream.len, 'x', n);
-        if (i == 0)
-            stream.text[stream.len] = 'a';
-        stream.len += n;
+        for (size_t k = 0; k < n; k++)
+            str_addc(&stream, (char)('A' + (i + k) % 53));
         str_addc(&stream, '\n');
     }
     str_adds(&stream, "\n");
-    sse_init(&sse, measure, &m);
+    sse_init(&sse, &measure_ops, &m);
     for (size_t at = 0; at < stream.len; at += piece)
         sse_feed(&sse, stream.text + at, piece < stream.len - at ? piece : stream.len - at);
     sse_release(&sse);
@@ -240,51 +260,77 @@ static struct measured measure_long(size_t len, size_t lines, size_t piece)
     return m;
 }
 
-TEST("of a long event the beginning is kept, and it is said, however it was split")
+TEST("the data of a long event comes in pieces, and these are the same bytes however it was split")
 {
-    static const size_t pieces[] = {1000, 65536, (size_t)8 * 1024 * 1024};
+    static const size_t pieces[] = {7, 511, 1000, 65536, (size_t)8 * 1024 * 1024};
     static const size_t lines[] = {1, 2, 1000};
+    static const size_t lens[] = {SSE_WHOLE_MAX, SSE_WHOLE_MAX + 1, 3 * SSE_WHOLE_MAX};
 
-    for (size_t p = 0; p < countof(pieces); p++) {
+    for (size_t n = 0; n < countof(lens); n++) {
         for (size_t l = 0; l < countof(lines); l++) {
-            struct measured m = measure_long(SSE_EVENT_MAX, lines[l], pieces[p]);
+            const struct measured first = measure_long(lens[n], lines[l], SIZE_MAX);
 
-            CHECK_INT(m.len, SSE_EVENT_MAX);
-            CHECK(m.beginning && !m.cut);
-            m = measure_long(SSE_EVENT_MAX + 1, lines[l], pieces[p]);
-            CHECK_INT(m.len, SSE_EVENT_MAX);
-            CHECK(m.beginning && m.cut);
-            m = measure_long(3 * SSE_EVENT_MAX, lines[l], pieces[p]);
-            CHECK_INT(m.len, SSE_EVENT_MAX);
-            CHECK(m.beginning && m.cut);
-            CHECK_INT(m.events, 1);
+            for (size_t p = 0; p < countof(pieces); p++) {
+                const struct measured m = measure_long(lens[n], lines[l], pieces[p]);
+
+                CHECK_INT(m.events, 1);
+                CHECK_INT(m.len, lens[n]);
+                CHECK_INT(m.sum, first.sum);
+                CHECK(m.in_pieces == (lens[n] > SSE_WHOLE_MAX));
+            }
         }
     }
 }
 
-TEST("after a cut event the next one is whole; a type has its cap too")
+TEST("after an event in pieces the next one is whole; one that has no end has none")
 {
     struct measured m = {0};
     struct str stream = STR_INIT;
     struct sse sse;
 
-    str_adds(&stream, "event: ");
-    for (size_t i = 0; i < SSE_TYPE_MAX; i++)
+    str_adds(&stream, "data:");
+    for (size_t i = 0; i < SSE_WHOLE_MAX; i++)
+        str_addc(&stream, 'x');
+    sse_init(&sse, &measure_ops, &m);
+    sse_feed(&sse, stream.text, stream.len);
+    sse_feed(&sse, "x\ndata\ndata:y\n\ndata: ax\n\n", 25);
+    CHECK_INT(m.events, 2);
+    CHECK_INT(m.len, 2);
+    CHECK(!m.in_pieces);
+    sse_feed(&sse, stream.text, stream.len);
+    sse_feed(&sse, "xyz\n", 4);
+    CHECK_INT(m.events, 2);
+    CHECK_INT(m.len, SSE_WHOLE_MAX + 3);
+    sse_release(&sse);
+    str_release(&stream);
+}
+
+TEST("of a long type the beginning is kept, and a long line of anything else but data is no matter")
+{
+    struct measured m = {0};
+    struct str stream = STR_INIT;
+    struct sse sse;
+
+    str_adds(&stream, ": ");
+    for (size_t i = 0; i < 3 * SSE_WHOLE_MAX; i++)
         str_addc(&stream, 't');
     str_adds(&stream, "\ndata: ax\n\n");
-    sse_init(&sse, measure, &m);
-    sse_feed(&sse, stream.text, stream.len);
-    CHECK(!m.cut);
-    CHECK_INT(m.type_len, SSE_TYPE_MAX);
-    sse_feed(&sse, "event: t", 8);
-    sse_feed(&sse, stream.text + 7, stream.len - 7);
-    CHECK(m.cut);
-    CHECK_INT(m.type_len, SSE_TYPE_MAX);
-    sse_feed(&sse, "data: ax\n\n", 10);
-    CHECK(!m.cut);
-    CHECK_INT(m.type_len, 7);
-    CHECK_INT(m.events, 3);
-    sse_release(&sse);
+    for (size_t piece = 1; piece < 100000; piece *= 8) {
+        m = (struct measured){0};
+        sse_init(&sse, &measure_ops, &m);
+        for (size_t at = 0; at < stream.len; at += piece)
+            sse_feed(&sse, stream.text + at, piece < stream.len - at ? piece : stream.len - at);
+        CHECK_INT(m.events, 1);
+        CHECK_INT(m.type_len, 7);
+        sse_feed(&sse, "event", 5);
+        sse_feed(&sse, stream.text, stream.len);
+        CHECK_INT(m.events, 2);
+        CHECK_INT(m.type_len, SSE_TYPE_MAX);
+        CHECK_INT(m.len, 2);
+        sse_feed(&sse, "data: ax\n\n", 10);
+        CHECK_INT(m.type_len, 7);
+        sse_release(&sse);
+    }
     str_release(&stream);
 }
 
@@ -295,7 +341,7 @@ TEST("once warmed up, no event costs an allocation")
     struct sse sse;
     const char *texts[3];
 
-    sse_init(&sse, measure, &m);
+    sse_init(&sse, &measure_ops, &m);
     sse_feed(&sse, stream, sizeof(stream) - 1);
     texts[0] = sse.line_.text;
     texts[1] = sse.type_.text;
