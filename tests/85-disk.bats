@@ -288,6 +288,30 @@ deleted_files() {
     done
 }
 
+# has PATH BODY: it is kept, and is that
+has() {
+    is_kept "$1" && [[ $(<body) == "$2" ]] || { cat body; return 1; }
+}
+
+@test "an answer that is fetched again through one server replaces the other one's, in its memory too" {
+    two
+    local path='/v1/x?script=seq:r;body:{"n":1}||body:{"n":2}'
+    at a
+    ask "$path"
+    expect_figure item_count = 1
+    at b
+    has "$path" '{"n":1}'
+    at a
+    ask "$path" -H 'Cache-Control: no-cache'
+    has "$path" '{"n":2}'
+    at b
+    within_a_second has "$path" '{"n":2}'
+    at a
+    has "$path" '{"n":2}'
+    expect_figure item_count = 1
+    expect_stat requests = 2
+}
+
 @test "a write through one server drops the stored GETs of the other, in its memory too" {
     two
     local name

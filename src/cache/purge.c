@@ -6,9 +6,8 @@
 bool purge_covers(const struct purge *purge, const struct key *key, uint64_t collection,
                   int64_t stored_ms, const char *model)
 {
-    if (purge->one)
-        return memcmp(purge->key.bytes, key->bytes, KEY_BYTES) == 0;
-    return (!purge->collection || purge->collection == collection) &&
+    return (!purge->one || memcmp(purge->key.bytes, key->bytes, KEY_BYTES) == 0) &&
+           (!purge->collection || purge->collection == collection) &&
            (!purge->stored_before_ms || stored_ms < purge->stored_before_ms) &&
            (!purge->model || fnmatch(purge->model, model ? model : "", 0) == 0);
 }

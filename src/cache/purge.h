@@ -12,7 +12,7 @@
 /* Selects entries to purge. A zero or NULL member matches any entry; all zero matches the whole
  * cache. */
 struct purge {
-    bool one; /* `key` alone */
+    bool one; /* `key`: the entry of that key */
     struct key key;
     uint64_t collection;      /* GETs of this collection */
     int64_t stored_before_ms; /* stored before this Unix time */

@@ -5,8 +5,8 @@
  * is answered at once, on the caller's thread, by a reader of its own; one that would take long, by
  * a job. Disk trouble is logged (once per kind and minute) and counted.
  *
- * Several processes may use one folder at once. What one clears or drops, the others are told
- * within a second (on_purge), so that they empty their memory tiers accordingly.
+ * Several processes may use one folder at once. What one clears, drops or replaces, the others are
+ * told within a second (on_purge), so that they empty their memory tiers accordingly.
  */
 #ifndef STORE_STORE_H
 #define STORE_STORE_H

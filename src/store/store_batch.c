@@ -46,18 +46,34 @@ static enum sql_result discard(struct store *s, int64_t id, uint64_t *count)
     return result == SQL_NONE ? SQL_OK : result;
 }
 
-static enum sql_result write_op(struct store *s, struct store_op *op, uint64_t place)
+/* Other processes may have the answer that it replaces in memory. */
+static enum sql_result tell_replaced(struct store *s, const struct object *o)
+{
+    const struct purge older = {.one = true, .key = o->key, .stored_before_ms = o->stored_ms};
+
+    if (!atomic_load(&s->has_peers))
+        return SQL_OK;
+    return db_purge_log_append(s->link.db, s->origin, o->stored_ms, &older);
+}
+
+static enum sql_result write_put(struct store *s, const struct object *o)
 {
     struct entry entry;
+    enum sql_result result;
+    uint64_t replaced;
 
+    entry_pack(s->packer, o, &entry);
+    filter_add(&s->filter, db_id(&entry.key));
+    /* In use when it came, not when it is written: touches have waited as long. */
+    result = db_put(s->link.db, &entry, o->stored_ms, &replaced);
+    return result == SQL_OK && replaced ? tell_replaced(s, o) : result;
+}
+
+static enum sql_result write_op(struct store *s, struct store_op *op, uint64_t place)
+{
     switch (op->kind) {
     case OP_PUT:
-        if (is_stale(s, op->object, place))
-            return SQL_OK;
-        entry_pack(s->packer, op->object, &entry);
-        filter_add(&s->filter, db_id(&entry.key));
-        /* In use when it came, not when it is written: touches have waited as long. */
-        return db_put(s->link.db, &entry, op->object->stored_ms);
+        return is_stale(s, op->object, place) ? SQL_OK : write_put(s, op->object);
     case OP_TOUCH:
         return db_touch(s->link.db, op->id, op->ms);
     case OP_DROP:

@@ -49,7 +49,9 @@ const char *db_error(const struct db *db);
 enum sql_result db_begin(struct db *db);
 enum sql_result db_commit(struct db *db);
 void db_undo(struct db *db);
-enum sql_result db_put(struct db *db, const struct entry *entry, int64_t used_ms);
+/* *replaced: the entry that stood there, which was removed (0 or 1). */
+enum sql_result db_put(struct db *db, const struct entry *entry, int64_t used_ms,
+                       uint64_t *replaced);
 enum sql_result db_touch(struct db *db, int64_t id, int64_t now_ms);
 /* Of those that were stored until until_ms. Adds to *count. */
 enum sql_result db_drop(struct db *db, const struct purge *purge, int64_t until_ms,

@@ -99,15 +99,15 @@ static enum sql_result put_body(struct db *db, const struct entry *e)
     return sql_finish(db->sql, q);
 }
 
-enum sql_result db_put(struct db *db, const struct entry *e, int64_t used_ms)
+enum sql_result db_put(struct db *db, const struct entry *e, int64_t used_ms, uint64_t *replaced)
 {
     enum sql_result result;
-    uint64_t replaced = 0;
 
+    *replaced = 0;
     db->last++;
     result = put_entry(db, e, used_ms);
     if (result == SQL_NONE) { /* its id is there */
-        result = db_discard(db, db_id(&e->key), &replaced);
+        result = db_discard(db, db_id(&e->key), replaced);
         if (result == SQL_OK)
             result = put_entry(db, e, used_ms);
     }
