@@ -158,7 +158,8 @@ static struct object *read_object(const struct str *text)
     if (read_head(text->text, &status, &fields, &body)) {
         size_t len = text->len - (size_t)(body - text->text);
 
-        object = object_new_whole(&(struct key){{0}}, len, NULL, 0, &fields, NULL);
+        object = object_new(
+            &(struct object_parts){.key = &(struct key){{0}}, .body_len = len, .fields = &fields});
         memcpy(object->body, body, len);
         object->status = status;
     }

@@ -377,6 +377,25 @@ all_miss() {
     said "1 answer removed from $(where)"
 }
 
+@test "a model's name counts to its end, of 255 bytes at most" {
+    proxy --memory-cache 0
+    local base name names=()
+    base=ft:gpt-4.1-mini-2025-04-14:example-organization:$(printf 'support-%.0s' {1..20})
+    names=("${base}v1" "${base}v2" "$(printf 'x%.0s' {1..300})")
+    for name in "${names[@]}"; do
+        ask got -d "{\"model\":\"$name\"}" /v1/chat/completions
+    done
+    stored 3
+    gives 0 cache list --json
+    jq -e --arg name "${names[0]}" 'any(.[]; .model == $name)' out
+    gives 0 cache clear --model "${names[0]}"
+    said "1 answer removed from $(where)"
+    gives 0 cache clear --model 'ft:*v2'
+    said "1 answer removed from $(where)"
+    gives 0 cache clear --model "${names[2]:0:255}"
+    said "1 answer removed from $(where)"
+}
+
 @test "cache clear --model and --older-than take what they name, and no more" {
     proxy
     local model

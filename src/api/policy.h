@@ -35,7 +35,7 @@ enum cache_class cache_class_of(const char *method, const char *target,
 bool policy_is_generation(const char *method, const char *target);
 
 /* The members of a request's body that the proxy reads. */
-#define POLICY_MODEL_SIZE 64
+#define POLICY_MODEL_SIZE 256
 struct body_facts {
     char model[POLICY_MODEL_SIZE]; /* cut to fit; "": none, or the body is no strict JSON */
     bool is_stream;                /* `stream` is true */

@@ -145,9 +145,15 @@ static bool fill_if_whole(const struct claim *claim, struct flight *flight, stru
 /* NULL: it is not whole, or may change. */
 static struct object *object_of(const struct claim *claim, struct flight *flight)
 {
-    struct object *object = object_new_whole(&claim->key, (size_t)body_size(&flight->body),
-                                             claim->label, strlen(claim->label),
-                                             &flight->head.fields, policy_field_is_kept);
+    struct object *object = object_new(
+        &(struct object_parts){.key = &claim->key,
+                               .body_len = (size_t)body_size(&flight->body),
+                               .label = claim->label,
+                               .label_len = strlen(claim->label),
+                               .model = claim->model,
+                               .model_len = strlen(claim->model),
+                               .fields = &flight->head.fields,
+                               .keeps = policy_field_is_kept});
 
     if (!fill_if_whole(claim, flight, object)) {
         object_unref(object);
@@ -158,7 +164,6 @@ static struct object *object_of(const struct claim *claim, struct flight *flight
         object->took_ms = (uint32_t)(object->stored_ms - claim->begun_ms);
     object->status = flight->head.status;
     object->collection = claim->collection;
-    memcpy(object->model, claim->model, sizeof(object->model));
     return object;
 }
 

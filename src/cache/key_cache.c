@@ -6,7 +6,7 @@
 
 #include "base/mem.h"
 
-#define PLACES 8192U /* of 120 bytes each; the memory is touched as it is used */
+#define PLACES 8192U /* of 312 bytes each; the memory is touched as it is used */
 #define LOCKS 64U
 
 struct place {

@@ -11,7 +11,7 @@
 
 static struct slab slab = SLAB_INIT(256);
 
-static struct object *make(const struct key *key, size_t size)
+static struct object *make(size_t size)
 {
     struct object *object = slab_alloc(&slab, size);
 
@@ -21,19 +21,14 @@ static struct object *make(const struct key *key, size_t size)
     memset(object, 0, sizeof(*object));
     object->size_ = size;
     atomic_init(&object->refs, 1);
-    object->key = *key;
     fields_init(&object->fields);
     list_init(&object->lru);
     pthread_mutex_init(&object->ready_lock, NULL);
     return object;
 }
 
-struct object *object_new(const struct key *key)
-{
-    return make(key, sizeof(struct object));
-}
-
-void object_seal(struct object *object)
+/* What the fields say. */
+static void note_fields(struct object *object)
 {
     const char *encoding = fields_get(&object->fields, "content-encoding");
 
@@ -41,27 +36,38 @@ void object_seal(struct object *object)
     object->has_id = fields_get(&object->fields, "x-request-id") != NULL;
 }
 
-struct object *object_new_whole(const struct key *key, size_t body_len, const char *label,
-                                size_t label_len, const struct fields *fields,
-                                bool (*keeps)(const struct field *))
+/* Copies the text to *at, and moves *at behind it. */
+static const char *add_text(unsigned char **at, const char *text, size_t len)
 {
-    size_t fields_len = fields_copy(fields, keeps, NULL, NULL);
-    size_t size = sizeof(struct object) + body_len + label_len + fields_len + 3;
-    struct object *object = make(key, size);
+    char *copy = (char *)*at;
+
+    if (len)
+        memcpy(copy, text, len);
+    copy[len] = '\0';
+    *at += len + 1;
+    return copy;
+}
+
+struct object *object_new(const struct object_parts *parts)
+{
+    static const struct fields none = {.count = 0};
+    const struct fields *fields = parts->fields ? parts->fields : &none;
+    const size_t fields_len = fields_copy(fields, parts->keeps, NULL, NULL);
+    const size_t texts_len = parts->label_len + parts->model_len + fields_len;
+    struct object *object = make(sizeof(*object) + parts->body_len + texts_len + 4);
     unsigned char *at = object->inside;
 
+    object->key = *parts->key;
     object->body = at;
-    object->body_len = body_len;
-    at += body_len;
+    object->body_len = parts->body_len;
+    at += parts->body_len;
     *at++ = '\0'; /* it is no text, but may be looked at as one */
-    if (label) {
-        object->label = memcpy(at, label, label_len);
-        at[label_len] = '\0';
-        at += label_len + 1;
-    }
-    fields_copy(fields, keeps, &object->fields, (char *)at);
+    if (parts->label)
+        object->label = add_text(&at, parts->label, parts->label_len);
+    object->model = add_text(&at, parts->model, parts->model_len);
+    fields_copy(fields, parts->keeps, &object->fields, (char *)at);
     at[fields_len] = '\0';
-    object_seal(object);
+    note_fields(object);
     return object;
 }
 
@@ -79,19 +85,10 @@ void object_unref(struct object *object)
         object->free_ready(object->ready);
     pthread_mutex_destroy(&object->ready_lock);
     fields_release(&object->fields);
-    if (object->body != object->inside) {
-        free(object->label);
-        free(object->body);
-    }
     slab_free(&slab, object, object->size_);
 }
 
 size_t object_weight(const struct object *object)
 {
-    size_t apart = 0;
-
-    if (object->body != object->inside)
-        apart = object->fields.bytes.cap + object->body_len +
-                (object->label ? strlen(object->label) + 1 : 0);
-    return slab_cost(&slab, object->size_) + apart;
+    return slab_cost(&slab, object->size_);
 }

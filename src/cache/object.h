@@ -15,7 +15,6 @@
 #include <stdint.h>
 
 #include "api/key.h"
-#include "api/policy.h"
 #include "base/fields.h"
 #include "base/list.h"
 
@@ -48,27 +47,33 @@ struct object {
     size_t body_len;
     int64_t stored_ms; /* Unix time at which it was complete */
     unsigned status;
-    uint32_t took_ms; /* the fetch's duration; 0: the object was read from disk */
-    char *label;      /* "POST /v1/chat/completions": method and path, without the query */
-    char model[POLICY_MODEL_SIZE];
+    uint32_t took_ms;  /* the fetch's duration; 0: the object was read from disk */
+    const char *label; /* "POST /v1/chat/completions": method and path, no query; NULL: unknown */
+    const char *model; /* "": none */
     _Atomic int64_t touched_ms; /* when the store was last told that it is in use; 0: never */
     int64_t ready_second;
     void (*free_ready)(void *ready); /* when the object goes */
 
-    unsigned char inside[]; /* object_new_whole(): body, label, fields */
+    unsigned char inside[]; /* body, label, model, fields */
 };
 
-/* With one reference, empty; the caller fills in what is above before anybody else sees it. */
-struct object *object_new(const struct key *key);
-/* The same in one piece of memory, with room for a body of that length, which the caller fills, and
- * with copies of a label (NULL: none) and of those fields that `keeps` (NULL: of all), to which
- * nothing may be added; sealed. Objects live long and among short-lived things: few pieces of few
- * sizes keep the allocator quick. */
-struct object *object_new_whole(const struct key *key, size_t body_len, const char *label,
-                                size_t label_len, const struct fields *fields,
-                                bool (*keeps)(const struct field *));
-/* Works out what the fields say, before anybody else sees the object. */
-void object_seal(struct object *object);
+/* What an object is made of. */
+struct object_parts {
+    const struct key *key;
+    size_t body_len;
+    const char *label; /* NULL: unknown; need not end with a NUL */
+    size_t label_len;
+    const char *model;
+    size_t model_len;
+    const struct fields *fields;         /* NULL: none */
+    bool (*keeps)(const struct field *); /* which of them; NULL: all */
+};
+
+/* With one reference, in one piece of memory: objects live long and among short-lived things, and
+ * few pieces of few sizes keep the allocator quick. The body, and the rest of what stands above, is
+ * the caller's to fill in before anybody else sees the object; the parts are copied, and nothing
+ * may be added to the fields. */
+struct object *object_new(const struct object_parts *parts);
 struct object *object_ref(struct object *object);
 void object_unref(struct object *object); /* NULL is nothing */
 

@@ -102,7 +102,7 @@ void entry_pack(struct packer *packer, const struct object *object, struct entry
         .flags = object->gzip ? ENTRY_GZIP : 0,
         .body_bytes = object->body_len,
         .label = {object->label, object->label ? strlen(object->label) : 0},
-        .model = {object->model, strnlen(object->model, POLICY_MODEL_SIZE - 1)},
+        .model = {object->model, strlen(object->model)},
         .body = {object->body, object->body_len},
     };
     add_head(&packer->head, &object->fields);
@@ -155,9 +155,13 @@ static struct object *object_of(struct packer *packer, const struct entry *entry
 {
     if (!parse_head(&packer->fields, &entry->head))
         return NULL;
-    return object_new_whole(&entry->key, (size_t)entry->body_bytes,
-                            entry->label.len ? entry->label.at : NULL, entry->label.len,
-                            &packer->fields, NULL);
+    return object_new(&(struct object_parts){.key = &entry->key,
+                                             .body_len = (size_t)entry->body_bytes,
+                                             .label = entry->label.len ? entry->label.at : NULL,
+                                             .label_len = entry->label.len,
+                                             .model = entry->model.at,
+                                             .model_len = entry->model.len,
+                                             .fields = &packer->fields});
 }
 
 struct object *entry_unpack(struct packer *packer, const struct entry *entry)
@@ -165,7 +169,7 @@ struct object *entry_unpack(struct packer *packer, const struct entry *entry)
     struct object *object;
 
     /* First of all: afterwards every number may be believed. */
-    if (!entry_is_sound(packer, entry) || entry->model.len >= POLICY_MODEL_SIZE)
+    if (!entry_is_sound(packer, entry))
         return NULL;
     object = object_of(packer, entry);
     if (!object)
@@ -174,8 +178,6 @@ struct object *entry_unpack(struct packer *packer, const struct entry *entry)
     object->collection = entry->collection;
     object->status = entry->status;
     object->gzip = entry->flags & ENTRY_GZIP;
-    if (entry->model.len)
-        memcpy(object->model, entry->model.at, entry->model.len);
     if (!unpack_body(packer, entry, object)) {
         object_unref(object);
         return NULL;

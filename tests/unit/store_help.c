@@ -37,20 +37,36 @@ static void fill(unsigned char *body, size_t size, uint64_t seed)
         body[i] = (unsigned char)(unit_random(&seed) % 11 ? 'a' + seed % 13 : 0);
 }
 
+#define LABEL "POST /v1/chat/completions"
+
 struct object *object_of(const struct key *key, size_t size)
 {
-    struct object *o = object_new(key);
+    char model[32];
 
+    snprintf(model, sizeof(model), "gpt-%u", key->bytes[KEY_BYTES - 1]);
+    return object_of_model(key, size, model);
+}
+
+struct object *object_of_model(const struct key *key, size_t size, const char *model)
+{
+    struct fields fields;
+    struct object *o;
+
+    fields_init(&fields);
+    fields_adds(&fields, "Content-Type", "application/json");
+    fields_adds(&fields, "X-Empty", "");
+    fields_adds(&fields, "X-Twice", "a: b, c");
+    fields_adds(&fields, "X-Twice", "d");
+    o = object_new(&(struct object_parts){.key = key,
+                                          .body_len = size,
+                                          .label = LABEL,
+                                          .label_len = strlen(LABEL),
+                                          .model = model,
+                                          .model_len = strlen(model),
+                                          .fields = &fields});
+    fields_release(&fields);
     o->stored_ms = clock_unix_ms();
     o->status = 200 + key->bytes[KEY_BYTES - 1];
-    fields_adds(&o->fields, "Content-Type", "application/json");
-    fields_adds(&o->fields, "X-Empty", "");
-    fields_adds(&o->fields, "X-Twice", "a: b, c");
-    fields_adds(&o->fields, "X-Twice", "d");
-    o->label = mem_strdup("POST /v1/chat/completions");
-    snprintf(o->model, sizeof(o->model), "gpt-%u", key->bytes[KEY_BYTES - 1]);
-    o->body = mem_alloc(size);
-    o->body_len = size;
     fill(o->body, size, seed_of(key));
     return o;
 }

@@ -11,6 +11,8 @@
 struct key key_of(uint64_t group, uint64_t n);
 /* An object with all members set, and a body of that size which depends on the key. */
 struct object *object_of(const struct key *key, size_t size);
+/* The same but for the model. */
+struct object *object_of_model(const struct key *key, size_t size, const char *model);
 /* Is the one what object_of(key, size) makes? */
 bool is_object_of(const struct object *object, const struct key *key, size_t size);
 

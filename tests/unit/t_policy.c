@@ -235,7 +235,7 @@ TEST("only a stream that is true asks for one")
 
 TEST("the model is unescaped and cut to fit at a character's end")
 {
-    char body[256], wanted[POLICY_MODEL_SIZE];
+    char body[512], wanted[POLICY_MODEL_SIZE];
 
     /* up to which character it fits: \u00e4 takes two bytes */
     for (unsigned before = 0; before < 2; before++) {

@@ -265,10 +265,20 @@ TEST("Content-Encoding reaches the client, but where the body goes down inflated
     CHECK(reply_passes(&reply, &h));
 }
 
+/* The rest is zero. */
+static struct object *bare_object(size_t body_len)
+{
+    struct object *object = object_new(
+        &(struct object_parts){.key = &(struct key){{0}}, .body_len = body_len});
+
+    memset(object->body, 0, body_len);
+    return object;
+}
+
 TEST("what is inflated on its way down has no length that is known, and is read as it comes")
 {
     struct flight *flight = land(200, 5, FIELDS("Content-Encoding", "gzip"), "abcde");
-    struct object *object = object_new(&(struct key){{0}});
+    struct object *object = bare_object(0);
     struct reply reply;
 
     flight_complete(flight);
@@ -309,7 +319,7 @@ TEST("each answer to a page whose Origin is allowed has CORS fields, and no othe
     struct reply_cache hit = {.kind = VERDICT_HIT, .status = "hit", .ttl_ms = -1};
 
     for (int wanted = 0; wanted < 2; wanted++) {
-        struct object *object = object_new(&(struct key){{0}});
+        struct object *object = bare_object(0);
         struct reply replies[4];
         struct err err;
 
@@ -378,7 +388,7 @@ TEST("the upstream's own CORS fields do not stand beside ours in what goes down"
 TEST("an answer with CORS fields is none that was made ready for every client")
 {
     struct reply_cache hit = {.kind = VERDICT_HIT, .status = "hit", .ttl_ms = -1};
-    struct object *object = object_new(&(struct key){{0}});
+    struct object *object = bare_object(0);
 
     object->has_id = true;
     atomic_store(&object->warm, true);
@@ -521,7 +531,7 @@ TEST("Cache-Status names the key, if there is one, by the digits that commands t
     for (size_t i = 0; i < countof(rows); i++) {
         struct reply_cache cache = {
             .kind = rows[i].kind, .status = rows[i].status, .ttl_ms = rows[i].ttl_ms, .key = &key};
-        struct object *object = object_new(&key);
+        struct object *object = bare_object(0);
         struct reply reply;
 
         unit_row(rows[i].line);
@@ -544,7 +554,7 @@ TEST("an answer from a moment that is still to come has the age 0")
 {
     struct reply_cache cache = {
         .kind = VERDICT_HIT, .status = "hit", .now_ms = 1000, .stored_ms = 2500, .ttl_ms = -1};
-    struct object *object = object_new(&(struct key){{0}});
+    struct object *object = bare_object(0);
     struct reply reply;
 
     reply_init(&reply);
@@ -558,14 +568,17 @@ TEST("an answer from a moment that is still to come has the age 0")
 TEST("a replay is the object's status, fields and bytes, in one piece")
 {
     struct reply_cache cache = {.kind = VERDICT_HIT, .status = "hit", .ttl_ms = -1};
-    struct object *object = object_new(&(struct key){{0}});
+    struct fields fields;
+    struct object *object;
     struct reply reply;
 
+    fields_init(&fields);
+    fields_adds(&fields, "X-Request-Id", "theirs");
+    object = object_new(
+        &(struct object_parts){.key = &(struct key){{0}}, .body_len = 3, .fields = &fields});
+    fields_release(&fields);
     object->status = 201;
-    object->body = (unsigned char *)mem_strdup("abc");
-    object->body_len = 3;
-    fields_adds(&object->fields, "X-Request-Id", "theirs");
-    object_seal(object);
+    memcpy(object->body, "abc", 3);
     CHECK(object->has_id && !object->gzip);
     reply_init(&reply);
     reply_from_object(&reply, object, false, &cache, "ours");
@@ -588,11 +601,9 @@ TEST("a long replay is read piece by piece, and announces its length")
     struct reply_cache cache = {.kind = VERDICT_HIT, .status = "hit", .ttl_ms = -1};
 
     for (size_t more = 0; more <= 1; more++) {
-        struct object *object = object_new(&(struct key){{0}});
+        struct object *object = bare_object(REPLY_WHOLE_MAX + more);
         struct reply reply;
 
-        object->body_len = REPLY_WHOLE_MAX + more;
-        object->body = mem_zero(object->body_len);
         reply_init(&reply);
         reply_from_object(&reply, object, false, &cache, "r");
         CHECK_INT(reply.kind, more ? REPLY_READ : REPLY_WHOLE);

@@ -25,13 +25,11 @@ static void put_with(struct rig *rig, uint64_t n, uint64_t collection, int64_t s
                      const char *model)
 {
     struct key key = key_of(n << 8, n);
-    struct object *o = object_of(&key, 300);
+    struct object *o = object_of_model(&key, 300, model);
 
     o->collection = collection;
     if (stored_ms)
         o->stored_ms = stored_ms;
-    memset(o->model, 0, sizeof(o->model));
-    memcpy(o->model, model, strlen(model));
     store_put(rig->store, o);
     object_unref(o);
 }
