@@ -49,18 +49,25 @@ static void leave_out(struct str *lines, const char *name)
     str_add(lines, ":", 2);
 }
 
+/* Of the client's own fields those count that may go further (RFC 9110 section 7.6.1), and no empty
+ * one, which would be an empty element of the list (section 5.6.1). */
 static void add_forwarded(struct str *lines, const struct fields *request,
-                          const struct request_forwarded *forwarded)
+                          const struct header_hops *hops, const struct request_forwarded *forwarded)
 {
     struct str chain = STR_INIT;
+    bool has_id = false;
 
-    fields_each(h, request)
-        if (is_forwarded_for(&h))
+    fields_each(h, request) {
+        if (!header_is_end_to_end(hops, &h))
+            continue;
+        if (is_forwarded_for(&h) && h.value_len)
             str_addf(&chain, "%s, ", h.value);
+        has_id |= str_same_nocase(h.name, h.name_len, STR_LIT("x-request-id"));
+    }
     str_adds(&chain, forwarded->client);
     add(lines, STR_LIT("X-Forwarded-For"), chain.text, chain.len);
     str_release(&chain);
-    if (!fields_get(request, "x-request-id"))
+    if (!has_id)
         add(lines, STR_LIT("X-Request-ID"), forwarded->request_id, strlen(forwarded->request_id));
 }
 
@@ -93,5 +100,5 @@ void request_head_write(struct str *lines, const struct fields *request, int64_t
     if (length == REQUEST_LENGTH_UNKNOWN)
         add(lines, STR_LIT("Transfer-Encoding"), STR_LIT("chunked"));
     if (forwarded)
-        add_forwarded(lines, request, forwarded);
+        add_forwarded(lines, request, &hops, forwarded);
 }

@@ -134,6 +134,21 @@ TEST("X-Forwarded-For and X-Request-ID go upstream only if asked for, or as the 
                 REQUEST_LENGTH_NONE, "Accept: a\nX-Forwarded-For: 1.1.1.1\nX-Request-ID: own\n");
 }
 
+TEST("of the client's own forwarding fields none stays that Connection names, and no empty one")
+{
+    static const struct request_forwarded fwd = {.client = "10.0.0.9", .request_id = "req-1"};
+    mem_auto char *named = lines_for(FIELDS("Accept", "a", "X-Forwarded-For", "1.1.1.1",
+                                            "X-Request-ID", "own", "Connection",
+                                            "x-request-id, X-Forwarded-For"),
+                                     REQUEST_LENGTH_NONE, &fwd);
+    mem_auto char *empty = lines_for(
+        FIELDS("Accept", "a", "X-Forwarded-For", "", "X-Forwarded-For", "2.2.2.2"),
+        REQUEST_LENGTH_NONE, &fwd);
+
+    CHECK_STR(named, "Accept: a\nX-Forwarded-For: 10.0.0.9\nX-Request-ID: req-1\n");
+    CHECK_STR(empty, "Accept: a\nX-Forwarded-For: 2.2.2.2, 10.0.0.9\nX-Request-ID: req-1\n");
+}
+
 TEST("what is offered in the place of Accept-Encoding stands there once, and only if there was one")
 {
     const struct {
