@@ -228,6 +228,7 @@ int main(int argc, char **argv)
     int status;
 
     open_standard_descriptors();
+    process_make_files_private();
     process_ignore_signal(SIGXFSZ); /* a file at its limit (ulimit -f) is an error of write(2) */
     if (argc < 2) {
         commands_print_help();

@@ -54,15 +54,20 @@ static void print_cache(const struct json *cache, bool running)
 }
 
 /* Whose figures they are. */
-static void print_source(const struct json *cache, const char *url, const char *folder)
+static void print_source(const struct json *cache, const char *url, const struct cache_place *place)
 {
     const char *proxys = json_text(json_member(cache, "folder"));
 
     if (url)
         command_print_line(stdout, "proxy    %s, which keeps answers in memory%s%s", url,
                            proxys ? " and in " : " only", proxys ? proxys : "");
+    else if (place->is_in_use)
+        command_print_line(stdout,
+                           "The proxy that runs on %s does not answer, so this is what is on disk.",
+                           place->folder);
     else
-        command_print_line(stdout, "No proxy runs here, so this is what is on disk in %s.", folder);
+        command_print_line(stdout, "No proxy runs here, so this is what is on disk in %s.",
+                           place->folder);
 }
 
 static void print_latency(const struct json *latency)
@@ -81,12 +86,13 @@ static void print_latency(const struct json *latency)
     str_release(&line);
 }
 
-static void print_for_people(const struct json *stats, const char *url, const char *folder)
+static void print_for_people(const struct json *stats, const char *url,
+                             const struct cache_place *place)
 {
     const struct json *traffic = json_member(stats, "traffic");
     const struct json *latency = json_member(stats, "latency_ms");
 
-    print_source(json_member(stats, "cache"), url, folder);
+    print_source(json_member(stats, "cache"), url, place);
     if (traffic) {
         printf("traffic  ");
         print_count(figure(traffic, "requests"), "request", "s", ": ");
@@ -146,7 +152,7 @@ static int print(const struct source *source, struct err *err)
                        "the proxy's /stats are not what they should be: is it "
                        "of another version?");
     }
-    print_for_people(stats, source->running.url, source->place.folder);
+    print_for_people(stats, source->running.url, &source->place);
     json_free(stats);
     return 0;
 }

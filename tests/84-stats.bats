@@ -192,6 +192,17 @@ two_are_in() {
     not grep -q $'\e' said
 }
 
+@test "of a proxy that does not answer the command stats says so, and tells what is on disk" {
+    proxy
+    fill 3
+    eventually at_rest
+    kill -STOP "$PROXY_PID"
+    gives 0 stats
+    grep -q "^The proxy that runs on $PROXY_HOME/cache/goproxyai does not answer, so this is what is on disk" out
+    grep -q '^cache    3 answers' out
+    kill -CONT "$PROXY_PID"
+}
+
 @test "the command stats tells what is on disk where no proxy runs" {
     proxy
     fill 3

@@ -154,7 +154,7 @@ kill_proxy() {
 
 @test "the folder is 0700 and the files 0600, whatever the umask" {
     local mask
-    for mask in 000 022 077; do
+    for mask in 000 022 077 0277 0777; do
         (umask "$mask" && mkdir "home.$mask"; chmod 700 "home.$mask"; mkdir "home.$mask"/{cache,state,config})
         printf '#!/bin/sh\numask %s\nexec %q "$@"\n' "$mask" "${real_bin:=$goproxyai_bin}" >wrapper
         chmod +x wrapper

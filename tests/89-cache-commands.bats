@@ -469,7 +469,7 @@ not_here() {
     gives 0 cache show "$key"
     cp out body
     [[ $(client -o got -w '%{http_code} %{content_type}' "$PROXY/cache/${key:0:20}") == '200 message/http' ]]
-    [[ $(head -n 1 got) == $'HTTP/1.1 200\r' ]]
+    [[ $(head -n 1 got) == $'HTTP/1.1 200 \r' ]]
     sed -e '1,/^\r$/d' got >got.body
     expect_same body got.body
     [[ $(client -o got -w '%{http_code}' "$PROXY/cache/${key^^}") == 200 ]]

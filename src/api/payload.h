@@ -35,7 +35,7 @@
 #include "api/scan_push.h"
 
 /* Choices of one stream; a higher index makes it an answer that is not stored. */
-#define PAYLOAD_CHOICES_MAX 128
+#define PAYLOAD_CHOICES_MAX 2048
 
 struct payload_bits {
     uint64_t words[PAYLOAD_CHOICES_MAX / 64];

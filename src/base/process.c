@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -21,9 +22,10 @@ static struct {
         struct sigaction action;
     } ignored[IGNORED_MAX];
     unsigned ignored_count;
-    bool has_mask, has_files, has_core;
+    bool has_mask, has_files, has_core, has_umask;
     sigset_t mask;
     struct rlimit files, core;
+    mode_t umask;
 } users;
 
 void process_ignore_signal(int sig)
@@ -89,6 +91,15 @@ void process_forbid_core_files(void)
 #endif
 }
 
+void process_make_files_private(void)
+{
+    const mode_t before = umask(S_IRWXG | S_IRWXO);
+
+    if (!users.has_umask)
+        users.umask = before;
+    users.has_umask = true;
+}
+
 void process_restore(void)
 {
     for (unsigned i = 0; i < users.ignored_count; i++)
@@ -97,6 +108,8 @@ void process_restore(void)
         (void)setrlimit(RLIMIT_NOFILE, &users.files);
     if (users.has_core)
         (void)setrlimit(RLIMIT_CORE, &users.core);
+    if (users.has_umask)
+        (void)umask(users.umask);
     if (users.has_mask) /* last: a signal that waited comes now */
         (void)pthread_sigmask(SIG_SETMASK, &users.mask, NULL);
 }

@@ -20,9 +20,12 @@ void process_block_signals(const sigset_t *signals);
 rlim_t process_raise_descriptors(void);
 /* RLIMIT_CORE: 0, so that no memory of this process is written to a file. */
 void process_forbid_core_files(void);
-/* In a child, between fork(2) and exec(2): signal mask, signal actions and limits become those that
- * the user had. Async-signal-safe. (PR_SET_DUMPABLE ends with exec(2), close-on-exec descriptors as
- * well.) */
+/* umask(2): what this process makes from now on its user may read and write, and nobody else. (A
+ * mask that takes the owner's bits would leave files that the next start cannot open.) */
+void process_make_files_private(void);
+/* In a child, between fork(2) and exec(2): signal mask, signal actions, limits and umask become
+ * those that the user had. Async-signal-safe. (PR_SET_DUMPABLE ends with exec(2), close-on-exec
+ * descriptors as well.) */
 void process_restore(void);
 
 /* The calling thread yields to the others of the machine: nice(2), of this thread alone (Linux

@@ -164,7 +164,7 @@ static void work_show(struct cache_job *c)
         err_set(&c->err, ERR_NO_ENTRY, "The answer cannot be read from disk.");
         return;
     }
-    str_addf(&c->text, "HTTP/1.1 %u\r\n", object->status);
+    str_addf(&c->text, "HTTP/1.1 %u \r\n", object->status); /* the blank: RFC 9112 section 4 */
     fields_each(h, &object->fields)
         str_addf(&c->text, "%s: %s\r\n", h.name, h.value);
     str_adds(&c->text, "\r\n");

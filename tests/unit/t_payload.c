@@ -346,7 +346,8 @@ TEST("in a stream each choice that was begun says something, and ends well befor
         {EVENT(DELTA("127", "\"a\"")) EVENT(ENDED("127")) DONE, true},
         {EVENT(DELTA("64", "\"a\"")) EVENT(ENDED("0")) EVENT(DELTA("0", "\"a\"")) DONE, false},
         {EVENT(DELTA("64", "\"a\"")) EVENT(ENDED("64")) DONE, true},
-        {EVENT(DELTA("128", "\"a\"")) EVENT(ENDED("128")) DONE, false},
+        {EVENT(DELTA("2047", "\"a\"")) EVENT(ENDED("2047")) DONE, true},
+        {EVENT(DELTA("2048", "\"a\"")) EVENT(ENDED("2048")) DONE, false},
         {EVENT(DELTA("0", "\"a\"")) EVENT(ENDED("0")) EVENT(DELTA("18446744073709551616", "\"a\""))
              DONE,
          false},

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -233,6 +234,11 @@ static int change_and_restore(void)
     if (process_raise_descriptors() != 200 || process_raise_descriptors() != 200)
         return 2;
     process_forbid_core_files();
+    umask(0137);
+    process_make_files_private();
+    process_make_files_private();
+    if (umask(S_IRWXG | S_IRWXO) != (S_IRWXG | S_IRWXO))
+        return 8;
     process_forbid_core_files();
 
     sigaction(SIGPIPE, NULL, &now);
@@ -246,6 +252,8 @@ static int change_and_restore(void)
     pthread_sigmask(SIG_BLOCK, NULL, &mask);
     if (now.sa_handler != SIG_DFL)
         return 4;
+    if (umask(0) != 0137)
+        return 9;
     if (sigismember(&mask, SIGTERM) || sigismember(&mask, SIGINT) || !sigismember(&mask, SIGUSR1))
         return 5;
     if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur != 100 || limit.rlim_max != 200)
