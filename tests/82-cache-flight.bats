@@ -210,6 +210,29 @@ words() {
     done
 }
 
+@test "--on-disconnect finish: the proxy's end waits for what is finished, --drain-timeout at most" {
+    proxy_stop
+    local body=(-d '{"k":1}') result
+    for result in '1 finished, 0 cut off' '0 finished, 1 cut off'; do
+        upstream_reset
+        proxy --home "$PROXY_HOME" --on-disconnect finish --drain-timeout "$([[ $result == 1* ]] && echo 60s || echo 500ms)"
+        reader 1 -- 'data:1;barrier:y;data:2;sse:1,0'
+        barrier wait y
+        kill -KILL "${reader[1]}"
+        all_in 0
+        kill -TERM "$PROXY_PID"
+        eventually grep -q 'stopping: 1 in flight' "$PROXY_LOG"
+        [[ $result != 1* ]] || barrier release y
+        pid_ends "$PROXY_PID" 30
+        grep -q "$result" "$PROXY_LOG"
+        barrier release y
+        body=(-d '{"k":2}')
+    done
+    proxy --home "$PROXY_HOME"
+    costs 0 gets HIT later -d '{"k":1}' /v1/chat/completions
+    costs 1 gets MISS later -d '{"k":2}' /v1/chat/completions
+}
+
 @test "--on-disconnect finish: all leave, and the answer is kept" {
     proxy_stop
     proxy --workers 4 --on-disconnect finish

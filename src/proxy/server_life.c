@@ -279,6 +279,16 @@ unsigned long server_in_flight(const struct server *server)
     return n;
 }
 
+/* Requests, and calls that are finished for the cache although their clients have left. */
+static unsigned long unfinished(const struct server *server)
+{
+    unsigned long n = server_in_flight(server);
+
+    for (unsigned i = 0; i < server->worker_count; i++)
+        n += atomic_load(&server->workers[i].fetcher.unattended);
+    return n;
+}
+
 unsigned long server_connections(const struct server *server)
 {
     unsigned long n = 0;
@@ -335,7 +345,7 @@ static bool ends(const struct server *server, int sig)
 
 static void drain(struct server *server)
 {
-    unsigned long before = server_in_flight(server), left = before;
+    unsigned long before = unfinished(server), left = before;
     struct settings *settings = server_settings(server);
     uint64_t start = clock_mono_ms(), most_ms = (uint64_t)settings->drain_ms;
 
@@ -347,7 +357,7 @@ static void drain(struct server *server)
     /* Refuses new connections at once; the descriptors stay until the workers are gone. */
     for (unsigned i = 0; i < server->listen_count; i++)
         shutdown(server->listen_fds[i], SHUT_RDWR);
-    while ((left = server_in_flight(server)) > 0 && clock_mono_ms() - start < most_ms)
+    while ((left = unfinished(server)) > 0 && clock_mono_ms() - start < most_ms)
         if (ends(server, next_signal(DRAIN_LOOK_MS)))
             break;
     log_event(server->log, left > 0 ? LOG_WARN : LOG_INFO,

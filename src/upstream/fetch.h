@@ -14,6 +14,7 @@
 #ifndef UPSTREAM_FETCH_H
 #define UPSTREAM_FETCH_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -55,8 +56,9 @@ struct fetcher {
     void *arg;
     struct pool_sockets sockets;
     struct lookups lookups;
-    struct list active; /* struct fetch */
-    struct list spare;  /* finished ones, set up for the next */
+    struct list active;      /* struct fetch */
+    atomic_ulong unattended; /* those that go on although the last reader left; any thread reads */
+    struct list spare;       /* finished ones, set up for the next */
     unsigned spares;
 };
 

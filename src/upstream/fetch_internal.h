@@ -39,6 +39,7 @@ struct fetch {
     struct str client, request_id; /* to be forwarded */
     bool writes;                   /* it changes things, and that was not said yet */
     bool finish;
+    atomic_bool unattended; /* counted in fetcher->unattended */
 
     struct endpoint *endpoint; /* with a reference */
     struct attempt attempt;

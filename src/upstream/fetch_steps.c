@@ -158,6 +158,8 @@ static enum fetch_wait step_end(struct fetch *f)
     f->flight = NULL;
     fetch_note_written(f);
     end_flight(flight, is_whole ? NULL : err, has_head);
+    if (atomic_exchange(&f->unattended, false))
+        atomic_fetch_sub(&f->fetcher->unattended, 1);
     fetch_recycle(f);
     return FETCH_WAIT;
 }
@@ -240,9 +242,14 @@ static void on_flight_room(void *arg)
     signal_fetch(arg, FETCH_LETTER_ROOM);
 }
 
+/* Counted before the reader's request is over: whoever waits for both sees one of them. */
 static void on_flight_abandoned(void *arg)
 {
-    signal_fetch(arg, FETCH_LETTER_ABANDONED);
+    struct fetch *f = arg;
+
+    if (f->finish && !atomic_exchange(&f->unattended, true))
+        atomic_fetch_add(&f->fetcher->unattended, 1);
+    signal_fetch(f, FETCH_LETTER_ABANDONED);
 }
 
 static void on_letter(struct letter *letter)
