@@ -270,17 +270,35 @@ static void on_job(struct job *job)
     flight_unref(flight); /* and the claim with it, if that was the last one */
 }
 
+/* An object that the answer is about to take the place of is found no more. */
+static void unset_older(const struct claim *claim)
+{
+    struct shard *shard = claim->shard;
+    struct slot *slot;
+
+    pthread_mutex_lock(&shard->lock);
+    slot = shard_find(shard, &claim->key);
+    if (slot && slot->object && slot->generation <= claim->generation) {
+        shard_unset_object(shard, slot);
+        shard_tidy(shard, slot);
+    }
+    pthread_mutex_unlock(&shard->lock);
+}
+
 /* Until the job ends the flight stays in its slot, and can be joined. */
 static bool on_complete(struct flight_hooks *keeper, struct flight *flight)
 {
     struct claim *claim = container_of(keeper, struct claim, keeper);
+    const enum proof proof = proof_of(claim, flight);
 
-    if (proof_of(claim, flight) == PROOF_FAILS) {
+    if (proof == PROOF_FAILS) {
         on_withdraw(keeper, flight);
         return false;
     }
     if (!takes_long(claim, flight))
         return keep(claim, flight);
+    if (proof == PROOF_HOLDS)
+        unset_older(claim);
     flight_ref(flight);
     jobs_add(claim->index->rules.jobs, &claim->job, on_job);
     return true;

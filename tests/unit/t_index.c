@@ -1128,6 +1128,29 @@ TEST("an answer that takes long to prove is found once it is proven, and read al
     proofs_end(&p);
 }
 
+TEST("an answer that takes long to keep takes its older one's place at its end")
+{
+    mem_auto char *body = long_answer(LONG), *text = NULL;
+    struct asker refresh;
+    struct proofs p;
+
+    proofs_begin(&p, 64 * MB);
+    store_answer(p.index, 1, GOOD);
+    prepare(&refresh, 1);
+    refresh.query.asks.no_cache = true;
+    CHECK_INT(ask_now(p.index, &refresh), INDEX_MISS);
+    set_head(refresh.answer.flight, 200, NULL, NULL);
+    flight_append(refresh.answer.flight, body, LONG);
+    CHECK_INT(verdict_on(p.index, 1), INDEX_HIT);
+    flight_complete(refresh.answer.flight);
+    CHECK_INT(verdict_on(p.index, 1), INDEX_JOIN);
+    leave(&refresh);
+    proofs_run(&p);
+    text = stored(p.index, 1);
+    CHECK_STR(text, body);
+    proofs_end(&p);
+}
+
 TEST("a long answer is proven as it comes, from its first byte on, however short its pieces are")
 {
     mem_auto char *body = long_answer(LONG), *text = NULL;
