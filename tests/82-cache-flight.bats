@@ -404,11 +404,11 @@ words() {
 }
 
 @test "DELETE /cache while one is in flight: it goes on, and is neither kept nor joined" {
-    reader 1 2 -- 'data:old;barrier:x;sse:1,0'
+    reader 1 2 -- 'data:"old";barrier:x;sse:1,0'
     barrier wait x
     all_in 2
     client --fail -X DELETE "$PROXY/cache"
-    costs 1 gets MISS new -H 'X-Script: data:new;sse:1,0' "${body[@]}" /v1/chat/completions
+    costs 1 gets MISS new -H 'X-Script: data:"new";sse:1,0' "${body[@]}" /v1/chat/completions
     barrier release x
     ends 0 1 2
     same 1 2
@@ -417,7 +417,7 @@ words() {
     grep -q new later
     # without one in between there is nothing
     body=(-d '{"b":1}')
-    reader 3 -- 'data:old;barrier:y;sse:1,0'
+    reader 3 -- 'data:"old";barrier:y;sse:1,0'
     barrier wait y
     client --fail -X DELETE "$PROXY/cache"
     barrier release y
@@ -426,9 +426,9 @@ words() {
 }
 
 @test "no-cache while one is in flight fetches for itself, and what it brings counts" {
-    reader 1 -- 'data:old;barrier:x;sse:1,0'
+    reader 1 -- 'data:"old";barrier:x;sse:1,0'
     barrier wait x
-    costs 1 gets MISS new -H 'Cache-Control: no-cache' -H 'X-Script: data:new;sse:1,0' "${body[@]}" /v1/chat/completions
+    costs 1 gets MISS new -H 'Cache-Control: no-cache' -H 'X-Script: data:"new";sse:1,0' "${body[@]}" /v1/chat/completions
     tells new 'fwd=request.*'
     costs 0 gets HIT second "${body[@]}" /v1/chat/completions
     expect_same new second

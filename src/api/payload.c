@@ -123,7 +123,6 @@ static void on_choice(void *arg)
 {
     struct payload *p = arg;
 
-    p->in_choice_ = true;
     if (p->stream_)
         take_piece_of_choice(p);
     else
@@ -283,14 +282,11 @@ static struct scan_inside outermost(struct payload *p)
 
 static void begin_reading(struct payload *p)
 {
-    p->in_choice_ = p->part_spoke_ = p->output_spoke_ = false;
+    p->part_spoke_ = p->output_spoke_ = false;
 }
 
-/* A malformed object may have held any choice, and a client's parser would fail on it at each hit.
- */
-static void end_reading(struct payload *p, bool read, bool begins_object)
+static void end_reading(struct payload *p, bool read)
 {
-    p->bad_ |= !read && (p->in_choice_ || begins_object);
     p->type = p->top_[TOP_TYPE].value;
     p->error = p->top_[TOP_ERROR].value;
     p->read_ += read;
@@ -303,7 +299,7 @@ bool payload_read(struct payload *p, const char *json, size_t len)
 
     begin_reading(p);
     read = scan_document(json, len, NULL, top.members, top.count);
-    end_reading(p, read, len > 0 && json[0] == '{');
+    end_reading(p, read);
     return read;
 }
 
@@ -316,7 +312,6 @@ bool payload_feed(struct payload *p, const char *bytes, size_t len)
         scan_push_free(p->scan_);
         p->scan_ = scan_push_new(top.members, top.count);
         p->feeding_ = true;
-        p->begins_object_ = bytes[0] == '{';
     }
     return scan_push_feed(p->scan_, bytes, len);
 }
@@ -326,7 +321,7 @@ bool payload_end(struct payload *p)
     const bool read = p->feeding_ && scan_push_end(p->scan_, NULL);
 
     p->feeding_ = false;
-    end_reading(p, read, p->begins_object_);
+    end_reading(p, read);
     return read;
 }
 

@@ -56,14 +56,12 @@ struct payload {
     /* what was read so far */
     struct payload_bits begun_, spoke_, ended_; /* choices of a stream, by index */
     bool bad_;               /* a choice ended badly, has no place, or was damaged; no vector */
-    bool in_choice_;         /* what is being read has a choice */
     bool part_spoke_;        /* a part of the item that is being read */
     bool output_spoke_;      /* an item of the output that was read last */
     bool events_spoke_;      /* an event before the terminal one */
     uint64_t read_;          /* documents and events that were JSON */
     struct scan_push *scan_; /* of what came in pieces */
     bool feeding_;           /* and has not ended */
-    bool begins_object_;
 };
 
 /* api: CACHE_CLASS_GET and CACHE_CLASS_NONE have no payload: only `type` and `error` are read. */

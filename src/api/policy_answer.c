@@ -68,19 +68,11 @@ static void look_at_piece(void *arg, const char *bytes, size_t len)
         payload_feed(&ending->payload, bytes, len);
 }
 
-static void look_at_event(void *arg, const struct sse_event *event)
+static void judge_event(struct ending *ending, const struct sse_event *event)
 {
-    struct ending *ending = arg;
     const struct scan_value *type = &ending->payload.type;
     const bool responses = ending->api == CACHE_CLASS_RESPONSES || ending->api == CACHE_CLASS_GET;
 
-    if (ending->whole || ending->failed)
-        return;
-    /* Data that is no JSON has no members: its `event` field alone speaks. */
-    if (event->in_pieces)
-        payload_end(&ending->payload);
-    else
-        payload_read(&ending->payload, event->data, event->data_len);
     if (is_of_type(event, type, "error") || scan_is_truthy(&ending->payload.error))
         ending->failed = true;
     else if (responses && is_of_type(event, type, "response.failed"))
@@ -88,10 +80,26 @@ static void look_at_event(void *arg, const struct sse_event *event)
     else if (responses && (is_of_type(event, type, "response.completed") ||
                            is_of_type(event, type, "response.incomplete")))
         end_response(ending);
-    else if (ending->api != CACHE_CLASS_RESPONSES && is_done(event))
-        end_choices(ending);
     else
         note_event(ending, event);
+}
+
+/* Clients parse the data of every event, and fail where it is no JSON: at each hit. */
+static void look_at_event(void *arg, const struct sse_event *event)
+{
+    struct ending *ending = arg;
+
+    if (ending->whole || ending->failed)
+        return;
+    if (is_done(event) && strcmp(event->type, "error") != 0) {
+        if (ending->api != CACHE_CLASS_RESPONSES)
+            end_choices(ending);
+    } else if (event->in_pieces ? payload_end(&ending->payload)
+                                : payload_read(&ending->payload, event->data, event->data_len)) {
+        judge_event(ending, event);
+    } else {
+        ending->failed = true;
+    }
 }
 
 static const struct sse_ops ending_ops = {.on_event = look_at_event, .on_piece = look_at_piece};
