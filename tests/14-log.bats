@@ -54,6 +54,8 @@ setup() {
     eventually grep -Eq "debug: req_[0-9a-f]{16} client=127.0.0.1 model=gpt-x stream=yes key=$key received=31 endpoint=$UPSTREAM\$" "$PROXY_LOG"
     client -o got "$PROXY/health"
     eventually grep -Eq 'debug: req_[0-9a-f]{16} client=127.0.0.1 model=- stream=no key=- received=0 endpoint=-$' "$PROXY_LOG"
+    client -o got --request-target "http://me:sesame7@localhost:$PROXY_PORT/v1/models?q=sesame7" "$PROXY/"
+    eventually grep -q "GET http://\**@localhost:$PROXY_PORT/v1/models 4" "$PROXY_LOG"
     not grep -q sesame7 "$PROXY_LOG"
 }
 

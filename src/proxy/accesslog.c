@@ -6,6 +6,7 @@
 #include "base/human.h"
 #include "base/log.h"
 #include "base/printable.h"
+#include "base/url.h"
 #include "proxy/exchange.h"
 #include "proxy/server.h"
 #include "proxy/worker.h"
@@ -42,6 +43,22 @@ static void add_text(struct str *line, const char *text, size_t len)
     str_addc(line, ' ');
 }
 
+/* The path; of a target that is a whole URL what stands before it as well, but no password. */
+static void add_target(struct str *line, const char *target)
+{
+    const size_t len = route_path_len(target);
+    struct str shown = STR_INIT;
+
+    if (target[0] == '/') {
+        add_text(line, target, len);
+        return;
+    }
+    str_add(&shown, target, len);
+    url_mask_all(shown.text);
+    add_text(line, shown.text, shown.len);
+    str_release(&shown);
+}
+
 static void write_line(struct worker *worker, const struct exchange *exchange)
 {
     struct str *line = &worker->log_line;
@@ -50,7 +67,7 @@ static void write_line(struct worker *worker, const struct exchange *exchange)
     str_adds(line, worker_hms(worker));
     str_addc(line, ' ');
     add_text(line, exchange->method, strlen(exchange->method));
-    add_text(line, exchange->target, route_path_len(exchange->target));
+    add_target(line, exchange->target);
     if (exchange->status)
         str_add_number(line, exchange->status);
     else
