@@ -278,31 +278,31 @@ static bool name_damaged(void *arg, const struct key *key, bool sound)
     return true;
 }
 
-static int check(struct cache_command *c, uint64_t *good, uint64_t *damaged, struct err *err)
+static int check(struct cache_command *c, struct store_verified *verified, struct err *err)
 {
-    *good = *damaged = 0;
+    *verified = (struct store_verified){.good = 0};
     if (c->place.proxy.url) /* which counts what it finds */
-        return cache_ask_verify(&c->place, good, damaged, err);
+        return cache_ask_verify(&c->place, verified, err);
     if (!c->place.has_file)
         return 0;
     if (cache_place_open(&c->place, true, &c->store, err) < 0)
         return -1;
-    return store_verify(c->store, good, damaged, name_damaged, NULL, err);
+    return store_verify(c->store, verified, name_damaged, NULL, err);
 }
 
 static int verify(struct cache_command *c, struct err *err)
 {
     struct str text = STR_INIT;
-    uint64_t good, damaged;
+    struct store_verified found;
 
-    if (check(c, &good, &damaged, err) < 0)
+    if (check(c, &found, err) < 0)
         return -1;
-    str_addf(&text, "%" PRIu64 " answer%s good, %" PRIu64 " damaged%s in ", good,
-             cache_plural(good, "s"), damaged, damaged ? ", removed," : "");
+    str_addf(&text, "%" PRIu64 " answer%s good, %" PRIu64 " damaged%s in ", found.good,
+             cache_plural(found.good, "s"), found.damaged, found.damaged ? ", removed," : "");
     cache_place_add(&c->place, &text);
     command_print_line(stdout, "%s", text.text);
     str_release(&text);
-    if (damaged)
+    if (found.damaged)
         return err_set(err, ERR_UNHEALTHY,
                        "damaged answers are never served, and are fetched again: look after the "
                        "disk that they were on");

@@ -185,7 +185,7 @@ int cache_ask_object(const struct cache_place *place, const char *key, struct ob
     return result;
 }
 
-int cache_ask_verify(const struct cache_place *place, uint64_t *good, uint64_t *damaged,
+int cache_ask_verify(const struct cache_place *place, struct store_verified *verified,
                      struct err *err)
 {
     struct json *root;
@@ -195,8 +195,8 @@ int cache_ask_verify(const struct cache_place *place, uint64_t *good, uint64_t *
     for (const struct json *key = json_first(json_member(root, "keys")); key; key = json_next(key))
         if (json_text(key))
             command_print_line(stdout, "%s is damaged", json_text(key));
-    *good = (uint64_t)json_number(json_member(root, "good"));
-    *damaged = (uint64_t)json_number(json_member(root, "damaged"));
+    verified->good = (uint64_t)json_number(json_member(root, "good"));
+    verified->damaged = (uint64_t)json_number(json_member(root, "damaged"));
     json_free(root);
     return 0;
 }

@@ -24,7 +24,7 @@ int cache_ask_list(const struct cache_place *place,
 int cache_ask_object(const struct cache_place *place, const char *key, struct object **object,
                      struct err *err);
 /* Prints the keys of damaged ones. */
-int cache_ask_verify(const struct cache_place *place, uint64_t *good, uint64_t *damaged,
+int cache_ask_verify(const struct cache_place *place, struct store_verified *verified,
                      struct err *err);
 
 #endif

@@ -319,16 +319,14 @@ static char *write_head(struct keyer *keyer, const struct key_request *request)
 }
 
 /* Fields that nobody knows may be secrets, too: nothing of the head is left. */
-static void digest(struct keyer *keyer, char *at, char tag, const char *body, size_t len,
-                   struct key *key)
+static void digest(struct keyer *keyer, char *at, const struct crypto_text *body, struct key *key)
 {
     char *head = keyer->head.text;
 
-    *at++ = tag;
-    at = put_number(at, len);
+    at = put_number(at, body->len);
     crypto_digest_begin(keyer->digest);
     crypto_digest_add(keyer->digest, head, (size_t)(at - head));
-    crypto_digest_add(keyer->digest, body, len);
+    crypto_digest_add(keyer->digest, body->at, body->len);
     crypto_digest_end(keyer->digest, key->bytes);
     mem_wipe(head, (size_t)(at - head));
 }
@@ -350,8 +348,12 @@ void keyer_fingerprint(struct keyer *keyer, const struct key_request *request,
         at = put_bytes(at, h->value, h->value_len);
     }
     *at++ = request->body ? 'B' : 'b';
-    crypto_tag(keyer->tagger, head, (size_t)(at - head), request->body,
-               request->body ? request->body_len : 0, fingerprint->bytes);
+    crypto_tag(keyer->tagger,
+               (const struct crypto_text[]){
+                   {head, (size_t)(at - head)},
+                   {request->body, request->body ? request->body_len : 0},
+               },
+               fingerprint->bytes);
     mem_wipe(head, (size_t)(at - head));
 }
 
@@ -359,14 +361,19 @@ void keyer_key(struct keyer *keyer, const struct key_request *request, struct ke
 {
     struct str *form = &keyer->form;
     char *at = write_head(keyer, request);
+    struct crypto_text body = {"", 0};
 
-    if (!request->body)
-        digest(keyer, at, 'N', "", 0, key);
-    else if (canon_write(keyer->canon, request->body, request->body_len, keyer->rules->ignored,
-                         form))
-        digest(keyer, at, 'J', form->text, form->len, key);
-    else
-        digest(keyer, at, 'R', request->body, request->body_len, key);
+    if (!request->body) {
+        *at++ = 'N';
+    } else if (canon_write(keyer->canon, request->body, request->body_len, keyer->rules->ignored,
+                           form)) {
+        *at++ = 'J';
+        body = (struct crypto_text){form->text, form->len};
+    } else {
+        *at++ = 'R';
+        body = (struct crypto_text){request->body, request->body_len};
+    }
+    digest(keyer, at, &body, key);
     if (form->cap > KEPT_BYTES)
         str_release(form);
     str_clear(form);

@@ -238,9 +238,10 @@ void crypto_tagger_free(struct crypto_tagger *t)
     free(t);
 }
 
-static void tag_some(struct crypto_tagger *t, const void *bytes, size_t len)
+static void tag_text(struct crypto_tagger *t, const struct crypto_text *text)
 {
-    const unsigned char *at = bytes;
+    const unsigned char *at = text->at;
+    size_t len = text->len;
 
     while (len > 0) {
         int n = len > TAG_STEP ? TAG_STEP : (int)len, unused;
@@ -252,16 +253,16 @@ static void tag_some(struct crypto_tagger *t, const void *bytes, size_t len)
     }
 }
 
-void crypto_tag(struct crypto_tagger *t, const void *first, size_t first_len, const void *second,
-                size_t second_len, unsigned char tag[CRYPTO_TAG_BYTES])
+void crypto_tag(struct crypto_tagger *t, const struct crypto_text texts[2],
+                unsigned char tag[CRYPTO_TAG_BYTES])
 {
     unsigned char nothing[CRYPTO_TAG_BYTES];
     int unused;
 
     if (!EVP_EncryptInit_ex2(t->context, NULL, NULL, no_nonce, NULL))
         abort();
-    tag_some(t, first, first_len);
-    tag_some(t, second, second_len);
+    tag_text(t, &texts[0]);
+    tag_text(t, &texts[1]);
     if (!EVP_EncryptFinal_ex(t->context, nothing, &unused) ||
         !EVP_CIPHER_CTX_ctrl(t->context, EVP_CTRL_AEAD_GET_TAG, CRYPTO_TAG_BYTES, tag))
         abort();

@@ -43,9 +43,13 @@ void crypto_digest_end(struct crypto_digest *digest, unsigned char out[CRYPTO_DI
 #define CRYPTO_SECRET_BYTES 16
 struct crypto_tagger *crypto_tagger_new(const unsigned char secret[CRYPTO_SECRET_BYTES]);
 void crypto_tagger_free(struct crypto_tagger *t); /* NULL is nothing */
+struct crypto_text {
+    const void *at;
+    size_t len;
+};
 /* Of two texts, whose border must be known from the first one. */
-void crypto_tag(struct crypto_tagger *t, const void *first, size_t first_len, const void *second,
-                size_t second_len, unsigned char tag[CRYPTO_TAG_BYTES]);
+void crypto_tag(struct crypto_tagger *t, const struct crypto_text texts[2],
+                unsigned char tag[CRYPTO_TAG_BYTES]);
 /* Bytes that nobody can guess. */
 void crypto_random(void *bytes, size_t len);
 

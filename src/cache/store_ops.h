@@ -49,6 +49,10 @@ struct store_row {
     const char *label, *model;
 };
 
+struct store_verified {
+    uint64_t good, damaged; /* entries */
+};
+
 struct store_ops {
     /* No get comes any more: answers what is pending. NULL: nothing is, once the jobs that the
      * store was given have ended. */
@@ -97,7 +101,7 @@ struct store_ops {
     /* Checks every entry's checksum, and removes those that are damaged. each() may be NULL; it is
      * told of every entry whether it is sound, with the key as it stands there, and returns false
      * to stop. */
-    int (*verify)(struct store *store, uint64_t *good, uint64_t *damaged,
+    int (*verify)(struct store *store, struct store_verified *verified,
                   bool (*each)(void *arg, const struct key *key, bool sound), void *arg,
                   struct err *err);
 };

@@ -274,13 +274,12 @@ static void work_verify(struct cache_job *c)
 {
     struct json *root = json_object();
     struct checking checking = {.c = c, .keys = json_set_array(root, "keys")};
-    uint64_t good = 0, damaged = 0;
+    struct store_verified found = {.good = 0};
 
     if (c->caching->store)
-        c->caching->store_ops->verify(c->caching->store, &good, &damaged, note_checked, &checking,
-                                      &c->err);
-    json_set_number(root, "good", (double)good);
-    json_set_number(root, "damaged", (double)damaged);
+        c->caching->store_ops->verify(c->caching->store, &found, note_checked, &checking, &c->err);
+    json_set_number(root, "good", (double)found.good);
+    json_set_number(root, "damaged", (double)found.damaged);
     finish_json(c, root);
 }
 

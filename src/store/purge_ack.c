@@ -14,22 +14,19 @@
 
 /* Locks of an open file description (not of the process: closing another descriptor of the same
  * file would drop those). */
-static int lock(int fd, int command, short type, off_t from, off_t len, struct flock *found)
+static int lock_byte(int fd, short type, off_t at)
 {
-    struct flock lock = {.l_type = type, .l_whence = SEEK_SET, .l_start = from, .l_len = len};
-    int result = fcntl(fd, command, &lock);
+    struct flock lock = {.l_type = type, .l_whence = SEEK_SET, .l_start = at, .l_len = 1};
 
-    if (found)
-        *found = lock;
-    return result;
+    return fcntl(fd, F_OFD_SETLK, &lock);
 }
 
 /* Has another process a lock on one of the first len bytes (0: of all bytes)? */
 static bool is_held(int fd, off_t len)
 {
-    struct flock found;
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_len = len};
 
-    return lock(fd, F_OFD_GETLK, F_WRLCK, 0, len, &found) < 0 || found.l_type != F_UNLCK;
+    return fcntl(fd, F_OFD_GETLK, &lock) < 0 || lock.l_type != F_UNLCK;
 }
 
 static off_t size_of(int fd)
@@ -47,7 +44,7 @@ void purge_ack_open(struct purge_ack *ack, const char *folder)
         close(fd);
         return;
     }
-    if (fd >= 0 && lock(fd, F_OFD_SETLK, F_RDLCK, 0, 1, NULL) < 0) {
+    if (fd >= 0 && lock_byte(fd, F_RDLCK, 0) < 0) {
         close(fd);
         fd = -1;
     }
@@ -75,10 +72,9 @@ void purge_ack_begin(struct purge_ack *ack)
 
 void purge_ack_commit(struct purge_ack *ack)
 {
-    if (ack->fd < 0 || ack->seen <= ack->at ||
-        lock(ack->fd, F_OFD_SETLK, F_RDLCK, ack->seen, 1, NULL) < 0)
+    if (ack->fd < 0 || ack->seen <= ack->at || lock_byte(ack->fd, F_RDLCK, ack->seen) < 0)
         return;
-    (void)lock(ack->fd, F_OFD_SETLK, F_UNLCK, ack->at, 1, NULL);
+    (void)lock_byte(ack->fd, F_UNLCK, ack->at);
     ack->at = ack->seen;
 }
 

@@ -112,7 +112,7 @@ int store_find(struct store *store, const struct key *begin, unsigned bits, stru
 /* Checks every entry's checksum, and removes those that are damaged; read_only or not. each() may
  * be NULL; it is told of every entry whether it is sound, with the key as it stands there, and
  * returns false to stop. */
-int store_verify(struct store *store, uint64_t *good, uint64_t *damaged,
+int store_verify(struct store *store, struct store_verified *verified,
                  bool (*each)(void *arg, const struct key *key, bool sound), void *arg,
                  struct err *err);
 

@@ -66,7 +66,9 @@ static void sum_of(struct packer *packer, const struct entry *e, unsigned char *
     for (size_t i = 0; i < countof(texts); i++)
         if (texts[i]->len)
             str_add(&packer->sealed, texts[i]->at, texts[i]->len);
-    crypto_tag(packer->tagger, packer->sealed.text, packer->sealed.len, e->body.at, e->body.len,
+    crypto_tag(packer->tagger,
+               (const struct crypto_text[]){{packer->sealed.text, packer->sealed.len},
+                                            {e->body.at, e->body.len}},
                sum);
 }
 

@@ -310,7 +310,7 @@ static int discard_all(struct store *s, const int64_t *ids, uint64_t count, stru
     return 0;
 }
 
-int store_verify(struct store *s, uint64_t *good, uint64_t *damaged,
+int store_verify(struct store *s, struct store_verified *verified,
                  bool (*each)(void *arg, const struct key *key, bool sound), void *arg,
                  struct err *err)
 {
@@ -326,7 +326,6 @@ int store_verify(struct store *s, uint64_t *good, uint64_t *damaged,
     if (result == 0)
         result = discard_all(s, check.ids, check.damaged, err);
     free(check.ids);
-    *good = check.good;
-    *damaged = check.damaged;
+    *verified = (struct store_verified){.good = check.good, .damaged = check.damaged};
     return result;
 }

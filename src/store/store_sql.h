@@ -76,10 +76,15 @@ void db_read_end(struct db *db);
 
 /* Has another connection changed something since this one asked last? */
 bool db_changed(struct db *db);
-/* What others than `origin` said after *seq, in order; *missed: some of it is no longer there. */
-enum sql_result db_purge_log_read(struct db *db, int64_t origin, int64_t *seq, bool *missed,
-                                  void (*each)(void *arg, int64_t at_ms, const struct purge *purge),
-                                  void *arg);
+struct purge_log_reader {
+    int64_t origin; /* what this process wrote itself is left out */
+    int64_t seq;    /* of the last one that was read */
+    bool missed;    /* out: some that followed it are no longer there */
+    void (*each)(void *arg, int64_t at_ms, const struct purge *purge);
+    void *arg;
+};
+/* What followed seq, in order. */
+enum sql_result db_purge_log_read(struct db *db, struct purge_log_reader *reader);
 enum sql_result db_purge_log_last(struct db *db, int64_t *seq);
 
 struct db_sizes {

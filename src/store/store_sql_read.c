@@ -111,26 +111,24 @@ static void read_purge(struct sql_query *q, struct purge *purge)
     purge->model = model.len ? model.at : NULL;
 }
 
-enum sql_result db_purge_log_read(struct db *db, int64_t origin, int64_t *seq, bool *missed,
-                                  void (*each)(void *arg, int64_t at_ms, const struct purge *purge),
-                                  void *arg)
+enum sql_result db_purge_log_read(struct db *db, struct purge_log_reader *reader)
 {
     struct sql_query *q;
     enum sql_result result = sql_query(db->sql, HEAR, &q);
 
-    *missed = false;
+    reader->missed = false;
     if (result != SQL_OK)
         return result;
-    sql_bind_int(q, 1, *seq);
+    sql_bind_int(q, 1, reader->seq);
     while ((result = sql_step(db->sql, q)) == SQL_OK) {
         struct purge purge;
 
-        if (sql_int(q, 0) != *seq + 1)
-            *missed = true;
-        *seq = sql_int(q, 0);
+        if (sql_int(q, 0) != reader->seq + 1)
+            reader->missed = true;
+        reader->seq = sql_int(q, 0);
         read_purge(q, &purge);
-        if (sql_int(q, 2) != origin)
-            each(arg, sql_int(q, 1), &purge);
+        if (sql_int(q, 2) != reader->origin)
+            reader->each(reader->arg, sql_int(q, 1), &purge);
     }
     sql_end(q);
     return result == SQL_NONE ? SQL_OK : result;

@@ -174,11 +174,12 @@ static void trouble(struct store *s, enum sql_result result, struct err *err)
 
 static enum sql_result hear(struct store *s)
 {
-    bool missed;
-    enum sql_result result = db_purge_log_read(s->link.db, s->origin, &s->last_seq, &missed,
-                                               store_on_heard, s);
+    struct purge_log_reader log = {
+        .origin = s->origin, .seq = s->last_seq, .each = store_on_heard, .arg = s};
+    enum sql_result result = db_purge_log_read(s->link.db, &log);
 
-    if (missed)
+    s->last_seq = log.seq;
+    if (log.missed)
         store_on_heard(s, clock_unix_ms(), &everything);
     return result;
 }

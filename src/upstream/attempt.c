@@ -99,7 +99,7 @@ static bool take_bytes(struct attempt *a, const char *bytes, size_t len, bool *m
     *more = true;
     if (!a->answer.chunked)
         *more = pass_on(a, bytes, len);
-    else if (!dechunk_take(&a->dechunk, bytes, len, pass_on, a, more))
+    else if (!dechunk_take(&a->dechunk, bytes, len, more))
         a->err = broken(BAD_CHUNKS);
     return !a->err;
 }
@@ -391,7 +391,7 @@ int attempt_send(struct attempt *a, struct pool *pool, struct endpoint *endpoint
     a->idempotent = header_method_is_idempotent(request->method);
     a->curl_says[0] = '\0';
     answer_clear(&a->answer);
-    dechunk_init(&a->dechunk);
+    dechunk_init(&a->dechunk, pass_on, a);
     str_clear(&a->lines);
     pool_job_set_target(&a->job, endpoint, request->target);
     set_body(a, request);

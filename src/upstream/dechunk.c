@@ -6,9 +6,10 @@
 
 #define DIGITS_MAX 15U
 
-void dechunk_init(struct dechunk *d)
+void dechunk_init(struct dechunk *d, bool (*on_data)(void *arg, const char *bytes, size_t len),
+                  void *arg)
 {
-    *d = (struct dechunk){.state = DECHUNK_SIZE};
+    *d = (struct dechunk){.state = DECHUNK_SIZE, .on_data = on_data, .arg = arg};
 }
 
 static enum dechunk_state after_size_line(const struct dechunk *d)
@@ -64,8 +65,7 @@ static enum dechunk_state take_byte(struct dechunk *d, char c)
     return DECHUNK_BAD;
 }
 
-bool dechunk_take(struct dechunk *d, const char *bytes, size_t len,
-                  bool (*on_data)(void *arg, const char *bytes, size_t len), void *arg, bool *all)
+bool dechunk_take(struct dechunk *d, const char *bytes, size_t len, bool *all)
 {
     const char *at = bytes, *end = bytes + len;
 
@@ -78,7 +78,7 @@ bool dechunk_take(struct dechunk *d, const char *bytes, size_t len,
             continue;
         }
         n = n < d->left ? n : (size_t)d->left;
-        *all = on_data(arg, at, n) && *all;
+        *all = d->on_data(d->arg, at, n) && *all;
         at += n;
         d->left -= n;
         if (d->left == 0)

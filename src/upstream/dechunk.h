@@ -34,13 +34,16 @@ struct dechunk {
     bool begun;
     unsigned digits;
     uint64_t left; /* the size, and then how much of the data is to come */
+    bool (*on_data)(void *arg, const char *bytes, size_t len);
+    void *arg;
 };
 
-void dechunk_init(struct dechunk *d);
-/* Calls on_data() for each piece of data; *all becomes false if one of the calls returns false.
- * Returns false if the body is malformed. Bytes behind its end are ignored. */
-bool dechunk_take(struct dechunk *d, const char *bytes, size_t len,
-                  bool (*on_data)(void *arg, const char *bytes, size_t len), void *arg, bool *all);
+/* on_data() is called for each piece of data. */
+void dechunk_init(struct dechunk *d, bool (*on_data)(void *arg, const char *bytes, size_t len),
+                  void *arg);
+/* *all becomes false if a call of on_data() returns false. Returns false if the body is malformed.
+ * Bytes behind its end are ignored. */
+bool dechunk_take(struct dechunk *d, const char *bytes, size_t len, bool *all);
 static inline bool dechunk_is_whole(const struct dechunk *d)
 {
     return d->state == DECHUNK_WHOLE;

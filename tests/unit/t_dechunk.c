@@ -19,13 +19,13 @@ static void check(const char *raw, size_t len, size_t piece, const char *data, b
     struct dechunk d;
     bool all = true, sound = true;
 
-    dechunk_init(&d);
+    dechunk_init(&d, on_data, &out);
     for (size_t at = 0; at < len; at += piece) {
         size_t n = len - at < piece ? len - at : piece;
         mem_auto char *exact = mem_alloc(n); /* ASan sees a step beyond it */
 
         memcpy(exact, raw + at, n);
-        sound = dechunk_take(&d, exact, n, on_data, &out, &all);
+        sound = dechunk_take(&d, exact, n, &all);
     }
     CHECK_INT(sound, data != NULL);
     CHECK_INT(dechunk_is_whole(&d), is_whole);
@@ -93,8 +93,8 @@ TEST("who wants no more after one of the chunks has said so, though others follo
     struct dechunk d;
     bool all = true;
 
-    dechunk_init(&d);
-    CHECK(dechunk_take(&d, raw, sizeof(raw) - 1, refuse_second, &calls, &all));
+    dechunk_init(&d, refuse_second, &calls);
+    CHECK(dechunk_take(&d, raw, sizeof(raw) - 1, &all));
     CHECK_INT(calls, 3);
     CHECK(!all);
 }

@@ -488,7 +488,7 @@ static bool see(void *arg, const struct store_row *row)
 TEST("a command lists the newest first, finds a key by its beginning, and checks what is there")
 {
     struct seen seen = {.count = 0};
-    uint64_t good, damaged;
+    struct store_verified found;
     struct key key, begin;
     unsigned bits;
     struct rig rig;
@@ -502,9 +502,9 @@ TEST("a command lists the newest first, finds a key by its beginning, and checks
     settle(&rig);
     CHECK_INT(store_each(rig.store, see, &seen, &err), 0);
     CHECK_INT(seen.count, 7); /* it said enough */
-    CHECK_INT(store_verify(rig.store, &good, &damaged, NULL, NULL, &err), 0);
-    CHECK_INT(good, 9);
-    CHECK_INT(damaged, 0);
+    CHECK_INT(store_verify(rig.store, &found, NULL, NULL, &err), 0);
+    CHECK_INT(found.good, 9);
+    CHECK_INT(found.damaged, 0);
     begin = key_of((uint64_t)5 << 60, 0);
     for (bits = 4; bits <= 48; bits += 4) {
         CHECK_INT(store_find(rig.store, &begin, bits, &key, &err), 1);

@@ -203,24 +203,24 @@ TEST("whoever checks what is there finds each damaged entry, and removes it")
 
     for (size_t i = 0; i < countof(key_bytes); i++) {
         mem_auto char *folder = make_damaged(7, key_bytes[i]);
-        uint64_t good, damaged;
+        struct store_verified found;
         unsigned told = 0;
         struct rig rig;
         struct err err;
 
         REQUIRE(rig_look(&rig, folder, &err));
-        CHECK_INT(store_verify(rig.store, &good, &damaged, count_key, &told, &err), 0);
-        CHECK_INT(good, ENTRIES - 1);
-        CHECK_INT(damaged, 1);
+        CHECK_INT(store_verify(rig.store, &found, count_key, &told, &err), 0);
+        CHECK_INT(found.good, ENTRIES - 1);
+        CHECK_INT(found.damaged, 1);
         CHECK_INT(told, 1);
         CHECK_INT(figures(&rig).items, ENTRIES - 1);
         told = 0;
-        CHECK_INT(store_verify(rig.store, &good, &damaged, stop_at_first, &told, &err), 0);
+        CHECK_INT(store_verify(rig.store, &found, stop_at_first, &told, &err), 0);
         CHECK_INT(told, 1);
-        CHECK_INT(good + damaged, 0); /* where it stopped nothing is counted */
-        CHECK_INT(store_verify(rig.store, &good, &damaged, count_key, &told, &err), 0);
-        CHECK_INT(good, ENTRIES - 1);
-        CHECK_INT(damaged, 0);
+        CHECK_INT(found.good + found.damaged, 0); /* where it stopped nothing is counted */
+        CHECK_INT(store_verify(rig.store, &found, count_key, &told, &err), 0);
+        CHECK_INT(found.good, ENTRIES - 1);
+        CHECK_INT(found.damaged, 0);
         rig_free(&rig);
     }
 }
@@ -326,9 +326,9 @@ TEST("who only looks leaves a file that is none of ours, and one that is damaged
     for (size_t at = 4096; at < len; at += 4096) /* each page's kind */
         overwrite(ours, at, "\x77", 1);
     if (rig_look(&rig, other, &err)) {
-        uint64_t good, damaged;
+        struct store_verified found;
 
-        CHECK(store_verify(rig.store, &good, &damaged, NULL, NULL, &err) < 0);
+        CHECK(store_verify(rig.store, &found, NULL, NULL, &err) < 0);
         put(&rig, &(struct key[]){key_at(1)}[0], 100);
         usleep(300000);
     }

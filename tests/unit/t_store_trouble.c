@@ -50,7 +50,8 @@ static bool count_row(void *arg, const struct store_row *row)
 TEST("a process that is killed while it stores leaves whole entries only")
 {
     mem_auto char *folder = unit_folder();
-    uint64_t seed = 99, good = 0, damaged = 0, rows = 0;
+    struct store_verified found = {.good = 0};
+    uint64_t seed = 99, rows = 0;
     struct rig rig;
     struct err err;
 
@@ -70,16 +71,16 @@ TEST("a process that is killed while it stores leaves whole entries only")
         waitpid(child, NULL, 0);
         close(told[0]);
         REQUIRE(rig_open(&rig, folder, 8 * MIB, &err));
-        CHECK_INT(store_verify(rig.store, &good, &damaged, NULL, NULL, &err), 0);
-        CHECK_INT(damaged, 0);
-        CHECK_INT(figures(&rig).items, good);
+        CHECK_INT(store_verify(rig.store, &found, NULL, NULL, &err), 0);
+        CHECK_INT(found.damaged, 0);
+        CHECK_INT(figures(&rig).items, found.good);
         CHECK_INT(figures(&rig).errors, 0);
         rig_free(&rig);
     }
-    CHECK(good > 100);
+    CHECK(found.good > 100);
     REQUIRE(rig_open(&rig, folder, 8 * MIB, &err));
     CHECK_INT(store_each(rig.store, count_row, &rows, &err), 0);
-    CHECK_INT(rows, good);
+    CHECK_INT(rows, found.good);
     rig_free(&rig);
 }
 
@@ -125,7 +126,7 @@ TEST("on a full disk nothing is stored, what is there is found, and it is counte
 {
     mem_auto char *folder = unit_folder();
     pid_t child = fork();
-    uint64_t good, damaged;
+    struct store_verified found;
     struct rig rig;
     struct err err;
     int status;
@@ -136,9 +137,9 @@ TEST("on a full disk nothing is stored, what is there is found, and it is counte
     CHECK(WIFEXITED(status));
     CHECK_INT(WEXITSTATUS(status), 0);
     REQUIRE(rig_open(&rig, folder, 64 * MIB, &err));
-    CHECK_INT(store_verify(rig.store, &good, &damaged, NULL, NULL, &err), 0);
-    CHECK(good > 0);
-    CHECK_INT(damaged, 0);
+    CHECK_INT(store_verify(rig.store, &found, NULL, NULL, &err), 0);
+    CHECK(found.good > 0);
+    CHECK_INT(found.damaged, 0);
     rig_free(&rig);
 }
 
