@@ -417,16 +417,17 @@ int cmd_cache(const struct command *self, int argc, char **argv)
                                       {"model", NULL, &c.model},
                                       {"url", NULL, &url},
                                       {NULL, NULL, NULL}};
+    struct conf_line line = {.argc = argc, .argv = argv, .own = own};
     const struct word *word;
     struct conf conf;
     struct err err;
     int64_t ms;
-    int count, result = command_words(self, argc, argv, own, &conf, &count);
+    int result = command_words(self, &line, &conf);
 
     if (result)
         return result == COMMAND_HELPED ? 0 : result;
     c.conf = &conf;
-    word = find_word(count, argv, &err);
+    word = find_word(line.words, argv, &err);
     result = word ? check_flags(word, &c, &err) : -1;
     if (result == 0 && word->takes_key) {
         c.key = argv[1];

@@ -30,9 +30,8 @@ void commands_print_help(void);
  * Returns 0, or the exit status. */
 int command_settings(const struct command *self, int argc, char **argv,
                      const struct conf_switch *own, struct conf *conf);
-/* The same for a command that takes words, which are argv's first ones then. */
-int command_words(const struct command *self, int argc, char **argv, const struct conf_switch *own,
-                  struct conf *conf, int *words);
+/* The same for a command that takes words. The line's scope is set here. */
+int command_words(const struct command *self, struct conf_line *line, struct conf *conf);
 /* The same for a command that takes neither settings nor flags of its own. */
 int command_no_words(const struct command *self, int argc, char **argv);
 #define COMMAND_HELPED (-1) /* command_settings: --help was asked for and given: exit 0 */

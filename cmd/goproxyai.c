@@ -152,14 +152,14 @@ static int refuse_word(const struct command *self, const char *word)
     return command_fail(&err);
 }
 
-int command_words(const struct command *self, int argc, char **argv, const struct conf_switch *own,
-                  struct conf *conf, int *words)
+int command_words(const struct command *self, struct conf_line *line, struct conf *conf)
 {
     struct err err;
 
-    if (asks_for_help(self, argc, argv))
+    if (asks_for_help(self, line->argc, line->argv))
         return COMMAND_HELPED;
-    if (conf_load(conf, self->scope, argc, argv, own, words, &err) < 0)
+    line->scope = self->scope;
+    if (conf_load(conf, line, &err) < 0)
         return command_fail(&err);
     for (unsigned i = 0; i < conf->warning_count; i++)
         command_print_line(stderr, "%s: warning: %s", PROGRAM, conf->warnings[i]);
@@ -169,11 +169,12 @@ int command_words(const struct command *self, int argc, char **argv, const struc
 int command_settings(const struct command *self, int argc, char **argv,
                      const struct conf_switch *own, struct conf *conf)
 {
-    int words, status = command_words(self, argc, argv, own, conf, &words);
+    struct conf_line line = {.argc = argc, .argv = argv, .own = own};
+    int status = command_words(self, &line, conf);
 
     if (status)
         return status;
-    if (words == 0)
+    if (line.words == 0)
         return 0;
     conf_release(conf);
     return refuse_word(self, argv[0]);

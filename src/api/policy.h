@@ -77,21 +77,28 @@ uint64_t policy_collection_of(const char *target);
 bool policy_head_may_store(enum cache_class api, const struct key_rules *rules, unsigned status,
                            const struct fields *fields);
 
-/* Is this the whole answer, one that will not change, and one that says something? body: all of
- * it, as it came. (gzip is unpacked up to 64 MiB.) framed: the length matched or the
- * last chunk came, so HTTP itself says that it is whole; without (close-delimited, or the client
- * left after its terminal event) only the content can prove it.
+/* All of an answer's body, as it came. */
+struct policy_body {
+    const char *bytes;
+    size_t len;
+    bool framed; /* the length matched or the last chunk came, so HTTP itself says that it is whole;
+                    without (close-delimited, or the client left after its terminal event) only the
+                    content can prove it */
+};
+
+/* Is this the whole answer, one that will not change, and one that says something? (gzip is
+ * unpacked up to 64 MiB.)
  *
  * - A POST's 200 or 201 is JSON or a stream of events, has its payload, and ended well: see
  *   payload.h. An `error` in it says no. A stream reached its API's terminal event, blank line
- *   included, without an error event before it, and with an event that has a payload. What comes
- *   after the terminal event does not matter: no client reads that.
+ *   included, without an error event or data that is no JSON before it, and with an event that
+ *   has a payload. What comes after the terminal event does not matter: no client reads that.
  * - A GET's: JSON parses, and a `status` (of the document, or of its list's elements) is final. A
  *   stream reached a terminal event. A page (text/html) says no. Anything else is whole if it is
  *   framed.
  * - An error is whole if it parses (JSON), ended (a stream), or is framed. */
 bool policy_answer_is_whole(enum cache_class api, unsigned status, const struct fields *fields,
-                            const char *body, size_t len, bool framed);
+                            const struct policy_body *body);
 
 /* The same, of an answer that comes in pieces: each costs time in proportion to its own length, and
  * nothing of it is kept. holds() judges what was fed so far as if that were all of it; nothing may

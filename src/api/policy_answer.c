@@ -313,44 +313,52 @@ bool policy_proof_holds(struct policy_proof *p, bool framed)
 
 /* ---- at once ---- */
 
-static void read_document(struct policy_proof *p, const char *body, size_t len)
+static void read_document(struct policy_proof *p, const char *text, size_t len)
 {
     struct scan_value whole;
 
     if (p->judged) {
-        p->is_document = payload_read(&p->ending.payload, body, len);
+        p->is_document = payload_read(&p->ending.payload, text, len);
         return;
     }
-    p->is_document = scan_document(body, len, &whole, p->resource.top, countof(p->resource.top));
+    p->is_document = scan_document(text, len, &whole, p->resource.top, countof(p->resource.top));
     p->kind = whole.kind;
 }
 
-static bool plain_is_whole(struct policy_proof *p, const char *body, size_t len, bool framed)
+static bool plain_is_whole(struct policy_proof *p, const struct policy_body *body)
 {
     if (p->content == POLICY_CONTENT_STREAM) {
-        sse_feed(&p->sse, body, len);
+        sse_feed(&p->sse, body->bytes, body->len);
         return p->ending.whole;
     }
     if (p->content != POLICY_CONTENT_JSON)
-        return framed;
-    read_document(p, body, len);
-    return document_is_good(p, framed);
+        return body->framed;
+    read_document(p, body->bytes, body->len);
+    return document_is_good(p, body->framed);
 }
 
-bool policy_answer_is_whole(enum cache_class api, unsigned status, const struct fields *fields,
-                            const char *body, size_t len, bool framed)
+static bool packed_is_whole(struct policy_proof *p, const struct policy_body *body)
 {
-    struct policy_proof proof;
     struct str plain = STR_INIT;
     bool whole = false;
 
-    proof_init(&proof, api, status, fields);
-    if (!proof.failed && (proof.encoding == POLICY_ENCODING_NONE || len == 0))
-        whole = plain_is_whole(&proof, body, len, framed);
-    else if (!proof.failed)
-        whole = gunzip_all(body, len, UNPACKED_MAX, &plain) &&
-                plain_is_whole(&proof, plain.text, plain.len, framed);
+    if (gunzip_all(body->bytes, body->len, UNPACKED_MAX, &plain))
+        whole = plain_is_whole(p, &(struct policy_body){plain.text, plain.len, body->framed});
     str_release(&plain);
+    return whole;
+}
+
+bool policy_answer_is_whole(enum cache_class api, unsigned status, const struct fields *fields,
+                            const struct policy_body *body)
+{
+    struct policy_proof proof;
+    bool whole = false;
+
+    proof_init(&proof, api, status, fields);
+    if (!proof.failed && (proof.encoding == POLICY_ENCODING_NONE || body->len == 0))
+        whole = plain_is_whole(&proof, body);
+    else if (!proof.failed)
+        whole = packed_is_whole(&proof, body);
     proof_release(&proof);
     return whole;
 }

@@ -39,14 +39,12 @@ void loop_release(struct loop *l)
     l->epoll = -1;
 }
 
-int loop_watch(struct loop *l, struct watch *w, int fd, uint32_t events,
-               void (*ready)(struct watch *, uint32_t events), struct err *err)
+int loop_watch(struct loop *l, struct watch *w, int fd, uint32_t events, struct err *err)
 {
     struct epoll_event event = {.events = events, .data.ptr = w};
 
     w->fd = fd;
     w->events = events;
-    w->ready = ready;
     if (epoll_ctl(l->epoll, EPOLL_CTL_ADD, fd, &event) == 0)
         return 0;
     if (errno == EEXIST) {

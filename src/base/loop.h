@@ -19,7 +19,7 @@
 struct watch {
     int fd; /* -1 when not watched; the owner closes it, after loop_unwatch() */
     uint32_t events;
-    void (*ready)(struct watch *, uint32_t events);
+    void (*ready)(struct watch *, uint32_t events); /* the owner's, before loop_watch() */
 };
 
 struct garbage {
@@ -38,9 +38,9 @@ struct loop {
 int loop_init(struct loop *l, struct err *err);
 void loop_release(struct loop *l);
 
-/* Starts watching, or changes what is watched for. events: EPOLLIN, EPOLLRDHUP, … */
-int loop_watch(struct loop *l, struct watch *w, int fd, uint32_t events,
-               void (*ready)(struct watch *, uint32_t events), struct err *err);
+/* Starts watching, or changes what is watched for; w->ready is set. events: EPOLLIN, EPOLLRDHUP, …
+ * 0, or -1: it is not watched. */
+int loop_watch(struct loop *l, struct watch *w, int fd, uint32_t events, struct err *err);
 void loop_unwatch(struct loop *l, struct watch *w);
 
 /* Waits at most max_ms (-1: for ever), dispatches once, frees the garbage of the turn before. */

@@ -137,14 +137,34 @@ void url_add_masked(struct str *out, const struct url *url)
     str_adds(out, url->path);
 }
 
+/* Behind "://" up to '@'; *len: 0 where there is none. */
+static char *find_userinfo(char *text, const char *ends, size_t *len)
+{
+    char *start = strstr(text, "://"), *at;
+
+    *len = 0;
+    if (!start)
+        return NULL;
+    start += 3;
+    at = memrchr(start, '@', strcspn(start, ends));
+    if (at)
+        *len = (size_t)(at - start);
+    return start;
+}
+
 void url_mask_all(char *text)
 {
-    for (char *start = strstr(text, "://"); start; start = strstr(start, "://")) {
-        char *at;
+    size_t len;
 
-        start += 3;
-        at = memrchr(start, '@', strcspn(start, "/?# \"'"));
-        if (at)
-            memset(start, '*', (size_t)(at - start));
-    }
+    for (char *next = text; (next = find_userinfo(next, "/?# \"'", &len));)
+        memset(next, '*', len);
+}
+
+void url_hide_password(char *url)
+{
+    size_t len;
+    char *user = find_userinfo(url, "/?#", &len), *colon = user ? memchr(user, ':', len) : NULL;
+
+    if (colon)
+        memset(colon + 1, '*', (size_t)(user + len - colon - 1));
 }

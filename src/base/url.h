@@ -25,6 +25,8 @@ void url_add_masked(struct str *out, const struct url *url);
 /* Overwrites what stands between "://" and '@' anywhere in a text with '*': for the words of a
  * library that quotes URLs. */
 void url_mask_all(char *text);
+/* Overwrites the password of a URL with '*', and leaves the rest. */
+void url_hide_password(char *url);
 /* Appends host:port as it stands in a Host field: no port where it is the scheme's own. */
 void url_add_authority(struct str *out, const struct url *url);
 

@@ -17,15 +17,14 @@ struct chunk {
     unsigned char bytes[];
 };
 
-void body_init(struct body *body, bool keep, size_t high, size_t low, void (*on_room)(void *arg),
-               void *on_room_arg)
+void body_init(struct body *body, const struct body_rules *rules)
 {
     *body = (struct body){.state = BODY_OPEN,
-                          .keep = keep,
-                          .high = high,
-                          .low = low,
-                          .on_room = on_room,
-                          .on_room_arg = on_room_arg};
+                          .keep = rules->keep,
+                          .high = rules->high,
+                          .low = rules->low,
+                          .on_room = rules->on_room,
+                          .on_room_arg = rules->arg};
     pthread_mutex_init(&body->lock, NULL);
     list_init(&body->readers);
 }

@@ -72,9 +72,14 @@ enum body_read {
     BODY_READ_BROKEN /* all was read, or lost, and no more will come */
 };
 
-/* on_room may be NULL where the filler cannot stop. high and low in bytes. */
-void body_init(struct body *body, bool keep, size_t high, size_t low, void (*on_room)(void *arg),
-               void *on_room_arg);
+struct body_rules {
+    bool keep;
+    size_t high, low;           /* bytes */
+    void (*on_room)(void *arg); /* NULL: the filler cannot stop */
+    void *arg;
+};
+
+void body_init(struct body *body, const struct body_rules *rules);
 void body_release(struct body *body); /* no reader may be left */
 
 /* Filler. Appends all of it; false: stop until on_room. Nothing may be appended after the end. */

@@ -110,8 +110,10 @@ static void on_bytes(struct tap *tap, struct flight *flight, const void *bytes, 
 
 static bool is_whole(const struct claim *claim, const struct flight *flight, const void *bytes)
 {
-    return policy_answer_is_whole(claim->api, flight->head.status, &flight->head.fields, bytes,
-                                  (size_t)body_size(&flight->body), is_framed(claim, flight));
+    const struct policy_body body = {bytes, (size_t)body_size(&flight->body),
+                                     is_framed(claim, flight)};
+
+    return policy_answer_is_whole(claim->api, flight->head.status, &flight->head.fields, &body);
 }
 
 /* PROOF_OPEN: the answer is short, or its gzip could not be proved in pieces. */

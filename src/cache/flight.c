@@ -33,7 +33,9 @@ struct flight *flight_new(bool keep, size_t high, size_t low)
     flight->state = FLIGHT_WAITING;
     list_init(&flight->taps);
     head_init(&flight->head);
-    body_init(&flight->body, keep, high, low, on_body_room, flight);
+    body_init(&flight->body,
+              &(struct body_rules){
+                  .keep = keep, .high = high, .low = low, .on_room = on_body_room, .arg = flight});
     return flight;
 }
 

@@ -88,10 +88,12 @@ static void touch(struct index *index, struct object *object, int64_t now_ms, in
     index->store_ops->touch(store, &object->key, now_ms);
 }
 
-static enum index_verdict judge(struct index *index, struct shard *shard,
-                                const struct index_query *query, struct body_reader *reader,
-                                void (*notify)(struct body_reader *), struct index_answer *answer)
+/* With the shard's lock held. */
+static enum index_verdict judge(struct index *index, const struct index_query *query,
+                                struct body_reader *reader, void (*notify)(struct body_reader *),
+                                struct index_answer *answer)
 {
+    struct shard *shard = index_shard(index, query->key);
     struct slot *slot = shard_find(shard, query->key);
     bool alone = query->no_coalesce || query->asks.no_cache;
 
@@ -128,7 +130,7 @@ enum index_verdict index_lookup(struct index *index, const struct index_query *q
 
     *answer = (struct index_answer){.object = NULL};
     pthread_mutex_lock(&shard->lock);
-    verdict = judge(index, shard, query, reader, notify, answer);
+    verdict = judge(index, query, reader, notify, answer);
     pthread_mutex_unlock(&shard->lock);
     if (verdict == INDEX_HIT)
         touch(index, answer->object, query->now_ms, TOUCH_EVERY_MS);

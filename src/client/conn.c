@@ -125,7 +125,8 @@ struct conn *conn_new(struct loop *loop, int fd, const struct sockaddr *address,
     conn->on_loopback = sock_diag_is_local(address);
     timer_init(&conn->timer, on_timer);
     timer_init(&conn->half_timer, on_half_timer);
-    conn->hung_up = loop_watch(loop, &conn->watch, fd, EPOLLRDHUP | EPOLLET, on_hangup, &err) < 0;
+    conn->watch.ready = on_hangup;
+    conn->hung_up = loop_watch(loop, &conn->watch, fd, EPOLLRDHUP | EPOLLET, &err) < 0;
     conn->deadline_ms = UINT64_MAX;
     expect(conn, client_ms);
     return conn;
@@ -184,7 +185,8 @@ static void start_drain(struct conn *conn)
     d->fd = fd;
     timer_init(&d->timer, on_drain_timer);
     timer_set(&d->loop->timers, &d->timer, d->loop->now_ms + LINGER_MS);
-    if (loop_watch(d->loop, &d->watch, fd, EPOLLIN, on_drain_ready, &err) < 0)
+    d->watch.ready = on_drain_ready;
+    if (loop_watch(d->loop, &d->watch, fd, EPOLLIN, &err) < 0)
         end_drain(d);
 }
 

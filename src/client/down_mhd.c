@@ -436,9 +436,10 @@ int down_init(struct down *down, const struct down_config *config, struct err *e
         return err_set(err, ERR_SYSTEM,
                        "libmicrohttpd does not start: raise the limit of open "
                        "files (ulimit -n)");
+    down->watch.ready = on_ready;
     info = MHD_get_daemon_info(down->mhd, MHD_DAEMON_INFO_EPOLL_FD);
     if (!info || info->epoll_fd < 0 ||
-        loop_watch(config->loop, &down->watch, info->epoll_fd, EPOLLIN, on_ready, err) < 0) {
+        loop_watch(config->loop, &down->watch, info->epoll_fd, EPOLLIN, err) < 0) {
         MHD_stop_daemon(down->mhd);
         return err_set(err, ERR_SYSTEM, "this libmicrohttpd has no epoll: install one that has");
     }

@@ -123,10 +123,11 @@ static void add_cache_story(struct reply *reply, const struct reply_cache *cache
     str_release(&status);
 }
 
-void reply_from_flight(struct reply *reply, struct flight *flight, bool head_only, bool inflated,
+void reply_from_flight(struct reply *reply, struct flight *flight, unsigned form,
                        const struct reply_cache *cache, const char *request_id)
 {
     const struct head *head = &flight->head;
+    const bool head_only = form & REPLY_HEAD_ONLY, inflated = form & REPLY_INFLATED;
 
     reply->status = head->status;
     reply->upstream = &head->fields;

@@ -73,9 +73,13 @@ void reply_allow_origin(struct reply *reply, const char *origin);
 void reply_preflight(struct reply *reply, const struct fields *request,
                      const struct reply_cache *cache, const char *request_id);
 
-/* An answer from upstream. head_only: the request was HEAD; inflated: see above. request_id stands
- * in where the upstream sent none. */
-void reply_from_flight(struct reply *reply, struct flight *flight, bool head_only, bool inflated,
+enum reply_form {                      /* bits */
+                  REPLY_HEAD_ONLY = 1, /* the request was HEAD */
+                  REPLY_INFLATED = 2   /* see above */
+};
+
+/* An answer from upstream. request_id stands in where the upstream sent none. */
+void reply_from_flight(struct reply *reply, struct flight *flight, unsigned form,
                        const struct reply_cache *cache, const char *request_id);
 /* A replay. Its own fields are not there yet: where the object has a ready-made answer nobody
  * needs them. */

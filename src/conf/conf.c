@@ -38,9 +38,14 @@ static int find_option(const char *flag, size_t len)
     return -1;
 }
 
+struct source {
+    enum conf_origin origin;
+    const char *place;
+};
+
 /* Checks and stores. A list given twice in the same kind of place grows. */
-static int set_value(struct conf *conf, int option, enum conf_origin origin, const char *place,
-                     const char *text, struct err *err)
+static int set_value(struct conf *conf, int option, const struct source *source, const char *text,
+                     struct err *err)
 {
     struct conf_value *v = &conf->value[option];
     struct str why = STR_INIT, joined = STR_INIT;
@@ -50,21 +55,22 @@ static int set_value(struct conf *conf, int option, enum conf_origin origin, con
         /* A URL may hold a password, so its text is not repeated. */
         bool secret = options[option].type == CONF_PROXY_URL ||
                       options[option].type == CONF_BASE_URL;
-        err_set(err, ERR_USAGE, "%s%s%s%s: it %s", place, secret ? "" : " is '", secret ? "" : text,
-                secret ? " is not usable" : "'", why.text);
+        err_set(err, ERR_USAGE, "%s%s%s%s: it %s", source->place, secret ? "" : " is '",
+                secret ? "" : text, secret ? " is not usable" : "'", why.text);
         str_release(&why);
         return -1;
     }
     str_release(&why);
-    if (options[option].type == CONF_LIST && v->origin == origin && origin != ORIGIN_DEFAULT)
+    if (options[option].type == CONF_LIST && v->origin == source->origin &&
+        source->origin != ORIGIN_DEFAULT)
         str_addf(&joined, "%s,", v->text);
     str_adds(&joined, text);
     free(v->text);
     free(v->place);
     v->text = str_detach(&joined);
     v->number = number;
-    v->origin = origin;
-    v->place = mem_strdup(place);
+    v->origin = source->origin;
+    v->place = mem_strdup(source->place);
     return 0;
 }
 
@@ -94,7 +100,8 @@ static int on_file_setting(void *arg, const char *name, const char *value, int l
     } else {
         context->lines[option] = line;
         str_addf(&place, ": %s", name);
-        result = set_value(context->conf, option, ORIGIN_FILE, place.text, value, err);
+        result = set_value(context->conf, option, &(struct source){ORIGIN_FILE, place.text}, value,
+                           err);
     }
     str_release(&place);
     return result;
@@ -113,7 +120,8 @@ static int load_plain_variables(struct conf *conf, struct err *err)
     for (int i = 0; i < OPT_COUNT; i++) {
         const char *text = options[i].plain ? getenv(options[i].plain) : NULL;
 
-        if (text && *text && set_value(conf, i, ORIGIN_PLAIN, options[i].plain, text, err) < 0)
+        if (text && *text &&
+            set_value(conf, i, &(struct source){ORIGIN_PLAIN, options[i].plain}, text, err) < 0)
             return -1;
     }
     return 0;
@@ -200,24 +208,11 @@ static int load_own_variables(struct conf *conf, struct err *err)
         option = option_of_variable(name + prefix, strlen(name) - prefix);
         if (option < 0)
             warn_of_variable(conf, name);
-        else if (set_value(conf, option, ORIGIN_VARIABLE, name, equals + 1, err) < 0)
+        else if (set_value(conf, option, &(struct source){ORIGIN_VARIABLE, name}, equals + 1, err) <
+                 0)
             return -1;
     }
     return 0;
-}
-
-/* `ps` shows argv to everybody on the machine. */
-static void hide_password(char *text)
-{
-    char *start = strstr(text, "://"), *at, *colon;
-
-    if (!start)
-        return;
-    start += 3;
-    at = memrchr(start, '@', strcspn(start, "/?#"));
-    colon = at ? memchr(start, ':', (size_t)(at - start)) : NULL;
-    if (colon)
-        memset(colon + 1, '*', (size_t)(at - colon - 1));
 }
 
 static const struct conf_switch *find_own(const struct conf_switch *own, const char *word)
@@ -244,75 +239,75 @@ static int load_own_switch(const struct conf_switch *own, const char *text, stru
     return result;
 }
 
-static int load_own_flag(const struct conf_switch *own, int argc, char **argv, int *i,
+static int load_own_flag(const struct conf_switch *own, const struct conf_line *line, int *i,
                          struct err *err)
 {
-    const char *equals = strchr(argv[*i], '=');
+    const char *equals = strchr(line->argv[*i], '=');
 
     if (own->on)
         return load_own_switch(own, equals ? equals + 1 : "on", err);
-    if (!equals && *i + 1 == argc)
+    if (!equals && *i + 1 == line->argc)
         return err_set(err, ERR_USAGE, "--%s needs a value: try --help", own->flag);
-    *own->text = equals ? equals + 1 : argv[++*i];
+    *own->text = equals ? equals + 1 : line->argv[++*i];
     return 0;
 }
 
 /* One flag at argv[*i], perhaps with its value in the word after it. */
-static int load_flag(struct conf *conf, enum conf_scope scope, int argc, char **argv, int *i,
-                     struct err *err)
+static int load_flag(struct conf *conf, const struct conf_line *line, int *i, struct err *err)
 {
-    char *word = argv[*i] + 2, *equals = strchr(word, '=');
+    char *word = line->argv[*i] + 2, *equals = strchr(word, '=');
     size_t len = equals ? (size_t)(equals - word) : strlen(word);
     int option = find_option(word, len), result;
     char *text = equals ? equals + 1 : NULL;
     char place[64];
 
-    if (option < 0 || !(options[option].scope & scope))
+    if (option < 0 || !(options[option].scope & line->scope))
         return err_set(err, ERR_USAGE, "there is no option --%.*s here: try --help", (int)len,
                        word);
     if (!text && options[option].type == CONF_SWITCH)
         text = (char *)(uintptr_t) "on";
-    else if (!text && *i + 1 < argc)
-        text = argv[++*i];
+    else if (!text && *i + 1 < line->argc)
+        text = line->argv[++*i];
     if (!text)
         return err_set(err, ERR_USAGE, "--%s needs a value: --%s %s", options[option].flag,
                        options[option].flag, options[option].metavar);
     snprintf(place, sizeof(place), "--%s", options[option].flag);
-    result = set_value(conf, option, ORIGIN_FLAG, place, text, err);
+    result = set_value(conf, option, &(struct source){ORIGIN_FLAG, place}, text, err);
     if (options[option].type == CONF_PROXY_URL || options[option].type == CONF_BASE_URL)
-        hide_password(text);
+        url_hide_password(text); /* `ps` shows argv to everybody on the machine */
     return result;
 }
 
-static int load_flags(struct conf *conf, enum conf_scope scope, int argc, char **argv,
-                      const struct conf_switch *own, int *words, struct err *err)
+static int load_flags(struct conf *conf, struct conf_line *line, struct err *err)
 {
-    const struct conf_switch *mine;
-    int count = 0;
+    const struct conf_switch *own;
+    char **argv = line->argv;
 
-    for (int i = 0; i < argc; i++) {
+    line->words = 0;
+    for (int i = 0; i < line->argc; i++) {
         if (strcmp(argv[i], "--") == 0) {
-            for (i++; i < argc; i++)
-                argv[count++] = argv[i];
+            for (i++; i < line->argc; i++)
+                argv[line->words++] = argv[i];
         } else if (!str_starts(argv[i], "--")) {
-            argv[count++] = argv[i];
-        } else if ((mine = find_own(own, argv[i] + 2))) {
-            if (load_own_flag(mine, argc, argv, &i, err) < 0)
+            argv[line->words++] = argv[i];
+        } else if ((own = find_own(line->own, argv[i] + 2))) {
+            if (load_own_flag(own, line, &i, err) < 0)
                 return -1;
-        } else if (load_flag(conf, scope, argc, argv, &i, err) < 0) {
+        } else if (load_flag(conf, line, &i, err) < 0) {
             return -1;
         }
     }
-    *words = count;
     return 0;
 }
 
 /* All but the flags. */
 static int load_places(struct conf *conf, struct err *err)
 {
+    const struct source by_default = {ORIGIN_DEFAULT, "default"};
+
     *conf = (struct conf){.value[0].text = NULL};
     for (int i = 0; i < OPT_COUNT; i++)
-        if (set_value(conf, i, ORIGIN_DEFAULT, "default", options[i].value, err) < 0)
+        if (set_value(conf, i, &by_default, options[i].value, err) < 0)
             abort(); /* the table itself is wrong; a unit test loads it */
     return load_file(conf, err) < 0 || load_plain_variables(conf, err) < 0 ||
                    load_own_variables(conf, err) < 0
@@ -320,10 +315,9 @@ static int load_places(struct conf *conf, struct err *err)
                : 0;
 }
 
-int conf_load(struct conf *conf, enum conf_scope scope, int argc, char **argv,
-              const struct conf_switch *own, int *words, struct err *err)
+int conf_load(struct conf *conf, struct conf_line *line, struct err *err)
 {
-    if (load_places(conf, err) < 0 || load_flags(conf, scope, argc, argv, own, words, err) < 0) {
+    if (load_places(conf, err) < 0 || load_flags(conf, line, err) < 0) {
         conf_release(conf);
         return -1;
     }

@@ -47,12 +47,17 @@ struct conf_switch { /* a command's own flag, such as --json */
     const char **text; /* … which is put here, and stays argv's */
 };
 
-/* Reads all places. argv holds what follows the command's name; flags that are not in scope are
- * unknown. `own` ends with a row whose flag is NULL. Words that are no flags are moved to argv's
- * front, and *words is their number. Passwords in argv's URLs are overwritten once read, so that
- * `ps` does not show them. Returns -1 with ERR_USAGE or ERR_SYSTEM; *conf is released then. */
-int conf_load(struct conf *conf, enum conf_scope scope, int argc, char **argv,
-              const struct conf_switch *own, int *words, struct err *err);
+struct conf_line { /* a command line */
+    int argc;
+    char **argv;                   /* what follows the command's name */
+    enum conf_scope scope;         /* flags that are not in it are unknown */
+    const struct conf_switch *own; /* ends with a row whose flag is NULL; NULL: none */
+    int words; /* out: those that are no flags, which are moved to argv's front */
+};
+
+/* Reads all places. Passwords in the line's URLs are overwritten once read, so that `ps` does not
+ * show them. Returns -1 with ERR_USAGE or ERR_SYSTEM; *conf is released then. */
+int conf_load(struct conf *conf, struct conf_line *line, struct err *err);
 /* Reads the same places anew, but for the flags, whose values are those of `before`. Returns as
  * conf_load() does. */
 int conf_reload(struct conf *conf, const struct conf *before, struct err *err);

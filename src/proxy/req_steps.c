@@ -474,7 +474,9 @@ static void reply_from_answer(struct req *req, bool head_only)
     if (object)
         reply_from_object(&req->reply, object, must_inflate(req, &object->fields), &cache, req->id);
     else
-        reply_from_flight(&req->reply, flight, head_only, must_inflate(req, &flight->head.fields),
+        reply_from_flight(&req->reply, flight,
+                          (head_only ? REPLY_HEAD_ONLY : 0) |
+                              (must_inflate(req, &flight->head.fields) ? REPLY_INFLATED : 0),
                           &cache, req->id);
 }
 

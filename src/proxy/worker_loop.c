@@ -197,10 +197,11 @@ static void set_listening(struct worker *worker, bool on)
     for (unsigned i = 0; i < worker->server->listen_count; i++) {
         struct listener *listener = &worker->listeners[i];
 
+        listener->watch.ready = on_listener;
         if (!on)
             loop_unwatch(&worker->loop, &listener->watch);
         else if (loop_watch(&worker->loop, &listener->watch, worker->server->listen_fds[i],
-                            EPOLLIN | EPOLLEXCLUSIVE, on_listener, &err) < 0)
+                            EPOLLIN | EPOLLEXCLUSIVE, &err) < 0)
             log_event(worker->server->log, LOG_ERROR, "%s", err.text);
     }
 }
@@ -312,8 +313,8 @@ int worker_init(struct worker *worker, struct server *server, struct err *err)
         return -1;
     if (mailbox_init(&worker->mailbox, err) < 0)
         return -1;
-    if (loop_watch(&worker->loop, &worker->mailbox_watch, worker->mailbox.fd, EPOLLIN, on_mailbox,
-                   err) < 0)
+    worker->mailbox_watch.ready = on_mailbox;
+    if (loop_watch(&worker->loop, &worker->mailbox_watch, worker->mailbox.fd, EPOLLIN, err) < 0)
         return -1;
     if (server->has_sock_diag)
         worker->diag = sock_diag_new(err);

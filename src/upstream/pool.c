@@ -168,7 +168,8 @@ static int on_curl_socket(CURL *easy, curl_socket_t fd, int what, void *arg, voi
     sock->wanted = true;
     if (sock->watch.fd == fd && sock->watch.events == events)
         return 0;
-    return loop_watch(pool->sockets->loop, &sock->watch, fd, events, on_socket_ready, &err);
+    sock->watch.ready = on_socket_ready;
+    return loop_watch(pool->sockets->loop, &sock->watch, fd, events, &err);
 }
 
 /* A number that is still in the table belonged to a socket that was closed without a word. If
@@ -186,8 +187,8 @@ static void replace_socket(struct pool_sockets *sockets, int fd)
     pool_socket_forget(sockets, fd);
     new = pool_socket_add(sockets, fd);
     new->ours = true;
-    if (was.wanted &&
-        loop_watch(sockets->loop, &new->watch, fd, was.watch.events, on_socket_ready, &err) == 0) {
+    new->watch.ready = on_socket_ready;
+    if (was.wanted && loop_watch(sockets->loop, &new->watch, fd, was.watch.events, &err) == 0) {
         new->pool = was.pool;
         new->wanted = true;
     }

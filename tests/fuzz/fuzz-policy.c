@@ -52,14 +52,15 @@ static void judge_answer(const struct fields *f, enum cache_class api, unsigned 
                          const char *body, size_t len)
 {
     static const struct key_rules rules = {.upstream = "http://up/v1"};
-    bool unframed = policy_answer_is_whole(api, status, f, body, len, false);
+    bool unframed = policy_answer_is_whole(api, status, f, &(struct policy_body){body, len, false});
 
     if (policy_head_may_store(api, NULL, status, f))
         MUST(policy_head_may_store(api, &rules, status, f));
     if (unframed)
-        MUST(policy_answer_is_whole(api, status, f, body, len, true));
-    if (api != CACHE_CLASS_GET && policy_answer_is_whole(api, 200, f, body, len, true))
-        MUST(policy_answer_is_whole(api, 400, f, body, len, true));
+        MUST(policy_answer_is_whole(api, status, f, &(struct policy_body){body, len, true}));
+    if (api != CACHE_CLASS_GET &&
+        policy_answer_is_whole(api, 200, f, &(struct policy_body){body, len, true}))
+        MUST(policy_answer_is_whole(api, 400, f, &(struct policy_body){body, len, true}));
 }
 
 /* Cut at each of its bytes, a stream is whole from one length on, and not before: that length ends
@@ -74,7 +75,7 @@ static void cut_stream(enum cache_class api, const char *body, size_t len)
     fields_init(&f);
     fields_adds(&f, "Content-Type", "text/event-stream");
     for (size_t n = 0; n <= len; n++) {
-        bool now = policy_answer_is_whole(api, 200, &f, body, n, n % 2);
+        bool now = policy_answer_is_whole(api, 200, &f, &(struct policy_body){body, n, n % 2});
 
         MUST(now || !whole);
         if (now && !whole)

@@ -58,7 +58,7 @@ static void on_room(void *arg)
 static void start(struct body *body, bool keep, size_t high, size_t low)
 {
     notified = had_room = 0;
-    body_init(body, keep, high, low, on_room, &had_room);
+    body_init(body, &(struct body_rules){keep, high, low, on_room, &had_room});
 }
 
 /* Reads at most max bytes and checks them; returns how many came. */
@@ -463,7 +463,7 @@ TEST("a filler that cannot stop may have no on_room")
     struct body_reader r;
     struct body body;
 
-    body_init(&body, true, 10, 5, NULL, NULL);
+    body_init(&body, &(struct body_rules){true, 10, 5, NULL, NULL});
     body_join(&body, &r, on_notify);
     CHECK(!append_at(&body, 0, 50));
     CHECK_INT(take_some(&r, 50), 50);
@@ -822,7 +822,7 @@ static void pour_for_many(bool keep, bool some_leave, enum body_state end)
     struct tap tap = {.body = &body, .drinkers = drinkers};
 
     gate_init(&tap.gate);
-    body_init(&body, keep, 50000, 20000, on_tap_room, &tap);
+    body_init(&body, &(struct body_rules){keep, 50000, 20000, on_tap_room, &tap});
     for (size_t i = 0; i < READERS; i++) {
         struct drinker *d = &drinkers[i];
 
@@ -876,7 +876,7 @@ TEST("readers that join while it grows see it from its first byte")
     struct body body;
     uint64_t offset = 0;
 
-    body_init(&body, true, SIZE_MAX, 0, NULL, NULL);
+    body_init(&body, &(struct body_rules){true, SIZE_MAX, 0, NULL, NULL});
     for (size_t i = 0; i < READERS; i++) {
         struct drinker *d = &drinkers[i];
 

@@ -75,9 +75,14 @@ static void world_flag(struct world *w, const char *word)
 
 static int world_load(struct world *w, enum conf_scope scope, const struct conf_switch *own)
 {
+    struct conf_line line = {.argc = w->argc, .argv = w->argv, .scope = scope, .own = own};
+    int result;
+
     w->err.code = ERR_NONE;
     w->err.text[0] = '\0';
-    return conf_load(&w->conf, scope, w->argc, w->argv, own, &w->words, &w->err);
+    result = conf_load(&w->conf, &line, &w->err);
+    w->words = line.words;
+    return result;
 }
 
 /* Nothing may be left behind for the test after this one; argv's order may have changed. */

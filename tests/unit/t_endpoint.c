@@ -62,13 +62,14 @@ static int init_in(struct endpoint **e, const struct setting *set, const char *u
 {
     char *argv[] = {mem_strdup("--upstream"), mem_strdup(upstream), mem_strdup("--proxy"),
                     mem_strdup(proxy ? proxy : "")};
+    struct conf_line line = {.argc = proxy ? 4 : 2, .argv = argv, .scope = CONF_SERVE};
     struct world world;
     struct conf conf;
-    int words, result = -2;
+    int result = -2;
 
     *err = (struct err){.code = ERR_NONE};
     world_begin(&world, set);
-    if (CHECK_INT(conf_load(&conf, CONF_SERVE, proxy ? 4 : 2, argv, NULL, &words, err), 0)) {
+    if (CHECK_INT(conf_load(&conf, &line, err), 0)) {
         *e = settings_endpoint(&conf, err);
         result = *e ? 0 : -1;
         conf_release(&conf);

@@ -17,10 +17,10 @@ static bool make_endpoint(struct endpoint **e, const char *upstream, const char 
     struct conf conf;
     struct err err;
     bool made = false;
-    int words;
+    struct conf_line line = {.argc = 4, .argv = argv, .scope = CONF_SERVE};
 
     setenv("XDG_CONFIG_HOME", "/nowhere", 1);
-    if (CHECK_INT(conf_load(&conf, CONF_SERVE, 4, argv, NULL, &words, &err), 0)) {
+    if (CHECK_INT(conf_load(&conf, &line, &err), 0)) {
         *e = settings_endpoint(&conf, &err);
         made = CHECK(*e != NULL);
         conf_release(&conf);

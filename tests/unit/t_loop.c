@@ -53,7 +53,8 @@ TEST("a watch is called while its descriptor is ready, with what it is ready for
     char c;
 
     REQUIRE(pipe(fds) == 0 && loop_init(&l, &err) == 0);
-    CHECK_INT(loop_watch(&l, &end.watch, fds[0], EPOLLIN, on_ready, &err), 0);
+    end.watch.ready = on_ready;
+    CHECK_INT(loop_watch(&l, &end.watch, fds[0], EPOLLIN, &err), 0);
     loop_turn(&l, 0);
     CHECK_INT(end.calls, 0);
     REQUIRE(write(fds[1], "x", 1) == 1);
@@ -77,11 +78,14 @@ TEST("watching what is watched changes what it is watched for")
 
     REQUIRE(pipe(fds) == 0 && loop_init(&l, &err) == 0);
     REQUIRE(write(fds[1], "x", 1) == 1);
-    CHECK_INT(loop_watch(&l, &end.watch, fds[0], EPOLLIN, on_ready, &err), 0);
-    CHECK_INT(loop_watch(&l, &end.watch, fds[0], 0, on_ready, &err), 0);
+    end.watch.ready = on_ready;
+    CHECK_INT(loop_watch(&l, &end.watch, fds[0], EPOLLIN, &err), 0);
+    end.watch.ready = on_ready;
+    CHECK_INT(loop_watch(&l, &end.watch, fds[0], 0, &err), 0);
     loop_turn(&l, 0);
     CHECK_INT(end.calls, 0);
-    CHECK_INT(loop_watch(&l, &end.watch, fds[0], EPOLLIN, on_ready, &err), 0);
+    end.watch.ready = on_ready;
+    CHECK_INT(loop_watch(&l, &end.watch, fds[0], EPOLLIN, &err), 0);
     loop_turn(&l, 0);
     CHECK_INT(end.calls, 1);
     loop_unwatch(&l, &end.watch);
@@ -104,8 +108,10 @@ TEST("a watch that another one's callback unwatched in this turn is not called")
     a.loop = b.loop = &l;
     a.other = &b;
     b.other = &a;
-    loop_watch(&l, &a.watch, one[0], EPOLLIN, on_ready, &err);
-    loop_watch(&l, &b.watch, two[0], EPOLLIN, on_ready, &err);
+    a.watch.ready = on_ready;
+    loop_watch(&l, &a.watch, one[0], EPOLLIN, &err);
+    b.watch.ready = on_ready;
+    loop_watch(&l, &b.watch, two[0], EPOLLIN, &err);
     REQUIRE(write(one[1], "x", 1) == 1 && write(two[1], "x", 1) == 1);
     loop_turn(&l, -1);
     CHECK_INT(a.calls + b.calls, 1);
@@ -124,10 +130,12 @@ TEST("a descriptor that is registered in a way that cannot be changed is taken o
 
     REQUIRE(pipe(fds) == 0 && loop_init(&l, &err) == 0);
     REQUIRE(epoll_ctl(l.epoll, EPOLL_CTL_ADD, fds[0], &exclusive) == 0);
-    CHECK(loop_watch(&l, &end.watch, fds[0], EPOLLIN, on_ready, &err) < 0);
+    end.watch.ready = on_ready;
+    CHECK(loop_watch(&l, &end.watch, fds[0], EPOLLIN, &err) < 0);
     CHECK_INT(err.code, ERR_SYSTEM);
     CHECK(epoll_ctl(l.epoll, EPOLL_CTL_DEL, fds[0], NULL) < 0); /* it would wake every turn */
-    CHECK_INT(loop_watch(&l, &end.watch, fds[0], EPOLLIN, on_ready, &err), 0);
+    end.watch.ready = on_ready;
+    CHECK_INT(loop_watch(&l, &end.watch, fds[0], EPOLLIN, &err), 0);
     loop_release(&l);
     close_both(fds);
 }
@@ -141,7 +149,8 @@ TEST("a descriptor that cannot be watched is an error, and the watch is not set"
 
     REQUIRE(pipe(fds) == 0 && loop_init(&l, &err) == 0);
     close_both(fds);
-    CHECK_INT(loop_watch(&l, &end.watch, fds[0], EPOLLIN, on_ready, &err), -1);
+    end.watch.ready = on_ready;
+    CHECK_INT(loop_watch(&l, &end.watch, fds[0], EPOLLIN, &err), -1);
     CHECK_INT(err.code, ERR_SYSTEM);
     CHECK_INT(end.watch.fd, -1);
     loop_unwatch(&l, &end.watch);
@@ -156,9 +165,11 @@ TEST("a watch whose change is refused is taken out: it wakes no turn after its e
     int fds[2];
 
     REQUIRE(pipe(fds) == 0 && loop_init(&l, &err) == 0);
-    CHECK_INT(loop_watch(&l, &end.watch, fds[0], EPOLLIN | EPOLLEXCLUSIVE, on_ready, &err), 0);
+    end.watch.ready = on_ready;
+    CHECK_INT(loop_watch(&l, &end.watch, fds[0], EPOLLIN | EPOLLEXCLUSIVE, &err), 0);
     /* An exclusive watch cannot be changed: epoll_ctl(2), EINVAL. */
-    CHECK_INT(loop_watch(&l, &end.watch, fds[0], EPOLLIN | EPOLLEXCLUSIVE, on_ready, &err), -1);
+    end.watch.ready = on_ready;
+    CHECK_INT(loop_watch(&l, &end.watch, fds[0], EPOLLIN | EPOLLEXCLUSIVE, &err), -1);
     CHECK_INT(err.code, ERR_SYSTEM);
     CHECK_INT(end.watch.fd, -1);
     REQUIRE(write(fds[1], "x", 1) == 1);

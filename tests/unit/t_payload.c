@@ -34,8 +34,8 @@ static bool is_stored(enum cache_class api, const char *lines, const char *body,
     bool stored, unframed;
 
     read_fields(&f, lines);
-    stored = policy_answer_is_whole(api, 200, &f, body, len, true);
-    unframed = policy_answer_is_whole(api, 201, &f, body, len, false);
+    stored = policy_answer_is_whole(api, 200, &f, &(struct policy_body){body, len, true});
+    unframed = policy_answer_is_whole(api, 201, &f, &(struct policy_body){body, len, false});
     CHECK_INT(unframed, stored); /* it proves itself */
     CHECK_INT(is_stored_in_pieces(api, &f, body, len), stored);
     fields_release(&f);

@@ -204,7 +204,7 @@ static bool is_whole(enum cache_class api, unsigned status, const char *lines, c
     bool whole;
 
     read_fields(&f, lines);
-    whole = policy_answer_is_whole(api, status, &f, body, len, framed);
+    whole = policy_answer_is_whole(api, status, &f, &(struct policy_body){body, len, framed});
     check_proof(api, status, &f, body, len, framed, whole);
     fields_release(&f);
     return whole;
@@ -706,7 +706,8 @@ TEST("a proof in pieces gives up on what unfolds a thousandfold, where it is mor
         policy_proof_feed(proof, gz.text, gz.len);
         CHECK_INT(policy_proof_gave_up(proof), i > 1);
         CHECK_INT(policy_proof_holds(proof, true), i == 1);
-        CHECK(policy_answer_is_whole(CACHE_CLASS_GET, 200, &f, gz.text, gz.len, true));
+        CHECK(policy_answer_is_whole(CACHE_CLASS_GET, 200, &f,
+                                     &(struct policy_body){gz.text, gz.len, true}));
         policy_proof_free(proof);
     }
     str_release(&gz);

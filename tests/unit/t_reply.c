@@ -33,7 +33,7 @@ static const struct reply_cache bypass = {.kind = VERDICT_BYPASS, .status = "fwd
 static void from_flight(struct reply *reply, struct flight *flight, bool head_only,
                         const char *request_id)
 {
-    reply_from_flight(reply, flight, head_only, false, &bypass, request_id);
+    reply_from_flight(reply, flight, head_only ? REPLY_HEAD_ONLY : 0, &bypass, request_id);
 }
 
 #define FIELDS(...)                                                                                \
@@ -283,7 +283,7 @@ TEST("what is inflated on its way down has no length that is known, and is read 
 
     flight_complete(flight);
     reply_init(&reply);
-    reply_from_flight(&reply, flight, false, true, &bypass, "r");
+    reply_from_flight(&reply, flight, REPLY_INFLATED, &bypass, "r");
     CHECK(reply.inflated);
     CHECK_INT(reply.kind, REPLY_READ);
     CHECK_INT(reply.length, -1);
@@ -486,7 +486,7 @@ TEST("each way that a request went has its word, and its line of Cache-Status")
 
         unit_row(rows[i].line);
         reply_init(&reply);
-        reply_from_flight(&reply, flight, false, false, &cache, "r");
+        reply_from_flight(&reply, flight, 0, &cache, "r");
         CHECK_STR(fields_get(&reply.own, "x-cache"), rows[i].word);
         CHECK_STR(fields_get(&reply.own, "cache-status"), rows[i].line);
         CHECK_STR(fields_get(&reply.own, "age"), rows[i].age);
@@ -536,7 +536,7 @@ TEST("Cache-Status names the key, if there is one, by the digits that commands t
 
         unit_row(rows[i].line);
         reply_init(&reply);
-        reply_from_flight(&reply, flight, false, false, &cache, "r");
+        reply_from_flight(&reply, flight, 0, &cache, "r");
         CHECK_STR(fields_get(&reply.own, "cache-status"), rows[i].line);
         reply_release(&reply);
         reply_init(&reply);
