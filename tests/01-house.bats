@@ -120,6 +120,24 @@ includes() {
     [[ $(sed -n "$((count * 9 / 10))p" "$BATS_TEST_TMPDIR/lengths") -le 25 ]]
 }
 
+@test "functions take at most five parameters, but for callbacks of libmicrohttpd" {
+    sources | grep '\.c$' | xargs awk '
+        /^[a-z].*\(/ { signature = "" }
+        /^[a-z].*\(/ || (signature && /^ /) { signature = signature $0 }
+        /;$/ { signature = "" }
+        /^\{$/ && signature {
+            list = signature
+            sub(/^[^(]*\(/, "", list)
+            sub(/\)[^)]*$/, "", list)
+            while (gsub(/\([^()]*\)/, "", list)) { }
+            seen++
+            if (gsub(/,/, "", list) > 4 && signature !~ /MHD_/)
+                print FILENAME ": " signature
+            signature = ""
+        }
+        END { if (seen < 1000) print "only " seen " functions were seen" }' | none 'functions with more parameters'
+}
+
 @test "structs and unions have no typedef" {
     sources | xargs grep -nHE '\btypedef[[:space:]]+(const[[:space:]]+|volatile[[:space:]]+)*(struct|union)\b' |
         none 'typedefs'

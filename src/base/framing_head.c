@@ -4,10 +4,14 @@
 
 /* Zeros behind the names, so that each has a byte at each index up to NAME_MAX_LEN. */
 #define NAME_MAX_LEN 17U
+#define NAME(text)                                                                                 \
+    {                                                                                              \
+        text, sizeof(text) - 1                                                                     \
+    }
 static const struct {
     char text[NAME_MAX_LEN + 1];
     uint8_t len;
-} names[] = {{"transfer-encoding", 17}, {"content-length", 14}, {"cookie", 6}};
+} names[] = {NAME("transfer-encoding"), NAME("content-length"), NAME("cookie")};
 enum { ENCODING, LENGTH, COOKIE, NAME_COUNT };
 
 /* ---- limits ---- */

@@ -3,9 +3,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
-#include <stdbool.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #define BACKLOG 1024
@@ -41,18 +39,25 @@ static int parse(const char *text, union address *a, socklen_t *len)
     return -1;
 }
 
-int net_is_loopback(const char *address)
+bool net_is_loopback(const struct sockaddr *address)
+{
+    const union address *a = (const union address *)address;
+
+    if (address->sa_family == AF_INET)
+        return ntohl(a->v4.sin_addr.s_addr) >> 24 == 127;
+    if (address->sa_family != AF_INET6)
+        return false;
+    if (IN6_IS_ADDR_V4MAPPED(&a->v6.sin6_addr))
+        return a->v6.sin6_addr.s6_addr[12] == 127;
+    return IN6_IS_ADDR_LOOPBACK(&a->v6.sin6_addr);
+}
+
+bool net_is_loopback_text(const char *address)
 {
     union address a;
     socklen_t len;
 
-    if (parse(address, &a, &len) < 0)
-        return 0;
-    if (a.any.sa_family == AF_INET)
-        return ntohl(a.v4.sin_addr.s_addr) >> 24 == 127;
-    if (IN6_IS_ADDR_V4MAPPED(&a.v6.sin6_addr))
-        return a.v6.sin6_addr.s6_addr[12] == 127;
-    return IN6_IS_ADDR_LOOPBACK(&a.v6.sin6_addr);
+    return parse(address, &a, &len) == 0 && net_is_loopback(&a.any);
 }
 
 static int explain_bind(const char *address, unsigned port, struct err *err)

@@ -2,6 +2,9 @@
 #ifndef BASE_NET_H
 #define BASE_NET_H
 
+#include <stdbool.h>
+#include <sys/socket.h>
+
 #include "base/err.h"
 
 /* Binds and listens (non-blocking, close-on-exec) on a numeric address, "127.0.0.1" or "::1"
@@ -19,7 +22,9 @@ enum net_overlap net_overlap(int fd, const char *address);
 /* The local port of a socket; 0 where it has none. */
 unsigned net_local_port(int fd);
 
-/* Is the numeric address one of loopback's? */
-int net_is_loopback(const char *address);
+/* Is it one of loopback's: 127.0.0.0/8, ::1, ::ffff:127.0.0.0/104? Of another family: no. */
+bool net_is_loopback(const struct sockaddr *address);
+/* The same of a numeric address, "127.0.0.1" or "[::1]"; of any other text: no. */
+bool net_is_loopback_text(const char *address);
 
 #endif

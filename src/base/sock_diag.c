@@ -80,15 +80,6 @@ static struct end end_of(const struct sockaddr *address)
     return make_end(a.any.sa_family, &a.v6.sin6_addr, a.v6.sin6_port);
 }
 
-bool sock_diag_is_local(const struct sockaddr *address)
-{
-    struct end e = end_of(address);
-
-    if (e.family == AF_INET)
-        return ntohl(e.ip[0]) >> 24 == 127;
-    return e.family == AF_INET6 && IN6_IS_ADDR_LOOPBACK((const struct in6_addr *)e.ip);
-}
-
 static bool wait_ready(int fd, short events, uint64_t deadline_ms)
 {
     struct pollfd p = {.fd = fd, .events = events};

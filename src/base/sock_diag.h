@@ -62,7 +62,4 @@ enum sock_diag_result sock_diag_ask_addresses(struct sock_diag *d, const struct 
 enum sock_diag_result sock_diag_ask_listener(struct sock_diag *d, const struct sockaddr *address,
                                              uid_t *uid);
 
-/* Is it a loopback address: 127.0.0.0/8, ::1, ::ffff:127.0.0.0/104? */
-bool sock_diag_is_local(const struct sockaddr *address);
-
 #endif

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "base/net.h"
 #include "base/sock_diag.h"
 
 #define BODY_WINDOW_BYTES 1024 /* the least that a body must bring per client_ms */
@@ -122,7 +123,7 @@ struct conn *conn_new(struct loop *loop, int fd, const struct sockaddr *address,
     conn->idle_since_ms = loop->now_ms;
     conn->on_hang_up = on_hang_up;
     conn_format_address(conn->address, sizeof(conn->address), address);
-    conn->on_loopback = sock_diag_is_local(address);
+    conn->on_loopback = net_is_loopback(address);
     timer_init(&conn->timer, on_timer);
     timer_init(&conn->half_timer, on_half_timer);
     conn->watch.ready = on_hangup;

@@ -13,6 +13,7 @@
 
 #include "base/clock.h"
 #include "base/json.h"
+#include "base/net.h"
 #include "base/sock_diag.h"
 
 static int connect_in_time(const struct addrinfo *a)
@@ -74,7 +75,7 @@ static int check_owner(const struct ask_server *server, int fd, struct err *err)
     uid_t uid = 0;
     bool is_other;
 
-    if (!server->ours || getpeername(fd, address, &len) < 0 || !sock_diag_is_local(address))
+    if (!server->ours || getpeername(fd, address, &len) < 0 || !net_is_loopback(address))
         return 0;
     d = sock_diag_new(&none);
     is_other = d && sock_diag_ask_listener(d, address, &uid) == SOCK_DIAG_FOUND && uid != 0 &&

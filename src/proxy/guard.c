@@ -60,7 +60,7 @@ static bool is_loopback_v6(const char *host, size_t len)
         return false;
     memcpy(address, host, len);
     address[len] = '\0';
-    return strchr(address, ':') && net_is_loopback(address);
+    return strchr(address, ':') && net_is_loopback_text(address);
 }
 
 /* "localhost" and all below it are loopback for resolvers and browsers (RFC 6761 section 6.3). */

@@ -95,7 +95,7 @@ static void listen_on(void *arg, const char *address)
         l->result = listen_on_localhost(l->server, l->err);
         return;
     }
-    if (!net_is_loopback(address) && !conf_number(l->conf, OPT_ALLOW_REMOTE)) {
+    if (!net_is_loopback_text(address) && !conf_number(l->conf, OPT_ALLOW_REMOTE)) {
         struct err probe;
         unsigned port = 0;
         int fd = net_listen(address, &port, &probe);

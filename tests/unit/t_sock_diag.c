@@ -839,8 +839,8 @@ TEST("loopback is 127/8, ::1 and 127/8 mapped into IPv6, and nothing else")
         union address a = address_of(rows[i].ip, 80);
 
         unit_row(rows[i].ip);
-        CHECK_INT(sock_diag_is_local(&a.any), rows[i].is_local);
+        CHECK_INT(net_is_loopback(&a.any), rows[i].is_local);
     }
     unit_row(NULL);
-    CHECK(!sock_diag_is_local(&other));
+    CHECK(!net_is_loopback(&other));
 }
