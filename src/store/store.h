@@ -64,19 +64,19 @@ bool store_takes(const struct store *store, uint64_t body_len);
 
 /* Any thread. put takes a reference of its own, with the lock held that guards object->in_tier; an
  * object that the store does not take is counted as too large.
- * From the moment that drop returns no get finds what was put before, wherever that stands: in the
- * queue, on disk, or on a disk that cannot be written to. A get that runs at that moment may still
- * return it. */
+ */
 void store_put(struct store *store, struct object *object);
 void store_touch(struct store *store, const struct key *key, int64_t now_ms);
-void store_drop(struct store *store, const struct purge *purge);
 /* Around a request that changes a collection: begin before it is sent, end once it was answered or
  * came to nothing. The end drops the GETs of the collection; so does the next process that opens
- * the folder, if this one dies in between (tombstone.h). Each begin has one end. */
+ * the folder, if this one dies in between (tombstone.h). Each begin has one end.
+ * From the moment that the end returns no get finds what was put before, wherever that stands: in
+ * the queue, on disk, or on a disk that cannot be written to. A get that runs at that moment may
+ * still return it. */
 void store_begin_write(struct store *store, uint64_t collection);
 void store_end_write(struct store *store, uint64_t collection);
-/* store_drop(), for commands: waits until it is done and the file has shrunk. *count: entries on
- * disk. */
+/* Removes what the purge covers, for commands: in the same way, and waits until it is done and the
+ * file has shrunk. *count: entries on disk. */
 int store_remove(struct store *store, const struct purge *purge, uint64_t *count, struct err *err);
 
 /* May it be there? Cheap, and false for nearly all that is not; with other processes on the folder

@@ -179,11 +179,6 @@ void store_touch(struct store *s, const struct key *key, int64_t now_ms)
     queue_touch(&s->queue, db_id(key), now_ms);
 }
 
-void store_drop(struct store *s, const struct purge *purge)
-{
-    queue_drop(&s->queue, purge, NULL);
-}
-
 void store_begin_write(struct store *s, uint64_t collection)
 {
     queue_begin_write(&s->queue, collection, is_shared(s));

@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "store/store_internal.h"
 #include "unit.h"
 
 struct key key_of(uint64_t group, uint64_t n)
@@ -145,6 +146,11 @@ void rig_free(struct rig *rig)
 {
     rig_close(rig);
     free(take(rig->folder));
+}
+
+void drop_later(struct store *store, const struct purge *purge)
+{
+    queue_drop(&store->queue, purge, NULL);
 }
 
 void put(struct rig *rig, const struct key *key, size_t size)

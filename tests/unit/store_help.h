@@ -34,6 +34,8 @@ bool rig_look(struct rig *rig, const char *folder, struct err *err);
 void rig_close(struct rig *rig); /* keeps the folder */
 void rig_free(struct rig *rig);  /* closes, and frees the folder's name */
 
+/* Queues a drop, as the end of a write does, of anything. */
+void drop_later(struct store *store, const struct purge *purge);
 void put(struct rig *rig, const struct key *key, size_t size);
 /* Waits until all that was queued is written. */
 void settle(struct rig *rig);

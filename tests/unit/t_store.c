@@ -194,7 +194,7 @@ TEST("what no memory tier has is found from the moment it is put, until it is dr
         CHECK(has(&rig, &key, 200));
         put(&rig, &key, 5000); /* in place of it */
         CHECK(has(&rig, &key, 5000));
-        store_drop(rig.store, &(struct purge){.one = true, .key = key});
+        drop_later(rig.store, &(struct purge){.one = true, .key = key});
         CHECK(!has(&rig, &key, 5000));
         if (round % 4 == 0)
             settle(&rig);
@@ -289,9 +289,9 @@ TEST("what is dropped with all else is not counted from that moment")
     CHECK_INT(figures(&rig).items, 1);
     other_one = hold_file(&rig); /* the store's thread gets no further than the second put */
     put(&rig, &two, 300);
-    store_drop(rig.store, &(struct purge){.one = true, .key = one});
+    drop_later(rig.store, &(struct purge){.one = true, .key = one});
     CHECK_INT(figures(&rig).items, 1); /* what goes one by one is counted when it has gone */
-    store_drop(rig.store, &(struct purge){.one = false});
+    drop_later(rig.store, &(struct purge){.one = false});
     CHECK_INT(figures(&rig).items, 0);
     CHECK_INT(figures(&rig).bytes, 0);
     let_file_go(other_one);

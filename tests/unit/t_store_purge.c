@@ -90,8 +90,8 @@ TEST("a drop takes what was put before it, whatever its clock says, and not what
     REQUIRE(open_rig(&rig, NULL));
     for (unsigned i = 0; i < 200; i++) {
         put_with(&rig, 2 * (uint64_t)i, 7, INT64_MAX / 2, "before");
-        store_drop(rig.store, &seven);
-        store_drop(rig.store, &seven);
+        drop_later(rig.store, &seven);
+        drop_later(rig.store, &seven);
         put_with(&rig, 2 * (uint64_t)i + 1, 7, 0, "after");
         put_with(&rig, 1000 + (uint64_t)i, 8, 0, "another");
     }
@@ -113,7 +113,7 @@ TEST("nobody finds what is dropped, not even before it is written")
         put_with(&rig, round, round, 0, "m");
         settle(&rig);
         CHECK(there(&rig, round));
-        store_drop(rig.store, &(struct purge){.collection = round});
+        drop_later(rig.store, &(struct purge){.collection = round});
         CHECK(!there(&rig, round));
     }
     rig_free(&rig);
@@ -128,7 +128,7 @@ TEST("more drops than are kept apart take everything, and none is lost")
         put_with(&rig, i, i, 0, "m");
     settle(&rig);
     for (uint64_t i = 20000; i > 0; i--)
-        store_drop(rig.store, &(struct purge){.collection = i});
+        drop_later(rig.store, &(struct purge){.collection = i});
     for (uint64_t i = 1; i <= 3000; i += 100)
         CHECK(!there(&rig, i));
     settle(&rig);
@@ -149,7 +149,7 @@ TEST("what one store writes another one reads, and is told of what it takes away
     put_with(&b, 3, 0, 0, "m");
     SOON(there(&b, 1) && there(&b, 2) && there(&a, 3));
     SOON(figures(&b).items == 3);
-    store_drop(a.store, &(struct purge){.collection = 7});
+    drop_later(a.store, &(struct purge){.collection = 7});
     SOON(atomic_load(&b.told) == 1);
     CHECK_INT(b.last.collection, 7);
     CHECK(!there(&b, 1) && there(&b, 2));
@@ -290,7 +290,7 @@ TEST("what waits to be written when another process takes it away is gone as wel
         put_some(&a, 1, 200);
         usleep(600000);
         put_some(&a, 300, 1);
-        store_drop(b.store, &ours);
+        drop_later(b.store, &ours);
         let_file_go(holder);
         SOON(atomic_load(&a.told) > told);
         CHECK(!there(&a, 300));
@@ -381,7 +381,7 @@ TEST("who was away while too much was said takes it that all is gone")
     REQUIRE(open_rig(&b, a.folder));
     for (uint64_t i = 1; i <= 2500; i++) {
         put_with(&a, i, i, 0, "m");
-        store_drop(a.store, &(struct purge){.collection = i});
+        drop_later(a.store, &(struct purge){.collection = i});
     }
     settle(&a);
     SOON(atomic_load(&b.told) >= 1000);

@@ -114,7 +114,7 @@ static int fill_disk(const char *folder)
     if (!has(&rig, &first, 3000))
         return 3;
     /* It cannot be written that this one is gone; nobody finds it all the same. */
-    store_drop(rig.store, &(struct purge){.one = true, .key = dropped});
+    drop_later(rig.store, &(struct purge){.one = true, .key = dropped});
     (void)store_remove(rig.store, &(struct purge){.one = true, .key = dropped}, &count, &err);
     if (has(&rig, &dropped, 3000) || !has(&rig, &first, 3000))
         return 4;

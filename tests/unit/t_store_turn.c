@@ -68,12 +68,12 @@ TEST("within a turn, what was taken away since it began is not found")
     put_warm(&rig, &second, 100);
     settle(&rig);
     CHECK(gets(&rig, &first) && gets(&rig, &second));
-    store_drop(rig.store, &purge);
+    drop_later(rig.store, &purge);
     SOON(figures(&rig).items == 1);
     usleep(50000); /* and it is not pending any more */
     CHECK(!gets(&rig, &first));
     CHECK(gets(&rig, &second));
-    store_drop(rig.store, &(struct purge){.one = false});
+    drop_later(rig.store, &(struct purge){.one = false});
     SOON(figures(&rig).items == 0);
     usleep(50000);
     CHECK(!gets(&rig, &second));
