@@ -267,39 +267,6 @@ bool scan_document(const char *json, size_t len, struct scan_value *whole,
     return after;
 }
 
-void scan_members(const struct scan_value *object, struct scan_member *members, size_t count)
-{
-    const struct scan_inside top = {.members = members, .count = count};
-    const struct scan_value whole = *object; /* which may be one of the members' */
-
-    scan_forget_members(members, count);
-    if (whole.kind == SCAN_OBJECT)
-        skip_object(whole.at, whole.at + whole.len, 1, &top);
-}
-
-/* What is left of an array begins with its '[', then with the ',' before the next element. */
-bool scan_element(struct scan_value *rest, struct scan_value *element)
-{
-    const char *at, *end, *after;
-
-    *element = missing;
-    if (rest->kind != SCAN_ARRAY)
-        return false;
-    end = rest->at + rest->len;
-    at = lex_blanks(rest->at, end);
-    if (at < end && (*at == '[' || *at == ','))
-        at = lex_blanks(at + 1, end);
-    after = at < end && *at != ']' ? skip_value(at, end, 1, NULL) : NULL;
-    if (!after) {
-        *rest = missing;
-        return false;
-    }
-    *element = value_of(at, after);
-    rest->at = after;
-    rest->len = (size_t)(end - after);
-    return true;
-}
-
 bool scan_is_truthy(const struct scan_value *value)
 {
     switch (value->kind) {

@@ -63,12 +63,6 @@ struct scan_member *scan_find_member(const struct scan_inside *inside, const cha
                                      size_t len);
 enum scan_kind scan_kind_of(char first);
 
-/* The members of an object, and the elements of an array one after the other, of a value that
- * one of these functions gave; of other kinds, none. `rest` begins as the array, and is the
- * caller's own copy: each call takes an element from it. */
-void scan_members(const struct scan_value *object, struct scan_member *members, size_t count);
-bool scan_element(struct scan_value *rest, struct scan_value *element);
-
 /* Is the value the string `text` (plain ASCII; its spelling in the document may be escaped)? */
 bool scan_is_text(const struct scan_value *value, const char *text);
 /* Copies a string, unescaped, cut at a character's end to fit (size is 1 at least); "" and false

@@ -182,10 +182,6 @@ TEST("members of the outermost object are found by name, in any spelling; the la
 
         CHECK_STR(text, texts[i]);
     }
-    scan_members(&members[3].value, members, countof(members));
-    check_value(&members[0].value, SCAN_NUMBER, "0");
-    check_value(&members[4].value, SCAN_NUMBER, "1");
-    check_value(&members[1].value, SCAN_MISSING, NULL);
 }
 
 TEST("what is no object has no members, and of what is no document nothing is left")
@@ -194,9 +190,6 @@ TEST("what is no object has no members, and of what is no document nothing is le
     struct scan_value whole;
 
     CHECK(scan_document("[{\"a\":1}]", 9, &whole, &member, 1));
-    CHECK_INT(member.value.kind, SCAN_MISSING);
-    member.value.kind = SCAN_TRUE;
-    scan_members(&whole, &member, 1);
     CHECK_INT(member.value.kind, SCAN_MISSING);
     CHECK(!scan_document("{\"a\":1}x", 8, &whole, &member, 1));
     CHECK_INT(member.value.kind, SCAN_MISSING);
@@ -311,44 +304,6 @@ TEST("filled is a string, an array or an object in which there is something")
         CHECK(!scan_is_filled(&whole));
     }
     CHECK(!scan_is_filled(&missing));
-}
-
-TEST("the elements of an array come one after the other")
-{
-    static const char json[] = "[ 1 , [2,3] ,{\"a\":[4]},\"]\" , [ ] ]";
-    static const char *const texts[] = {"1", "[2,3]", "{\"a\":[4]}", "\"]\"", "[ ]"};
-    struct scan_value rest, element;
-
-    REQUIRE(scan_document(json, strlen(json), &rest, NULL, 0));
-    for (size_t i = 0; i < countof(texts); i++) {
-        mem_auto char *text = NULL;
-
-        REQUIRE(scan_element(&rest, &element));
-        text = text_of(&element);
-        CHECK_STR(text, texts[i]);
-    }
-    for (int i = 0; i < 3; i++) {
-        CHECK(!scan_element(&rest, &element));
-        CHECK_INT(element.kind, SCAN_MISSING);
-    }
-}
-
-TEST("an array in an array is an array, and what is none has no elements")
-{
-    static const char *const rows[] = {"{\"a\":[1]}", "\"[1]\"", "1", "null", "[]", "[ ]"};
-    struct scan_value rest, inner, element;
-
-    REQUIRE(scan_document("[[[1]]]", 7, &rest, NULL, 0));
-    CHECK(scan_element(&rest, &inner));
-    check_value(&inner, SCAN_ARRAY, "[[1]]");
-    CHECK(scan_element(&inner, &element));
-    check_value(&element, SCAN_ARRAY, "[1]");
-    CHECK(!scan_element(&inner, &element));
-    CHECK(!scan_element(&rest, &element));
-    for (size_t i = 0; i < countof(rows); i++) {
-        REQUIRE(scan_document(rows[i], strlen(rows[i]), &rest, NULL, 0));
-        CHECK(!scan_element(&rest, &element));
-    }
 }
 
 static struct scan_value value(const char *json)
