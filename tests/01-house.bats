@@ -50,7 +50,7 @@ exactly_one() {
 
 @test "there are sources to look at, and no folder that the layers do not know" {
     [[ $(sources | wc -l) -gt 30 ]]
-    find src -mindepth 1 -maxdepth 1 -type d ! -name '.*' | sed 's#^src/##' | grep -vxE 'base|conf|api|cache|store|client|upstream|proxy' |
+    find src -mindepth 1 -maxdepth 1 -type d ! -name '.*' | sed 's#^src/##' | grep -vxE 'base|conf|api|cache|store|state|client|upstream|proxy' |
         none 'folders in src without a place in the layers'
 }
 
@@ -66,9 +66,10 @@ conf base|conf
 api base|api
 cache base|api|cache
 store base|api|cache|store
+state base|state
 client base|api|cache|client
 upstream base|api|cache|upstream
-proxy base|api|cache|store|client|upstream|conf|proxy
+proxy base|api|cache|store|state|client|upstream|conf|proxy
 END
 }
 

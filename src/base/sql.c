@@ -11,6 +11,7 @@
 
 struct sql {
     sqlite3 *sqlite;
+    enum sql_use use;
     const char *const *texts;
     unsigned count;
     char error[160];
@@ -36,11 +37,12 @@ static enum sql_result result_of(struct sql *sql, int code)
     case SQLITE_PROTOCOL:
     case SQLITE_SCHEMA:
         return SQL_BUSY;
-    case SQLITE_CORRUPT:
-    case SQLITE_NOTADB:
     case SQLITE_CONSTRAINT:
     case SQLITE_MISMATCH:
     case SQLITE_TOOBIG:
+        return sql->use == SQL_LASTING ? SQL_REFUSED : SQL_DAMAGED;
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB:
         return SQL_DAMAGED;
     case SQLITE_ERROR: /* a passing one; but our statements are right, and so must the tables be */
         return strncmp(sql->error, "no such ", 8) == 0 ? SQL_DAMAGED : SQL_TROUBLE;
@@ -70,33 +72,48 @@ static void set_up(void)
 
 static pthread_once_t set_up_once = PTHREAD_ONCE_INIT;
 
-enum sql_result sql_open(struct sql **made, const char *path, const char *const *texts,
-                         unsigned count, unsigned wait_ms)
+static const char *settings_of(enum sql_use use)
 {
-    struct sql *sql = *made = mem_zero(sizeof(*sql) + count * sizeof(sql->made[0]));
-    enum sql_result result;
+    /* mmap would make a file that another process cuts a SIGBUS. */
+    return use == SQL_LASTING
+               ? "PRAGMA mmap_size=0; PRAGMA temp_store=MEMORY; PRAGMA cell_size_check=ON;"
+                 "PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON"
+               : "PRAGMA mmap_size=0; PRAGMA temp_store=MEMORY; PRAGMA cell_size_check=ON;"
+                 "PRAGMA synchronous=NORMAL";
+}
+
+/* At the end SQLite removes the log by its name, which may be that of a newer file's by then. */
+static void leave_log(struct sql *sql)
+{
     int keep = 1;
 
+    sqlite3_file_control(sql->sqlite, NULL, SQLITE_FCNTL_PERSIST_WAL, &keep);
+    sqlite3_db_config(sql->sqlite, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, (int *)NULL);
+}
+
+enum sql_result sql_open(struct sql **made, const struct sql_file *file)
+{
+    struct sql *sql = *made = mem_zero(sizeof(*sql) + file->count * sizeof(sql->made[0]));
+    enum sql_result result;
+
     pthread_once(&set_up_once, set_up);
-    sql->texts = texts;
-    sql->count = count;
-    result = result_of(sql, sqlite3_open_v2(path, &sql->sqlite,
+    sql->use = file->use;
+    sql->texts = file->texts;
+    sql->count = file->count;
+    result = result_of(sql, sqlite3_open_v2(file->path, &sql->sqlite,
                                             SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL));
     if (result != SQL_OK)
         return result;
-    sqlite3_busy_timeout(sql->sqlite, (int)wait_ms);
-    /* At the end SQLite removes the log by its name, which may be that of a newer file's by then */
-    sqlite3_file_control(sql->sqlite, NULL, SQLITE_FCNTL_PERSIST_WAL, &keep);
-    sqlite3_db_config(sql->sqlite, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, (int *)NULL);
+    sqlite3_busy_timeout(sql->sqlite, (int)file->wait_ms);
+    if (file->use == SQL_DISPOSABLE)
+        leave_log(sql);
     /* Most rows fit, so that reading and writing them costs no allocation. */
     sqlite3_db_config(sql->sqlite, SQLITE_DBCONFIG_LOOKASIDE, NULL, 4096, 16);
     sqlite3_db_config(sql->sqlite, SQLITE_DBCONFIG_DEFENSIVE, 1, (int *)NULL);
     sqlite3_db_config(sql->sqlite, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, (int *)NULL);
     sqlite3_create_function(sql->sqlite, "is_like", 2, SQLITE_UTF8 | SQLITE_DETERMINISTIC, NULL,
                             is_like, NULL, NULL);
-    /* mmap would make a file that another process cuts a SIGBUS. */
-    return sql_execute(sql, "PRAGMA mmap_size=0; PRAGMA temp_store=MEMORY;"
-                            "PRAGMA cell_size_check=ON; PRAGMA synchronous=NORMAL");
+    return sql_execute(sql, settings_of(file->use));
 }
 
 void sql_close(struct sql *sql)
@@ -112,6 +129,16 @@ void sql_close(struct sql *sql)
 const char *sql_error(const struct sql *sql)
 {
     return sql->error[0] ? sql->error : "unknown trouble";
+}
+
+int sql_explain(const struct sql *sql, enum sql_result result, const char *path, struct err *err)
+{
+    if (result == SQL_BUSY)
+        return err_set(err, ERR_SYSTEM, "%s is held by another process: %s", path, sql_error(sql));
+    if (result == SQL_DAMAGED)
+        return err_set(err, ERR_SYSTEM, "%s is damaged: %s", path, sql_error(sql));
+    return err_set(err, ERR_SYSTEM, "cannot use %s: %s; is the disk full, or not to be written to?",
+                   path, sql_error(sql));
 }
 
 bool sql_is_read_only(struct sql *sql)

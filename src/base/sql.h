@@ -18,6 +18,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/err.h"
+
 struct sql;
 struct sql_query;
 
@@ -26,21 +28,36 @@ enum sql_result {
     SQL_NONE,    /* no (more) row */
     SQL_BUSY,    /* another connection has it; later */
     SQL_DAMAGED, /* no database, a broken one, or one with other tables */
-    SQL_TROUBLE  /* the disk: full, read-only, failing */
+    SQL_TROUBLE, /* the disk: full, read-only, failing */
+    SQL_REFUSED  /* a constraint: what the caller wanted to write may not be (SQL_LASTING only) */
+};
+
+enum sql_use {
+    /* A cache. Another process may remove the file and begin it anew while it is open: nothing is
+     * ever removed by its name here, and closing writes nothing. No statement of ours breaks a
+     * constraint, so one that is broken is damage. A commit may be lost with the machine's power.
+     */
+    SQL_DISPOSABLE,
+    /* What nobody can fetch again: a commit is on the disk when it returns. */
+    SQL_LASTING
+};
+
+struct sql_file {
+    const char *path;
+    enum sql_use use;
+    const char *const *texts; /* the table of statements, which outlives the connection */
+    unsigned count;           /* of them */
+    unsigned wait_ms;         /* how long a statement waits for other connections */
 };
 
 /* Opens a file that is there (an empty one is an empty database) for reading and writing; nothing
- * is written by that. texts[0 … count-1] outlive the connection. wait_ms: how
- * long a statement waits for other connections. *sql is there for sql_error() and sql_close()
- * whatever the result is.
- *
- * The file may be removed and begun anew by another process while it is open: nothing is ever
- * removed by its name here, and closing writes nothing. SQL function: is_like(glob, text), that is
- * fnmatch(3). */
-enum sql_result sql_open(struct sql **sql, const char *path, const char *const *texts,
-                         unsigned count, unsigned wait_ms);
+ * is written by that. *sql is there for sql_error() and sql_close() whatever the result is. SQL
+ * function: is_like(glob, text), that is fnmatch(3). */
+enum sql_result sql_open(struct sql **sql, const struct sql_file *file);
 void sql_close(struct sql *sql); /* NULL is nothing */
 const char *sql_error(const struct sql *sql);
+/* Says to a user what the last trouble with that file was, and what can be done. Returns -1. */
+int sql_explain(const struct sql *sql, enum sql_result result, const char *path, struct err *err);
 bool sql_is_read_only(struct sql *sql);
 
 /* Statements as text, for setting up; the second one's first row's first number. */

@@ -82,24 +82,6 @@ static int make_file(const struct store_file *file, struct store_conn *link, str
     return 0;
 }
 
-static int explain(const struct store_file *file, const struct db *db, enum sql_result result,
-                   struct err *err)
-{
-    switch (result) {
-    case SQL_BUSY:
-        return err_set(err, ERR_SYSTEM, "%s is held by another process: %s", file->path,
-                       db_error(db));
-    case SQL_DAMAGED:
-        return err_set(err, ERR_SYSTEM, "%s is damaged: %s", file->path, db_error(db));
-    case SQL_OK:
-    case SQL_NONE:
-    case SQL_TROUBLE:
-        break;
-    }
-    return err_set(err, ERR_SYSTEM, "cannot use %s: %s; is the disk full, or not to be written to?",
-                   file->path, db_error(db));
-}
-
 static int refuse(const struct store_file *file, enum db_kind kind, struct err *err)
 {
     if (kind == DB_NEWER)
@@ -131,7 +113,7 @@ static int try_open(const struct store_file *file, struct store_conn *link, cons
         *why = "it was made by an older goproxyai";
     else if (result == SQL_OK)
         return 0;
-    return explain(file, link->db, result, err);
+    return db_explain(link->db, result, file->path, err);
 }
 
 int store_file_leave(const struct store_file *file, const char *why, struct err *err)
@@ -215,7 +197,7 @@ int store_file_look(const struct store_file *file, struct store_conn *link, unsi
     close(lock);
     if (result == SQL_OK && kind == DB_OURS)
         return 0;
-    explain(file, link->db, result == SQL_OK ? SQL_BUSY : result, err);
+    db_explain(link->db, result == SQL_OK ? SQL_BUSY : result, file->path, err);
     store_file_close(link);
     return -1;
 }
@@ -278,7 +260,7 @@ static int may_clear(const struct store_file *file, int64_t *count, struct err *
     int refused = 0;
 
     if (result == SQL_BUSY)
-        refused = explain(file, db, result, err);
+        refused = db_explain(db, result, file->path, err);
     else if (result == SQL_OK && (kind == DB_NEWER || kind == DB_FOREIGN))
         refused = refuse(file, kind, err);
     else if (result == SQL_OK && kind == DB_OURS)

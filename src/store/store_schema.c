@@ -109,8 +109,10 @@ static enum sql_result recognise(struct sql *sql, enum db_kind *kind)
 
 enum sql_result db_open(struct db **made, const char *path, enum db_kind *kind, unsigned wait_ms)
 {
+    const struct sql_file file = {
+        .path = path, .texts = texts, .count = STATEMENTS, .wait_ms = wait_ms};
     struct db *db = *made = mem_zero(sizeof(*db));
-    enum sql_result result = sql_open(&db->sql, path, texts, STATEMENTS, wait_ms);
+    enum sql_result result = sql_open(&db->sql, &file);
 
     if (result == SQL_OK)
         result = recognise(db->sql, kind);
@@ -156,6 +158,11 @@ void db_close(struct db *db)
 const char *db_error(const struct db *db)
 {
     return sql_error(db->sql);
+}
+
+int db_explain(const struct db *db, enum sql_result result, const char *path, struct err *err)
+{
+    return sql_explain(db->sql, result, path, err);
 }
 
 int64_t db_id(const struct key *key)

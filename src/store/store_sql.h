@@ -44,6 +44,7 @@ enum sql_result db_make(struct db *db); /* the tables, in an empty one */
 enum sql_result db_write(struct db *db, uint64_t log_bytes);
 void db_close(struct db *db); /* NULL is nothing */
 const char *db_error(const struct db *db);
+int db_explain(const struct db *db, enum sql_result result, const char *path, struct err *err);
 
 /* Changes lie between begin and commit; what fails in between is undone by db_undo(). */
 enum sql_result db_begin(struct db *db);

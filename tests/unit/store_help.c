@@ -208,7 +208,7 @@ struct sql *hold_file(const struct rig *rig)
     struct sql *sql;
 
     str_addf(&path, "%s/cache.db", rig->folder);
-    CHECK_INT(sql_open(&sql, path.text, NULL, 0, 20000), SQL_OK);
+    CHECK_INT(sql_open(&sql, &(struct sql_file){.path = path.text, .wait_ms = 20000}), SQL_OK);
     CHECK_INT(sql_execute(sql, "BEGIN IMMEDIATE"), SQL_OK);
     str_release(&path);
     return sql;

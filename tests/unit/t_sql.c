@@ -16,6 +16,12 @@ static const char *const texts[TEXTS] = {
     [WRONG] = "SELECT c FROM t",
 };
 
+static enum sql_result open_file(struct sql **sql, const char *path, enum sql_use use)
+{
+    return sql_open(sql,
+                    &(struct sql_file){.path = path, .use = use, .texts = texts, .count = TEXTS});
+}
+
 /* An empty file, opened; the file's name, which the caller frees. */
 static struct sql *open_new(char **path)
 {
@@ -23,7 +29,7 @@ static struct sql *open_new(char **path)
     struct sql *sql;
 
     *path = unit_file(folder, "test.db", "", 0);
-    CHECK_INT(sql_open(&sql, *path, texts, TEXTS, 0), SQL_OK);
+    CHECK_INT(open_file(&sql, *path, SQL_DISPOSABLE), SQL_OK);
     CHECK_INT(sql_execute(sql, "CREATE TABLE t(a INTEGER UNIQUE, b TEXT)"), SQL_OK);
     return sql;
 }
@@ -32,7 +38,7 @@ static struct sql *open_again(const char *path)
 {
     struct sql *sql;
 
-    CHECK_INT(sql_open(&sql, path, texts, TEXTS, 0), SQL_OK);
+    CHECK_INT(open_file(&sql, path, SQL_DISPOSABLE), SQL_OK);
     return sql;
 }
 
@@ -174,11 +180,11 @@ TEST("a file that is none of SQLite's is damaged, and one that is not there is t
 
     memset(text, 'x', 8192);
     path = unit_file(folder, "text.db", text, 8192);
-    CHECK_INT(sql_open(&sql, path, texts, TEXTS, 0), SQL_DAMAGED);
+    CHECK_INT(open_file(&sql, path, SQL_DISPOSABLE), SQL_DAMAGED);
     CHECK_HAS(sql_error(sql), "not a database");
     sql_close(sql);
     str_addf(&nowhere, "%s/nowhere.db", folder);
-    CHECK_INT(sql_open(&sql, nowhere.text, texts, TEXTS, 0), SQL_TROUBLE);
+    CHECK_INT(open_file(&sql, nowhere.text, SQL_DISPOSABLE), SQL_TROUBLE);
     CHECK(strlen(sql_error(sql)) > 0);
     sql_close(sql);
     str_release(&nowhere);
