@@ -1,5 +1,4 @@
 #!/usr/bin/env bats
-# bats file_tags=threads
 # Clients that leave, and clients that only have nothing more to send: a half-closed one still reads (RFC 9293 section 3.6)
 # and gets its whole answer; one that is gone cancels the call upstream.
 
@@ -110,6 +109,7 @@ late() {
     expect_stat aborted = 0
 }
 
+# bats test_tags=threads
 @test "half-closed clients that wait for one and the same answer all get it" {
     proxy
     printf 'POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\nX-Script: barrier:b;sse:3,0\r\n\r\n{}' >request
@@ -149,6 +149,7 @@ END
     [[ $(grep -a -c -i '^connection: close' got) -eq 1 ]]
 }
 
+# bats test_tags=threads
 @test "a client that closes entirely while it waits cancels the call at once" {
     proxy
     local how

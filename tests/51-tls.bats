@@ -1,5 +1,4 @@
 #!/usr/bin/env bats
-# bats file_tags=threads
 # TLS and HTTP/2 to the upstream: a real nginx in front of the scripted one.
 
 load lib/vocabulary
@@ -226,6 +225,7 @@ h2() {
     [[ $(<got) == 'too large' ]]
 }
 
+# bats test_tags=threads
 @test "many requests at once share one HTTP/2 connection" {
     h2
     works
@@ -292,6 +292,7 @@ works_and_ended() {
     not kill -0 "$1" 2>/dev/null
 }
 
+# bats test_tags=threads
 @test "a stream that breaks over HTTP/2 is broken for the client, and only that one" {
     h2
     spawn other err curl -q -sSN --max-time 60 -H 'X-Script: data:1;barrier:b;data:[DONE]' "$PROXY/v1/x?other"
@@ -403,6 +404,7 @@ raw_h2() {
     h2_frame 4 0 0 '' >&8
 }
 
+# bats test_tags=threads
 @test "an answer without a length is broken off where its HTTP/2 connection is, and whole where its stream ends" {
     make_ca
     local row client h2_server status
@@ -443,6 +445,7 @@ raw_h2() {
 ROWS
 }
 
+# bats test_tags=threads
 @test "a client that leaves cancels its HTTP/2 stream at once, before the head and after, and no other" {
     h2
     spawn stays err curl -q -sSN --max-time 60 -H 'X-Script: data:1;barrier:s;data:[DONE]' "$PROXY/v1/x?stays"

@@ -1,5 +1,4 @@
 #!/usr/bin/env bats
-# bats file_tags=threads
 # Capacity: thousands of streams, and what happens when descriptors run out.
 
 load lib/vocabulary
@@ -31,6 +30,7 @@ rss_kb() {
     sed -n 's/^VmRSS:[[:space:]]*\([0-9]*\).*/\1/p' "/proc/$PROXY_PID/status"
 }
 
+# bats test_tags=threads
 @test "1,500 streams are open at once through two workers, and all get their end" {
     [[ $(ulimit -Hn) -ge 5000 ]] || skip "too few file descriptors allowed"
     server
@@ -164,6 +164,7 @@ warned_once() {
     }
 }
 
+# bats test_tags=threads
 @test "with 64, 128 or 256 files a hundred requests at once all get their 200" {
     server
     local files began
@@ -250,6 +251,7 @@ connections_are() {
     grep -q 'ulimit -n' err
 }
 
+# bats test_tags=threads
 @test "many short requests from many clients all succeed" {
     server
     proxy_for_a_crowd

@@ -1,4 +1,4 @@
-# bats file_tags=disk,threads
+# bats file_tags=disk
 # Damage of every part of an entry, of the file and of its log: no answer is wrong, and all is mended.
 
 load lib/vocabulary
@@ -98,6 +98,7 @@ mended() {
     goproxyai cache verify | grep -q '^1 answer good, 0 damaged'
 }
 
+# bats test_tags=threads
 @test "a damaged entry that is asked for twice at once is counted once, and fetched once" {
     proxy --memory-cache 0
     local i
@@ -285,6 +286,7 @@ good_again() {
     done
 }
 
+# bats test_tags=threads
 @test "a file that is cut, overwritten or changed while the server runs: no wrong answer, and it is stored again" {
     local how
     stored 20
@@ -339,6 +341,7 @@ log_spoilt() {
     done
 }
 
+# bats test_tags=threads
 @test "a log (-wal, -shm) that is lost or spoilt while the server runs: no wrong answer; fine after a restart" {
     local how
     for how in wal-gone shm-gone both-gone wal-garbage wal-flipped wal-cut; do

@@ -1,5 +1,4 @@
 #!/usr/bin/env bats
-# bats file_tags=threads
 # A success of a POST is stored only if it says something and ended well: a retry of a bad answer must not get it again.
 
 load lib/vocabulary
@@ -108,6 +107,7 @@ apis=(/v1/chat/completions /v1/completions /v1/embeddings /v1/responses)
     answers MISS /v1/responses "event:response.created={};$bare" "event:response.reasoning_text.delta={\"delta\":\"a\"};$bare"
 }
 
+# bats test_tags=threads
 @test "the ordinary answers of models are kept: tools, formats, many words, several inputs" {
     local stream
     for stream in true false; do

@@ -1,5 +1,4 @@
 #!/usr/bin/env bats
-# bats file_tags=threads
 # The commands cache and stats ask the proxy that runs, whatever its folder: how they find it, what they ask of it
 # (the routes below /cache), and what they do where none runs.
 
@@ -110,6 +109,7 @@ not_here() {
     done
 }
 
+# bats test_tags=threads
 @test "a proxy without a disk: list, show, remove, verify and clear work on its memory" {
     proxy --max-cache-size 0
     keep 1 2 3
@@ -234,6 +234,7 @@ not_here() {
     grep -q "^proxy    http://localhost:$PROXY_c_PORT, which keeps answers in memory and in $PROXY_HOME/cache/goproxyai$" out
 }
 
+# bats test_tags=threads
 @test "two proxies on one folder: cache clear through one of them empties the other one's memory as well" {
     proxy --name a
     proxy --name b --home "$PROXY_HOME"
@@ -442,6 +443,7 @@ not_here() {
     jq -e '. == {message: "Cache cleared successfully", removed: 0, pending: false, folder: null}' got
 }
 
+# bats test_tags=threads
 @test "GET /cache lists what is on disk, the newest first" {
     proxy
     keep 1
@@ -490,6 +492,7 @@ not_here() {
     items 16
 }
 
+# bats test_tags=threads
 @test "POST /cache/verify checks what is on disk, and names what is damaged" {
     proxy
     keep 1 2 3
@@ -505,6 +508,7 @@ not_here() {
     jq -e '.good == 2 and .damaged == 0' got
 }
 
+# bats test_tags=threads
 @test "where the folder is another machine's the proxy is asked for all of it" {
     proxy
     keep 1 2
@@ -545,6 +549,7 @@ held() {
     eventually test -e held
 }
 
+# bats test_tags=threads
 @test "what is removed is gone from memory at once, and others are served, while the disk waits" {
     proxy --workers 1
     ask got -d '{"model":"gpt-4o"}' /v1/chat/completions
@@ -567,6 +572,7 @@ is_gone_at_once() {
     [[ $got -eq 504 ]]
 }
 
+# bats test_tags=threads
 @test "what the disk does not take now is not answered any more, and it is said that it follows" {
     proxy
     ask got -d '{"model":"gpt-4o"}' /v1/chat/completions
@@ -584,6 +590,7 @@ is_gone_at_once() {
     [[ ! -s err ]]
 }
 
+# bats test_tags=threads
 @test "a client that leaves meanwhile, and the proxy's end, are no trouble" {
     proxy --workers 1 --drain-timeout 100ms
     ask got -d '{"model":"gpt-4o"}' /v1/chat/completions
