@@ -87,7 +87,7 @@ struct policy_body {
 };
 
 /* Is this the whole answer, one that will not change, and one that says something? (gzip is
- * unpacked up to 64 MiB.)
+ * inflated up to 64 MiB.)
  *
  * - A POST's 200 or 201 is JSON or a stream of events, has its payload, and ended well: see
  *   payload.h. An `error` in it says no. A stream reached its API's terminal event, blank line

@@ -11,10 +11,10 @@
 #include "base/mem.h"
 #include "base/zip.h"
 
-#define UNPACKED_MAX ((size_t)64 * 1024 * 1024)
-#define UNPACKED_FREE ((size_t)1024 * 1024)
-#define UNPACKED_RATIO 100
-#define UNPACK_PIECE ((size_t)16 * 1024)
+#define INFLATED_MAX ((size_t)64 * 1024 * 1024)
+#define INFLATED_FREE ((size_t)1024 * 1024)
+#define INFLATED_RATIO 100
+#define INFLATE_PIECE ((size_t)16 * 1024)
 
 /* ---- the end of a stream ---- */
 
@@ -175,7 +175,7 @@ struct policy_proof {
     enum scan_kind kind;
 
     struct gunzip *gunzip;
-    uint64_t packed, unpacked;
+    uint64_t deflated, inflated;
 };
 
 static void proof_init(struct policy_proof *p, enum cache_class api, unsigned status,
@@ -236,22 +236,22 @@ static void take_plain(struct policy_proof *p, const char *bytes, size_t len)
         p->failed |= !scan_piece(p, bytes, len);
 }
 
-static void take_packed(struct policy_proof *p, const char *bytes, size_t len)
+static void take_gzip(struct policy_proof *p, const char *bytes, size_t len)
 {
     const unsigned char *in = (const unsigned char *)bytes;
     enum gunzip_result result = GUNZIP_FULL;
-    unsigned char plain[UNPACK_PIECE];
+    unsigned char plain[INFLATE_PIECE];
 
     if (!p->gunzip)
         p->gunzip = gunzip_new();
-    p->packed += len;
+    p->deflated += len;
     while (result == GUNZIP_FULL && !p->failed) {
         size_t n = sizeof(plain);
 
         result = gunzip_take(p->gunzip, &in, &len, plain, &n);
-        p->unpacked += n;
-        p->failed |= result == GUNZIP_BAD || p->unpacked > UNPACKED_MAX;
-        p->gave_up = p->unpacked > UNPACKED_FREE && p->unpacked / UNPACKED_RATIO > p->packed;
+        p->inflated += n;
+        p->failed |= result == GUNZIP_BAD || p->inflated > INFLATED_MAX;
+        p->gave_up = p->inflated > INFLATED_FREE && p->inflated / INFLATED_RATIO > p->deflated;
         if (p->gave_up)
             return;
         if (n)
@@ -280,7 +280,7 @@ void policy_proof_feed(struct policy_proof *p, const char *bytes, size_t len)
     if (p->failed || p->gave_up || len == 0)
         return;
     if (p->encoding == POLICY_ENCODING_GZIP)
-        take_packed(p, bytes, len);
+        take_gzip(p, bytes, len);
     else
         take_plain(p, bytes, len);
 }
@@ -337,12 +337,12 @@ static bool plain_is_whole(struct policy_proof *p, const struct policy_body *bod
     return document_is_good(p, body->framed);
 }
 
-static bool packed_is_whole(struct policy_proof *p, const struct policy_body *body)
+static bool gzip_is_whole(struct policy_proof *p, const struct policy_body *body)
 {
     struct str plain = STR_INIT;
     bool whole = false;
 
-    if (gunzip_all(body->bytes, body->len, UNPACKED_MAX, &plain))
+    if (gunzip_all(body->bytes, body->len, INFLATED_MAX, &plain))
         whole = plain_is_whole(p, &(struct policy_body){plain.text, plain.len, body->framed});
     str_release(&plain);
     return whole;
@@ -358,7 +358,7 @@ bool policy_answer_is_whole(enum cache_class api, unsigned status, const struct 
     if (!proof.failed && (proof.encoding == POLICY_ENCODING_NONE || body->len == 0))
         whole = plain_is_whole(&proof, body);
     else if (!proof.failed)
-        whole = packed_is_whole(&proof, body);
+        whole = gzip_is_whole(&proof, body);
     proof_release(&proof);
     return whole;
 }

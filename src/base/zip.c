@@ -11,14 +11,14 @@
 #define BLOCK_BYTES 16384
 
 struct zip {
-    z_stream pack, unpack;
+    z_stream deflater, inflater;
 };
 
 struct zip *zip_new(void)
 {
     struct zip *zip = mem_zero(sizeof(*zip));
 
-    if (deflateInit(&zip->pack, 1) != Z_OK || inflateInit(&zip->unpack) != Z_OK)
+    if (deflateInit(&zip->deflater, 1) != Z_OK || inflateInit(&zip->inflater) != Z_OK)
         abort();
     return zip;
 }
@@ -27,14 +27,14 @@ void zip_free(struct zip *zip)
 {
     if (!zip)
         return;
-    deflateEnd(&zip->pack);
-    inflateEnd(&zip->unpack);
+    deflateEnd(&zip->deflater);
+    inflateEnd(&zip->inflater);
     free(zip);
 }
 
-void zip_pack(struct zip *zip, const void *bytes, size_t len, struct str *out)
+void zip_deflate(struct zip *zip, const void *bytes, size_t len, struct str *out)
 {
-    z_stream *z = &zip->pack;
+    z_stream *z = &zip->deflater;
     size_t room;
 
     if (len > UINT_MAX / 2)
@@ -52,14 +52,14 @@ void zip_pack(struct zip *zip, const void *bytes, size_t len, struct str *out)
     out->text[out->len] = '\0';
 }
 
-bool zip_unpack(struct zip *zip, const void *packed, size_t len, void *out, size_t size)
+bool zip_inflate(struct zip *zip, const void *deflated, size_t len, void *out, size_t size)
 {
-    z_stream *z = &zip->unpack;
+    z_stream *z = &zip->inflater;
 
     if (len > UINT_MAX || size > UINT_MAX)
         return false;
     inflateReset(z);
-    z->next_in = (Bytef *)(uintptr_t)packed;
+    z->next_in = (Bytef *)(uintptr_t)deflated;
     z->avail_in = (uInt)len;
     z->next_out = out;
     z->avail_out = (uInt)size;

@@ -7,14 +7,14 @@
 
 #include "base/str.h"
 
-/* Packs whole buffers, one after the other, at the level that costs least; keeps its state, whose
- * set-up costs more than a small buffer does. One thread's. */
+/* Deflates whole buffers, one after the other, at the level that costs least; keeps its state,
+ * whose set-up costs more than a small buffer does. One thread's. */
 struct zip *zip_new(void);
 void zip_free(struct zip *zip); /* NULL is nothing */
 /* Appends bytes as a zlib stream. */
-void zip_pack(struct zip *zip, const void *bytes, size_t len, struct str *out);
-/* Unpacks exactly `size` bytes into out; false if it is damaged or of another size. */
-bool zip_unpack(struct zip *zip, const void *packed, size_t len, void *out, size_t size);
+void zip_deflate(struct zip *zip, const void *bytes, size_t len, struct str *out);
+/* Inflates exactly `size` bytes into out; false if it is damaged or of another size. */
+bool zip_inflate(struct zip *zip, const void *deflated, size_t len, void *out, size_t size);
 
 /* gzip as it comes (RFC 1952, several members too), a piece at a time. One thread's. */
 struct gunzip *gunzip_new(void);

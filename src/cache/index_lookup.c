@@ -105,8 +105,8 @@ static enum index_verdict judge(struct index *index, const struct index_query *q
         }
         answer->stale = true;
     }
-    if (slot && slot->claim && !alone && flight_join(slot->claim->flight, reader, notify)) {
-        answer->flight = flight_ref(slot->claim->flight);
+    if (slot && slot->busy && !alone && flight_join(slot->busy->flight, reader, notify)) {
+        answer->flight = flight_ref(slot->busy->flight);
         return INDEX_JOIN;
     }
     if (query->peek)
@@ -115,9 +115,9 @@ static enum index_verdict judge(struct index *index, const struct index_query *q
     flight_join(answer->flight, reader, notify);
     if (!slot)
         slot = shard_add(shard, query->key);
-    if (slot->claim) /* it is refreshed now, or was closed */
-        slot->claim->slot = NULL;
-    slot->claim = claim_new(index, slot, answer->flight, query);
+    if (slot->busy) /* it is refreshed now, or was closed */
+        slot->busy->slot = NULL;
+    slot->busy = busy_new(index, slot, answer->flight, query);
     return INDEX_MISS;
 }
 
@@ -198,16 +198,16 @@ void index_charge(struct index *index, struct object *object, size_t bytes)
 
 /* --- dropping ------------------------------------------------------------------------- */
 
-static void drop_claims(struct shard *shard, const struct purge *purge)
+static void purge_busy(struct shard *shard, const struct purge *purge)
 {
-    list_each(node, &shard->claims) {
-        struct claim *claim = container_of(node, struct claim, node);
+    list_each(node, &shard->busy_list) {
+        struct busy *busy = container_of(node, struct busy, node);
 
         /* What is in flight is newer than any time that is named. */
-        if (!purge_covers(purge, &claim->key, claim->collection, INT64_MAX, claim->model))
+        if (!purge_covers(purge, &busy->key, busy->collection, INT64_MAX, busy->model))
             continue;
-        atomic_store(&claim->keeper.outdated, true);
-        claim_leave_slot(claim);
+        atomic_store(&busy->keeper.outdated, true);
+        busy_leave_slot(busy);
     }
 }
 
@@ -242,7 +242,7 @@ uint64_t index_drop(struct index *index, const struct purge *purge)
 
         pthread_mutex_lock(&shard->lock);
         if (!purge->collection || shard->gets > 0) { /* mostly there are none */
-            drop_claims(shard, purge);
+            purge_busy(shard, purge);
             count += drop_objects(shard, purge);
         }
         pthread_mutex_unlock(&shard->lock);

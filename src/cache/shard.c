@@ -19,14 +19,14 @@ void shard_init(struct shard *shard, size_t budget)
     while (shard->bucket_count < budget / ANSWER_BYTES) /* growing moves each slot */
         shard->bucket_count *= 2;
     pthread_mutex_init(&shard->lock, NULL);
-    list_init(&shard->claims);
+    list_init(&shard->busy_list);
     list_init(&shard->lru);
     shard->buckets = mem_zero(shard->bucket_count * sizeof(struct slot *));
 }
 
 void shard_release(struct shard *shard)
 {
-    assert(list_empty(&shard->claims));
+    assert(list_empty(&shard->busy_list));
     for (size_t i = 0; i < shard->bucket_count; i++) {
         while (shard->buckets[i]) {
             struct slot *slot = shard->buckets[i];
@@ -109,7 +109,7 @@ void shard_tidy(struct shard *shard, struct slot *slot)
 {
     struct slot **at = &shard->buckets[bucket_of(shard, &slot->key)];
 
-    if (slot->object || slot->claim)
+    if (slot->object || slot->busy)
         return;
     while (*at != slot)
         at = &(*at)->next;

@@ -1,9 +1,10 @@
-/* The inside of the index, used by index_lookup.c, claim.c and shard.c only: its parts, each a
+/* The inside of the index, used by index_lookup.c, busy.c and shard.c only: its parts, each a
  * table of keys and a part of the memory tier.
  *
  * A slot is what is known of one key: the object in the tier, the flight that others may join, or
- * both (the object is too old then, or is being refreshed). A slot with neither is removed. A claim
- * is what the index knows of a flight that it keeps, joinable or not. All with the lock held.
+ * both (the object is too old then, or is being refreshed). A slot with neither is removed. A
+ * busy entry is what the index knows of a flight that it may keep, joinable or not. All with the
+ * lock held.
  */
 #ifndef CACHE_SHARD_H
 #define CACHE_SHARD_H
@@ -18,7 +19,7 @@
 #include "cache/index.h"
 #include "cache/object.h"
 
-struct claim {
+struct busy {
     struct flight_hooks keeper;
     struct tap tap;
     struct policy_proof *proof; /* of a long answer, as it comes; NULL: none */
@@ -26,7 +27,7 @@ struct claim {
     struct job job;             /* to make the object of a long answer */
     struct index *index;
     struct shard *shard;
-    struct list node; /* of shard->claims */
+    struct list node; /* of shard->busy_list */
     struct flight *flight;
     struct slot *slot; /* where it can be joined; NULL: no more */
     struct key key;
@@ -46,7 +47,7 @@ struct slot {
     struct key key;
     struct object *object; /* a reference */
     uint64_t generation;   /* object's */
-    struct claim *claim;
+    struct busy *busy;
 };
 
 struct shard {
@@ -54,11 +55,11 @@ struct shard {
     struct slot **buckets;
     size_t bucket_count, slot_count;
     struct slot *spare; /* the one that was removed last: mostly one goes when one comes */
-    struct list claims;
+    struct list busy_list;
     struct list lru; /* objects, the least recently used first */
     size_t bytes, budget;
     uint64_t items, evictions;
-    uint64_t gets; /* objects and claims that belong to a collection */
+    uint64_t gets; /* objects and busy entries that belong to a collection */
 };
 
 #define INDEX_SHARDS 8U
@@ -74,10 +75,10 @@ struct index {
 
 struct shard *index_shard(struct index *index, const struct key *key); /* index_lookup.c */
 
-/* claim.c. The claim of a flight that may be joined in that slot; the flight's from now on. */
-struct claim *claim_new(struct index *index, struct slot *slot, struct flight *flight,
-                        const struct index_query *query);
-void claim_leave_slot(struct claim *claim); /* its flight is joined no more */
+/* busy.c. The busy entry of a flight that may be joined in that slot; the flight owns it. */
+struct busy *busy_new(struct index *index, struct slot *slot, struct flight *flight,
+                      const struct index_query *query);
+void busy_leave_slot(struct busy *busy); /* its flight is joined no more */
 
 void shard_init(struct shard *shard, size_t budget);
 void shard_release(struct shard *shard);

@@ -17,7 +17,7 @@ struct admin;
 
 struct server {
     struct log *log; /* the caller's */
-    struct settings_board settings;
+    struct settings_current settings;
     bool has_sock_diag; /* the kernel says whose a socket on loopback is */
     struct caching caching;
     int listen_fds[LISTENERS_MAX];

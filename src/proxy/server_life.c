@@ -171,7 +171,7 @@ int server_open(struct server *server, const struct conf *conf, struct log *log,
     const char *missing;
 
     *server = (struct server){.log = log};
-    settings_board_init(&server->settings);
+    settings_current_init(&server->settings);
     server->started_s = clock_unix_s();
     server->started_us = clock_mono_us();
     server->in_terminal = isatty(STDIN_FILENO) == 1; /* later it may be closed */
@@ -264,7 +264,7 @@ void server_close(struct server *server)
     caching_close(&server->caching);
     for (unsigned i = 0; i < server->listen_count; i++)
         close(server->listen_fds[i]);
-    settings_board_release(&server->settings);
+    settings_current_release(&server->settings);
     pool_global_release();
 }
 

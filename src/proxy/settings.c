@@ -271,39 +271,39 @@ void settings_unref(struct settings *settings)
 
 /* --- the current ones ----------------------------------------------------------------- */
 
-void settings_board_init(struct settings_board *board)
+void settings_current_init(struct settings_current *current)
 {
-    *board = (struct settings_board){.current = NULL};
-    pthread_mutex_init(&board->lock, NULL);
+    *current = (struct settings_current){.settings = NULL};
+    pthread_mutex_init(&current->lock, NULL);
 }
 
-void settings_board_release(struct settings_board *board)
+void settings_current_release(struct settings_current *current)
 {
-    settings_unref(take(board->current));
-    pthread_mutex_destroy(&board->lock);
+    settings_unref(take(current->settings));
+    pthread_mutex_destroy(&current->lock);
 }
 
-void settings_publish(struct settings_board *board, struct settings *settings)
+void settings_publish(struct settings_current *current, struct settings *settings)
 {
     struct settings *before;
 
-    pthread_mutex_lock(&board->lock);
-    before = board->current;
-    board->current = settings;
-    atomic_store_explicit(&board->number, settings->number, memory_order_release);
-    pthread_mutex_unlock(&board->lock);
+    pthread_mutex_lock(&current->lock);
+    before = current->settings;
+    current->settings = settings;
+    atomic_store_explicit(&current->number, settings->number, memory_order_release);
+    pthread_mutex_unlock(&current->lock);
     settings_unref(before);
 }
 
-bool settings_renew(struct settings_board *board, struct settings **mine)
+bool settings_renew(struct settings_current *current, struct settings **mine)
 {
     struct settings *before = *mine;
 
-    if (before && before->number == atomic_load_explicit(&board->number, memory_order_acquire))
+    if (before && before->number == atomic_load_explicit(&current->number, memory_order_acquire))
         return false;
-    pthread_mutex_lock(&board->lock);
-    *mine = settings_ref(board->current);
-    pthread_mutex_unlock(&board->lock);
+    pthread_mutex_lock(&current->lock);
+    *mine = settings_ref(current->settings);
+    pthread_mutex_unlock(&current->lock);
     settings_unref(before);
     return true;
 }

@@ -48,18 +48,18 @@ struct settings *settings_ref(struct settings *settings);
 void settings_unref(struct settings *settings); /* NULL is nothing */
 
 /* Publishes the current settings: one thread replaces them, all threads read them. */
-struct settings_board {
+struct settings_current {
     pthread_mutex_t lock;
-    struct settings *current; /* under the lock */
+    struct settings *settings; /* under the lock */
     _Atomic uint64_t number;  /* current->number, read without the lock */
 };
 
-void settings_board_init(struct settings_board *board);
-void settings_board_release(struct settings_board *board);
+void settings_current_init(struct settings_current *current);
+void settings_current_release(struct settings_current *current);
 /* Takes the caller's reference. */
-void settings_publish(struct settings_board *board, struct settings *settings);
+void settings_publish(struct settings_current *current, struct settings *settings);
 /* Replaces *mine, whose reference the caller holds (NULL: none so far), if others are current. True
  * where it did. Costs one load of an atomic number where it did not. */
-bool settings_renew(struct settings_board *board, struct settings **mine);
+bool settings_renew(struct settings_current *current, struct settings **mine);
 
 #endif

@@ -56,7 +56,7 @@ void store_close(struct store *store);
 int store_clear_folder(const char *folder, int64_t *count, struct err *err);
 
 /* For commands, when what they took away is gone and their own store is closed: waits until every
- * process on the folder has heard of it, a few seconds at most. False: not all have. */
+ * process on the folder has purge of it, a few seconds at most. False: not all have. */
 bool store_wait_purged(const char *folder);
 
 /* Is it small enough: a quarter of max_bytes, and 64 MiB, at most? Any thread. */

@@ -13,14 +13,14 @@ static bool is_stale(const struct store *s, const struct object *o, uint64_t pla
 {
     const int64_t asked_ms = o->stored_ms - o->took_ms;
 
-    for (size_t i = 0; i < s->heard_count; i++)
-        if (place < s->heard[i].until && asked_ms <= s->heard[i].at_ms &&
-            purge_covers(&s->heard[i].purge, &o->key, o->collection, o->stored_ms, o->model))
+    for (size_t i = 0; i < s->peer_purge_count; i++)
+        if (place < s->peer_purges[i].until && asked_ms <= s->peer_purges[i].at_ms &&
+            purge_covers(&s->peer_purges[i].purge, &o->key, o->collection, o->stored_ms, o->model))
             return true;
     return false;
 }
 
-static enum sql_result write_drop(struct store *s, struct store_drop *drop, int64_t until_ms,
+static enum sql_result write_drop(struct store *s, struct queued_purge *drop, int64_t until_ms,
                                   uint64_t *count)
 {
     enum sql_result result = db_drop(s->link.db, &drop->purge, until_ms, count);
@@ -38,7 +38,7 @@ static enum sql_result discard(struct store *s, int64_t id, uint64_t *count)
     enum sql_result result = db_get(s->link.db, id, UINT64_MAX, &entry);
 
     if (result == SQL_OK)
-        sound = store_unpack(s->packer, &entry);
+        sound = store_decode(s->codec, &entry);
     db_release(s->link.db);
     object_unref(sound);
     if (result == SQL_OK && !sound)
@@ -62,8 +62,8 @@ static enum sql_result write_put(struct store *s, const struct object *o)
     enum sql_result result;
     uint64_t replaced;
 
-    entry_pack(s->packer, o, &entry);
-    filter_add(&s->filter, db_id(&entry.key));
+    entry_encode(s->codec, o, &entry);
+    key_filter_add(&s->filter, db_id(&entry.key));
     /* In use when it came, not when it is written: touches have waited as long. */
     result = db_put(s->link.db, &entry, o->stored_ms, &replaced);
     return result == SQL_OK && replaced ? tell_replaced(s, o) : result;
@@ -93,7 +93,7 @@ enum sql_result store_write_late(struct store *s)
     uint64_t count = 0;
 
     list_each(node, &s->late) {
-        struct store_drop *drop = container_of(node, struct store_drop, late);
+        struct queued_purge *drop = container_of(node, struct queued_purge, late);
 
         if (result == SQL_OK) /* newer entries were put since: by time */
             result = write_drop(s, drop, atomic_load(&drop->at_ms), &count);

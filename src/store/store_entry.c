@@ -7,10 +7,10 @@
 #include "base/mem.h"
 #include "base/zip.h"
 
-#define PACK_FROM 4096
+#define DEFLATE_FROM 4096
 #define KEEP_BUFFER ((size_t)1 << 20) /* a larger one is given back after use */
 
-struct packer {
+struct entry_codec {
     struct crypto_tagger *tagger;
     struct zip *zip;
     struct str head, body;
@@ -20,33 +20,33 @@ struct packer {
 
 static const unsigned char seal[CRYPTO_SECRET_BYTES] = "goproxyai entry";
 
-struct packer *packer_new(void)
+struct entry_codec *entry_codec_new(void)
 {
-    struct packer *packer = mem_alloc(sizeof(*packer));
+    struct entry_codec *codec = mem_alloc(sizeof(*codec));
 
-    packer->tagger = crypto_tagger_new(seal);
-    packer->zip = zip_new();
-    str_init(&packer->head);
-    str_init(&packer->body);
-    str_init(&packer->sealed);
-    fields_init(&packer->fields);
-    return packer;
+    codec->tagger = crypto_tagger_new(seal);
+    codec->zip = zip_new();
+    str_init(&codec->head);
+    str_init(&codec->body);
+    str_init(&codec->sealed);
+    fields_init(&codec->fields);
+    return codec;
 }
 
-void packer_free(struct packer *packer)
+void entry_codec_free(struct entry_codec *codec)
 {
-    if (!packer)
+    if (!codec)
         return;
-    crypto_tagger_free(packer->tagger);
-    zip_free(packer->zip);
-    str_release(&packer->head);
-    str_release(&packer->body);
-    str_release(&packer->sealed);
-    fields_release(&packer->fields);
-    free(packer);
+    crypto_tagger_free(codec->tagger);
+    zip_free(codec->zip);
+    str_release(&codec->head);
+    str_release(&codec->body);
+    str_release(&codec->sealed);
+    fields_release(&codec->fields);
+    free(codec);
 }
 
-static void sum_of(struct packer *packer, const struct entry *e, unsigned char *sum)
+static void sum_of(struct entry_codec *codec, const struct entry *e, unsigned char *sum)
 {
     const struct entry_bytes *texts[] = {&e->label, &e->model, &e->head};
     const uint64_t numbers[] = {/* the same on every machine */
@@ -60,14 +60,14 @@ static void sum_of(struct packer *packer, const struct entry *e, unsigned char *
                                 htole64(e->head.len),
                                 htole64(e->body.len)};
 
-    str_clear(&packer->sealed);
-    str_add(&packer->sealed, (const char *)e->key.bytes, KEY_BYTES);
-    str_add(&packer->sealed, (const char *)numbers, sizeof(numbers));
+    str_clear(&codec->sealed);
+    str_add(&codec->sealed, (const char *)e->key.bytes, KEY_BYTES);
+    str_add(&codec->sealed, (const char *)numbers, sizeof(numbers));
     for (size_t i = 0; i < countof(texts); i++)
         if (texts[i]->len)
-            str_add(&packer->sealed, texts[i]->at, texts[i]->len);
-    crypto_tag(packer->tagger,
-               (const struct crypto_text[]){{packer->sealed.text, packer->sealed.len},
+            str_add(&codec->sealed, texts[i]->at, texts[i]->len);
+    crypto_tag(codec->tagger,
+               (const struct crypto_text[]){{codec->sealed.text, codec->sealed.len},
                                             {e->body.at, e->body.len}},
                sum);
 }
@@ -83,18 +83,18 @@ static void add_head(struct str *out, const struct fields *fields)
     }
 }
 
-static bool pack_body(struct packer *packer, const struct object *object)
+static bool deflate_body(struct entry_codec *codec, const struct object *object)
 {
-    if (packer->body.cap > KEEP_BUFFER)
-        str_release(&packer->body);
-    str_clear(&packer->body);
-    if (object->gzip || object->body_len < PACK_FROM)
+    if (codec->body.cap > KEEP_BUFFER)
+        str_release(&codec->body);
+    str_clear(&codec->body);
+    if (object->gzip || object->body_len < DEFLATE_FROM)
         return false;
-    zip_pack(packer->zip, object->body, object->body_len, &packer->body);
-    return packer->body.len <= object->body_len - object->body_len / 8;
+    zip_deflate(codec->zip, object->body, object->body_len, &codec->body);
+    return codec->body.len <= object->body_len - object->body_len / 8;
 }
 
-void entry_pack(struct packer *packer, const struct object *object, struct entry *entry)
+void entry_encode(struct entry_codec *codec, const struct object *object, struct entry *entry)
 {
     *entry = (struct entry){
         .key = object->key,
@@ -107,20 +107,20 @@ void entry_pack(struct packer *packer, const struct object *object, struct entry
         .model = {object->model, strlen(object->model)},
         .body = {object->body, object->body_len},
     };
-    add_head(&packer->head, &object->fields);
-    entry->head = (struct entry_bytes){packer->head.text, packer->head.len};
-    if (pack_body(packer, object)) {
-        entry->flags |= ENTRY_PACKED;
-        entry->body = (struct entry_bytes){packer->body.text, packer->body.len};
+    add_head(&codec->head, &object->fields);
+    entry->head = (struct entry_bytes){codec->head.text, codec->head.len};
+    if (deflate_body(codec, object)) {
+        entry->flags |= ENTRY_DEFLATED;
+        entry->body = (struct entry_bytes){codec->body.text, codec->body.len};
     }
-    sum_of(packer, entry, entry->sum);
+    sum_of(codec, entry, entry->sum);
 }
 
-bool entry_is_sound(struct packer *packer, const struct entry *entry)
+bool entry_is_sound(struct entry_codec *codec, const struct entry *entry)
 {
     unsigned char sum[ENTRY_SUM_BYTES];
 
-    sum_of(packer, entry, sum);
+    sum_of(codec, entry, sum);
     return memcmp(sum, entry->sum, sizeof(sum)) == 0;
 }
 
@@ -141,21 +141,22 @@ static bool parse_head(struct fields *fields, const struct entry_bytes *head)
     return true;
 }
 
-static bool unpack_body(struct packer *packer, const struct entry *entry, struct object *object)
+static bool inflate_body(struct entry_codec *codec, const struct entry *entry,
+                         struct object *object)
 {
-    if (!(entry->flags & ENTRY_PACKED) && entry->body.len != entry->body_bytes)
+    if (!(entry->flags & ENTRY_DEFLATED) && entry->body.len != entry->body_bytes)
         return false;
-    if (entry->flags & ENTRY_PACKED)
-        return zip_unpack(packer->zip, entry->body.at, entry->body.len, object->body,
-                          object->body_len);
+    if (entry->flags & ENTRY_DEFLATED)
+        return zip_inflate(codec->zip, entry->body.at, entry->body.len, object->body,
+                           object->body_len);
     if (object->body_len)
         memcpy(object->body, entry->body.at, object->body_len);
     return true;
 }
 
-static struct object *object_of(struct packer *packer, const struct entry *entry)
+static struct object *object_of(struct entry_codec *codec, const struct entry *entry)
 {
-    if (!parse_head(&packer->fields, &entry->head))
+    if (!parse_head(&codec->fields, &entry->head))
         return NULL;
     return object_new(&(struct object_parts){.key = &entry->key,
                                              .body_len = (size_t)entry->body_bytes,
@@ -163,24 +164,24 @@ static struct object *object_of(struct packer *packer, const struct entry *entry
                                              .label_len = entry->label.len,
                                              .model = entry->model.at,
                                              .model_len = entry->model.len,
-                                             .fields = &packer->fields});
+                                             .fields = &codec->fields});
 }
 
-struct object *entry_unpack(struct packer *packer, const struct entry *entry)
+struct object *entry_decode(struct entry_codec *codec, const struct entry *entry)
 {
     struct object *object;
 
     /* First of all: afterwards every number may be believed. */
-    if (!entry_is_sound(packer, entry))
+    if (!entry_is_sound(codec, entry))
         return NULL;
-    object = object_of(packer, entry);
+    object = object_of(codec, entry);
     if (!object)
         return NULL;
     object->stored_ms = entry->stored_ms;
     object->collection = entry->collection;
     object->status = entry->status;
     object->gzip = entry->flags & ENTRY_GZIP;
-    if (!unpack_body(packer, entry, object)) {
+    if (!inflate_body(codec, entry, object)) {
         object_unref(object);
         return NULL;
     }

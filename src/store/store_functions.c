@@ -57,9 +57,9 @@ static void free_store(struct store *s)
     store_file_close(&s->link);
     store_file_release(&s->file);
     queue_release(&s->queue);
-    filter_release(&s->filter);
+    key_filter_release(&s->filter);
     purge_ack_close(&s->peers);
-    packer_free(s->packer);
+    entry_codec_free(s->codec);
     free(s);
 }
 
@@ -77,17 +77,17 @@ int store_open(struct store **made, const struct store_rules *rules, struct err 
     s->file.arg = s;
     pthread_mutex_init(&s->spares.lock, NULL);
     queue_init(&s->queue);
-    filter_init(&s->filter);
+    key_filter_init(&s->filter);
     s->peers = (struct purge_ack)PURGE_ACK_INIT;
     list_init(&s->late);
-    s->packer = packer_new();
+    s->codec = entry_codec_new();
     crypto_random(&s->origin, sizeof(s->origin));
     if (store_file_open(&s->file, &s->link, err) < 0) {
         free_store(s);
         return -1;
     }
     store_opened(s);
-    store_adopt(s); /* before anyone looks for what they cover */
+    peer_purges_adopt(s); /* before anyone looks for what they cover */
     errno = pthread_create(&s->thread, NULL, store_write, s);
     if (errno) {
         err_sys(err, "cannot start the store's thread");
@@ -167,7 +167,7 @@ bool store_may_have(struct store *s, const struct key *key)
 {
     struct object *held;
 
-    if (is_shared(s) || filter_has(&s->filter, db_id(key)))
+    if (is_shared(s) || key_filter_has(&s->filter, db_id(key)))
         return true;
     held = queue_find(&s->queue, key);
     object_unref(held);

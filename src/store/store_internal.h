@@ -10,7 +10,7 @@
 #include "base/list.h"
 #include "store/store.h"
 #include "store/store_file.h"
-#include "store/store_filter.h"
+#include "store/key_filter.h"
 #include "store/purge_ack.h"
 #include "store/store_queue.h"
 
@@ -25,12 +25,13 @@ enum store_trouble {
     TROUBLES
 };
 
-/* What another process took away, until all is written that was put before we knew. */
-struct store_heard {
+/* A purge by another process, until every put that was queued before this process knew of the purge
+ * is written. */
+struct peer_purge {
     struct purge purge;
     char *model;
-    int64_t at_ms;
-    uint64_t until; /* the place in the queue of what came after we told the others here */
+    int64_t at_ms;  /* Unix time of the purge */
+    uint64_t until; /* queue position at which the memory tier was purged; earlier puts are stale */
 };
 
 #define STORE_SPARES 2U
@@ -46,7 +47,7 @@ struct store {
     struct store_rules rules;
     struct store_file file;
     struct store_queue queue;
-    struct store_filter filter;
+    struct key_filter filter;
     struct store_spares spares;
     struct purge_ack peers; /* the writer's, once it runs */
     atomic_bool has_peers;  /* then the filter alone does not know what is there */
@@ -62,15 +63,15 @@ struct store {
 
     /* the writer's */
     struct store_conn link;
-    struct packer *packer;
+    struct entry_codec *codec;
     int64_t origin;   /* who we are to other processes */
     int64_t last_seq; /* of what they said */
     int64_t filtered; /* the filter knows what was put until then: an n; 0: nothing */
     struct list late; /* drops that could not be written */
-    struct store_heard *heard;
-    size_t heard_count;
-    size_t heard_told; /* of them others in this process know */
-    bool unheard;      /* there may be more, which could not be read */
+    struct peer_purge *peer_purges;
+    size_t peer_purge_count;
+    size_t peer_purges_applied; /* of them, in this process */
+    bool purge_log_unread;      /* there may be more, which could not be read */
     uint64_t free_bytes;
     uint64_t reopen_ms, retry_ms; /* not before that */
     uint64_t adopt_ms;            /* tombstones of other processes were looked for */
@@ -83,7 +84,7 @@ void store_warn(struct store *store, enum store_trouble kind, const char *format
     __attribute__((format(printf, 3, 4)));
 
 /* What the row of that entry holds; NULL: it is damaged. */
-struct object *store_unpack(struct packer *packer, const struct entry *entry);
+struct object *store_decode(struct entry_codec *codec, const struct entry *entry);
 
 /* store_long.c: reads on a thread of rules.jobs, and calls get->on_done(). */
 void store_long_get(struct store *store, struct store_get *get);
@@ -92,15 +93,15 @@ void store_spares_release(struct store *store);
 
 /* After the file was opened: what the writer and the figures know of it. */
 void store_opened(struct store *store);
-/* store_heard.c; the writer's, once it runs */
+/* peer_purges.c; the writer's, once it runs */
 /* Another process purged that at that time (Unix, ms). */
-void store_on_heard(void *store, int64_t at_ms, const struct purge *purge);
+void peer_purges_add(void *store, int64_t at_ms, const struct purge *purge);
 /* Tells those who have it in memory. */
-void store_pass_on(struct store *store);
+void peer_purges_apply(struct store *store);
 /* All is written that was queued before that place. */
-void store_forget_heard(struct store *store, uint64_t place);
+void peer_purges_forget(struct store *store, uint64_t place);
 /* Carries out what processes that ended were still to purge. */
-void store_adopt(struct store *store);
+void peer_purges_adopt(struct store *store);
 void *store_write(void *store); /* the thread */
 
 /* Within a transaction (store_batch.c): what waits since it could not be written, and then these,

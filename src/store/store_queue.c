@@ -41,7 +41,7 @@ void queue_release(struct store_queue *q)
     batch_clear(q, &q->waiting);
     free(q->waiting.ops);
     while (!list_empty(&q->drops))
-        free(container_of(list_pop(&q->drops), struct store_drop, node));
+        free(container_of(list_pop(&q->drops), struct queued_purge, node));
     tombstone_log_release(&q->tombstones);
     pthread_cond_destroy(&q->filled);
     pthread_cond_destroy(&q->answered);

@@ -51,7 +51,7 @@ struct store_waiter {
     struct err err;
 };
 
-struct store_drop {
+struct queued_purge {
     struct list node; /* of the pending ones, under the queue's lock */
     struct list late; /* the writer's: it could not be written and is to be tried again */
     struct tombstone *tombstone; /* a reference */
@@ -67,7 +67,7 @@ struct store_op {
     int64_t id; /* of the row that was used, or is to be discarded, if it is damaged indeed */
     int64_t ms;
     uint64_t count; /* of entries that went */
-    struct store_drop *drop;
+    struct queued_purge *drop;
     struct store_waiter *waiter;
 };
 
@@ -134,10 +134,10 @@ void queue_close(struct store_queue *queue);
 bool queue_take(struct store_queue *queue, struct store_batch *batch, unsigned wait_ms);
 void queue_answer(struct store_queue *queue, struct store_waiter *waiter, int result,
                   uint64_t count, const struct err *err);
-void queue_settle(struct store_queue *queue, struct store_drop *drop); /* it is on disk: freed */
+void queue_settle(struct store_queue *queue, struct queued_purge *drop); /* it is on disk: freed */
 /* May the disk have entries that the drop covers, without a record of it that outlives the process?
  */
-bool queue_may_forget(struct store_queue *queue, const struct store_drop *drop);
+bool queue_may_forget(struct store_queue *queue, const struct queued_purge *drop);
 /* The collection has GETs on disk; 0: any may have. */
 void queue_note_gets(struct store_queue *queue, uint64_t collection);
 /* Opens the folder's file of tombstones, unless it is open, and drops what processes that ended

@@ -16,7 +16,7 @@
 struct store_reader {
     struct store *store;
     struct store_conn link;
-    struct packer *packer;
+    struct entry_codec *codec;
     unsigned generation; /* of the file that is open */
     unsigned changes;    /* the store's, before the state that this turn reads */
     bool in_turn;
@@ -28,7 +28,7 @@ struct store_reader *store_reader_new(struct store *store)
     struct store_reader *reader = mem_zero(sizeof(*reader));
 
     reader->store = store;
-    reader->packer = packer_new();
+    reader->codec = entry_codec_new();
     return reader;
 }
 
@@ -57,7 +57,7 @@ void store_reader_free(struct store_reader *reader)
     if (!reader)
         return;
     close_file(reader);
-    packer_free(reader->packer);
+    entry_codec_free(reader->codec);
     free(reader);
 }
 
@@ -101,9 +101,9 @@ static void note_trouble(struct store_reader *r, enum sql_result result)
     }
 }
 
-struct object *store_unpack(struct packer *packer, const struct entry *entry)
+struct object *store_decode(struct entry_codec *codec, const struct entry *entry)
 {
-    return db_id(&entry->key) == entry->id ? entry_unpack(packer, entry) : NULL;
+    return db_id(&entry->key) == entry->id ? entry_decode(codec, entry) : NULL;
 }
 
 /* By the row: the key may be what is damaged. Other processes need not hear of it, as what they
@@ -120,7 +120,7 @@ static void drop_damaged(struct store *s, int64_t id)
 /* What the row says, which is right or NULL. */
 static struct object *read_row(struct store_reader *r, const struct entry *entry)
 {
-    struct object *object = store_unpack(r->packer, entry);
+    struct object *object = store_decode(r->codec, entry);
 
     if (object)
         atomic_store(&object->touched_ms, entry->used_ms > 0 ? entry->used_ms : 0);
@@ -266,7 +266,7 @@ int store_find(struct store *s, const struct key *begin, unsigned bits, struct k
 }
 
 struct check {
-    struct packer *packer;
+    struct entry_codec *codec;
     uint64_t good, damaged;
     int64_t *ids; /* of the rows that are damaged */
     bool (*each)(void *arg, const struct key *key, bool sound);
@@ -276,7 +276,7 @@ struct check {
 static bool check_one(void *arg, const struct entry *entry)
 {
     struct check *check = arg;
-    struct object *object = store_unpack(check->packer, entry);
+    struct object *object = store_decode(check->codec, entry);
 
     object_unref(object);
     if (check->each && !check->each(check->arg, &entry->key, object != NULL))
@@ -320,9 +320,9 @@ int store_verify(struct store *s, struct store_verified *verified,
 
     if (look(s, &link, err) < 0)
         return -1;
-    check.packer = packer_new();
+    check.codec = entry_codec_new();
     result = end_look(s, &link, db_check(link.db, check_one, &check), err);
-    packer_free(check.packer);
+    entry_codec_free(check.codec);
     if (result == 0)
         result = discard_all(s, check.ids, check.damaged, err);
     free(check.ids);

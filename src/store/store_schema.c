@@ -9,9 +9,9 @@
 #include "base/mem.h"
 
 #define APPLICATION "0x67706169" /* "gpai" */
-#define VERSION "2"
-#define PAGE "8192"      /* DB_PAGE */
-#define SAID_KEPT "1000" /* of what was said; who slept longer takes it that all is gone */
+#define VERSION "3"
+#define PAGE "8192"           /* DB_PAGE */
+#define PURGE_LOG_KEPT "1000" /* rows; a process that missed more purges everything */
 #define LOG_PAGES_MIN 1000U
 #define LOG_PAGES_MAX 4000U
 #define SHRINK_PAGES "1000"
@@ -26,7 +26,8 @@ static const char schema[] =
     "CREATE INDEX entry_used ON entry(used_ms);"
     "CREATE INDEX entry_collection ON entry(collection) WHERE collection IS NOT NULL;"
     "CREATE TABLE body(n INTEGER PRIMARY KEY, head BLOB, body BLOB);"
-    "CREATE TABLE gone(seq INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL, origin INTEGER NOT NULL,"
+    "CREATE TABLE purge_log(seq INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL, origin INTEGER NOT "
+    "NULL,"
     " key BLOB, collection INTEGER, before_ms INTEGER, model TEXT);"
     "CREATE TABLE total(id INTEGER PRIMARY KEY, items INTEGER NOT NULL, last INTEGER NOT NULL);"
     "INSERT INTO total VALUES(1, 0, 0);"
@@ -72,12 +73,13 @@ static const char *const texts[STATEMENTS] = {
     [COUNT] = "UPDATE total SET items=max(0, items+?1), last=?2",
     [ITEMS] = "SELECT items FROM total",
     [LAST] = "SELECT last FROM total",
-    [SAY] = "INSERT INTO gone(at_ms, origin, key, collection, before_ms, model)"
-            " VALUES(?1,?2,?3,?4,?5,?6)",
-    [FORGET] = "DELETE FROM gone WHERE seq<=(SELECT max(seq) FROM gone)-" SAID_KEPT,
-    [HEAR] = "SELECT seq, at_ms, origin, key, collection, before_ms, model FROM gone"
-             " WHERE seq>?1 ORDER BY seq",
-    [LAST_SAID] = "SELECT coalesce(max(seq), 0) FROM gone",
+    [PURGE_LOG_APPEND] = "INSERT INTO purge_log(at_ms, origin, key, collection, before_ms, model)"
+                         " VALUES(?1,?2,?3,?4,?5,?6)",
+    [PURGE_LOG_TRIM] =
+        "DELETE FROM purge_log WHERE seq<=(SELECT max(seq) FROM purge_log)-" PURGE_LOG_KEPT,
+    [PURGE_LOG_READ] = "SELECT seq, at_ms, origin, key, collection, before_ms, model FROM purge_log"
+                       " WHERE seq>?1 ORDER BY seq",
+    [PURGE_LOG_LAST] = "SELECT coalesce(max(seq), 0) FROM purge_log",
     [DATA_VERSION] = "PRAGMA data_version",
     [PAGES] = "PRAGMA page_count",
     [FREE_PAGES] = "PRAGMA freelist_count",

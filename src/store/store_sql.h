@@ -4,7 +4,7 @@
  *              numbers and short texts of an entry, its checksum: small rows, so that touching,
  *              listing and evicting do not move bodies
  *      body    n (its entry's), head, body
- *      gone    seq (growing without gaps), what was taken away and by whom: for other processes
+ *      purge_log  seq (growing without gaps), a purge and the process that made it, for the others
  *      total   one row: the number of entries, and the last n that was ever given
  *
  * Rows are written one after the other, whatever the keys, and found again by an index of ids, the

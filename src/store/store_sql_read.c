@@ -114,7 +114,7 @@ static void read_purge(struct sql_query *q, struct purge *purge)
 enum sql_result db_purge_log_read(struct db *db, struct purge_log_reader *reader)
 {
     struct sql_query *q;
-    enum sql_result result = sql_query(db->sql, HEAR, &q);
+    enum sql_result result = sql_query(db->sql, PURGE_LOG_READ, &q);
 
     reader->missed = false;
     if (result != SQL_OK)
@@ -136,7 +136,7 @@ enum sql_result db_purge_log_read(struct db *db, struct purge_log_reader *reader
 
 enum sql_result db_purge_log_last(struct db *db, int64_t *seq)
 {
-    return sql_ask(db->sql, LAST_SAID, seq);
+    return sql_ask(db->sql, PURGE_LOG_LAST, seq);
 }
 
 enum sql_result db_sizes(struct db *db, struct db_sizes *sizes)

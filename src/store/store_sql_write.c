@@ -128,8 +128,8 @@ enum sql_result db_touch(struct db *db, int64_t id, int64_t now_ms)
     return sql_finish(db->sql, q);
 }
 
-static void bind_gone(struct sql_query *q, enum statement which, const struct purge *purge,
-                      int64_t until_ms)
+static void bind_purge(struct sql_query *q, enum statement which, const struct purge *purge,
+                       int64_t until_ms)
 {
     const struct entry_bytes model = {purge->model, purge->model ? strlen(purge->model) : 0};
 
@@ -161,10 +161,10 @@ enum sql_result db_drop(struct db *db, const struct purge *purge, int64_t until_
     if ((result = sql_query(db->sql, which - 1, &bodies)) != SQL_OK ||
         (result = sql_query(db->sql, which, &entries)) != SQL_OK)
         return result;
-    bind_gone(bodies, which, purge, until_ms);
+    bind_purge(bodies, which, purge, until_ms);
     if ((result = sql_finish(db->sql, bodies)) != SQL_OK)
         return result;
-    bind_gone(entries, which, purge, until_ms);
+    bind_purge(entries, which, purge, until_ms);
     result = sql_finish(db->sql, entries);
     n = result == SQL_OK ? sql_changes(db->sql) : 0;
     db->added -= n;
@@ -239,7 +239,7 @@ enum sql_result db_purge_log_append(struct db *db, int64_t origin, int64_t at_ms
 {
     const struct entry_bytes model = {purge->model, purge->model ? strlen(purge->model) : 0};
     struct sql_query *q;
-    enum sql_result result = sql_query(db->sql, SAY, &q);
+    enum sql_result result = sql_query(db->sql, PURGE_LOG_APPEND, &q);
 
     if (result != SQL_OK)
         return result;
@@ -253,5 +253,5 @@ enum sql_result db_purge_log_append(struct db *db, int64_t origin, int64_t at_ms
     bind_number(q, 5, purge->stored_before_ms);
     bind_text(q, 6, &model);
     result = sql_finish(db->sql, q);
-    return result == SQL_OK ? sql_run(db->sql, FORGET) : result;
+    return result == SQL_OK ? sql_run(db->sql, PURGE_LOG_TRIM) : result;
 }

@@ -45,7 +45,7 @@ static bool take_sizes(struct store *s)
 
 static void on_id(void *arg, int64_t id)
 {
-    filter_add(arg, id);
+    key_filter_add(arg, id);
 }
 
 static void on_collection(void *arg, int64_t collection)
@@ -66,9 +66,9 @@ static void learn_new_ids(struct store *s)
 static void learn_ids(struct store *s)
 {
     s->filtered = 0;
-    filter_begin(&s->filter);
+    key_filter_begin(&s->filter);
     learn_new_ids(s);
-    filter_end(&s->filter);
+    key_filter_end(&s->filter);
 }
 
 static void look_for_peers(struct store *s)
@@ -128,17 +128,17 @@ static void follow_file(struct store *s)
         return;
     }
     store_opened(s);
-    store_on_heard(s, clock_unix_ms(), &everything);
+    peer_purges_add(s, clock_unix_ms(), &everything);
 }
 
 /* Another process may have replaced the whole file: store_file_anew() keeps that file, but its
- * purges were not heard, so the memory tier is purged. */
+ * purges were not purge, so the memory tier is purged. */
 static void follow_lost_log(struct store *s)
 {
     struct err err;
 
     if (begin_anew(s, "its log (-wal, -shm) was removed", &err) == 0)
-        store_on_heard(s, clock_unix_ms(), &everything);
+        peer_purges_add(s, clock_unix_ms(), &everything);
 }
 
 static void watch_file(struct store *s)
@@ -172,27 +172,27 @@ static void trouble(struct store *s, enum sql_result result, struct err *err)
 
 /* ---- other processes ---- */
 
-static enum sql_result hear(struct store *s)
+static enum sql_result read_purge_log(struct store *s)
 {
     struct purge_log_reader log = {
-        .origin = s->origin, .seq = s->last_seq, .each = store_on_heard, .arg = s};
+        .origin = s->origin, .seq = s->last_seq, .each = peer_purges_add, .arg = s};
     enum sql_result result = db_purge_log_read(s->link.db, &log);
 
     s->last_seq = log.seq;
     if (log.missed)
-        store_on_heard(s, clock_unix_ms(), &everything);
+        peer_purges_add(s, clock_unix_ms(), &everything);
     return result;
 }
 
-static void listen_to_others(struct store *s)
+static void follow_purge_log(struct store *s)
 {
     enum sql_result result;
 
-    if (!db_changed(s->link.db) && !s->unheard)
+    if (!db_changed(s->link.db) && !s->purge_log_unread)
         return;
     atomic_fetch_add(&s->changes, 1);
-    result = hear(s);
-    s->unheard = result != SQL_OK;
+    result = read_purge_log(s);
+    s->purge_log_unread = result != SQL_OK;
     if (result == SQL_DAMAGED)
         atomic_store(&s->damaged_generation, atomic_load(&s->generation));
     take_sizes(s);
@@ -204,7 +204,7 @@ static void listen_to_others(struct store *s)
 static void settle_late(struct store *s)
 {
     while (!list_empty(&s->late))
-        queue_settle(&s->queue, container_of(list_pop(&s->late), struct store_drop, late));
+        queue_settle(&s->queue, container_of(list_pop(&s->late), struct queued_purge, late));
 }
 
 static bool begins_anew(const struct store_op *op)
@@ -232,7 +232,7 @@ static enum sql_result write_some(struct store *s, struct store_op *ops, size_t 
     enum sql_result result = db_begin(s->link.db);
 
     if (result == SQL_OK)
-        result = hear(s);
+        result = read_purge_log(s);
     if (result == SQL_OK)
         result = store_write_late(s);
     if (result == SQL_OK)
@@ -347,7 +347,7 @@ static bool write_chunk(struct store *s, struct store_batch *batch, size_t *at, 
     result = write_some(s, batch->ops + begin, end - begin, batch->place + begin);
     if (result != SQL_OK)
         trouble(s, result, err);
-    store_pass_on(s);
+    peer_purges_apply(s);
     if (result != SQL_OK)
         return false;
     *at = end;
@@ -390,7 +390,7 @@ static void tidy(struct store *s)
 {
     uint64_t now = clock_mono_ms(), used = atomic_load(&s->bytes);
 
-    if (filter_count(&s->filter) > 2 * atomic_load(&s->items) + FORGET_FROM)
+    if (key_filter_count(&s->filter) > 2 * atomic_load(&s->items) + FORGET_FROM)
         learn_ids(s);
     if (!s->tidying)
         s->tidying = s->free_bytes > SHRINK_FROM && s->free_bytes > used / 8;
@@ -418,24 +418,24 @@ void *store_write(void *arg)
         purge_ack_begin(&s->peers);
         watch_file(s);
         if (clock_mono_ms() - s->adopt_ms >= ADOPT_MS)
-            store_adopt(s);
+            peer_purges_adopt(s);
         look_for_peers(s);
         if (batch.count || (late && s->link.db))
             write_batch(s, &batch);
         if (s->link.db)
-            listen_to_others(s);
-        store_pass_on(s);
+            follow_purge_log(s);
+        peer_purges_apply(s);
         if (s->link.db)
             tidy(s);
-        store_forget_heard(s, end);
-        if (s->link.db && !s->unheard)
+        peer_purges_forget(s, end);
+        if (s->link.db && !s->purge_log_unread)
             purge_ack_commit(&s->peers);
     }
     if (s->link.db && is_file_over(s))
         shrink_now(s);
     else if (s->link.db)
         db_checkpoint(s->link.db, true);
-    store_forget_heard(s, UINT64_MAX);
+    peer_purges_forget(s, UINT64_MAX);
     free(batch.ops);
     return NULL;
 }

@@ -57,10 +57,10 @@ TEST("what was packed is unpacked the same, one buffer after the other")
         fill(&plain, size, i % 2 == 1);
         str_clear(&packed);
         str_adds(&packed, "before");
-        zip_pack(zip, plain.text, plain.len, &packed);
+        zip_deflate(zip, plain.text, plain.len, &packed);
         CHECK(memcmp(packed.text, "before", 6) == 0);
         CHECK_INT(packed.text[packed.len], 0);
-        CHECK(zip_unpack(zip, packed.text + 6, packed.len - 6, out, size));
+        CHECK(zip_inflate(zip, packed.text + 6, packed.len - 6, out, size));
         CHECK(memcmp(out, plain.text, size) == 0);
         if (i % 2 == 0 && size > 1000)
             CHECK(packed.len < size / 10);
@@ -78,21 +78,21 @@ TEST("a packed buffer that is damaged, cut, too long or of another size is refus
     char out[1001];
 
     fill(&plain, 1000, false);
-    zip_pack(zip, plain.text, plain.len, &packed);
+    zip_deflate(zip, plain.text, plain.len, &packed);
     for (size_t i = 0; i < packed.len; i++) {
-        CHECK(!zip_unpack(zip, packed.text, i, out, 1000));
+        CHECK(!zip_inflate(zip, packed.text, i, out, 1000));
         packed.text[i] = (char)(packed.text[i] ^ 0x10);
-        CHECK(!zip_unpack(zip, packed.text, packed.len, out, 1000) ||
+        CHECK(!zip_inflate(zip, packed.text, packed.len, out, 1000) ||
               memcmp(out, plain.text, 1000) == 0);
         packed.text[i] = (char)(packed.text[i] ^ 0x10);
     }
-    CHECK(!zip_unpack(zip, packed.text, packed.len, out, 999));
-    CHECK(!zip_unpack(zip, packed.text, packed.len, out, 1001));
-    CHECK(!zip_unpack(zip, packed.text, packed.len, out, 0));
-    CHECK(!zip_unpack(zip, "", 0, out, 0));
-    CHECK(zip_unpack(zip, packed.text, packed.len, out, 1000));
+    CHECK(!zip_inflate(zip, packed.text, packed.len, out, 999));
+    CHECK(!zip_inflate(zip, packed.text, packed.len, out, 1001));
+    CHECK(!zip_inflate(zip, packed.text, packed.len, out, 0));
+    CHECK(!zip_inflate(zip, "", 0, out, 0));
+    CHECK(zip_inflate(zip, packed.text, packed.len, out, 1000));
     str_addc(&packed, '\0');
-    CHECK(!zip_unpack(zip, packed.text, packed.len, out, 1000));
+    CHECK(!zip_inflate(zip, packed.text, packed.len, out, 1000));
     str_release(&plain);
     str_release(&packed);
     zip_free(zip);

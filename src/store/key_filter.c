@@ -1,4 +1,4 @@
-#include "store/store_filter.h"
+#include "store/key_filter.h"
 
 #include <stdlib.h>
 
@@ -44,20 +44,20 @@ static uint32_t part_of(int64_t id)
     return (uint32_t)id ? (uint32_t)id : 1;
 }
 
-void filter_init(struct store_filter *filter)
+void key_filter_init(struct key_filter *filter)
 {
-    *filter = (struct store_filter){.set = set_new(SIZE_FIRST)};
+    *filter = (struct key_filter){.set = set_new(SIZE_FIRST)};
     pthread_mutex_init(&filter->lock, NULL);
 }
 
-void filter_release(struct store_filter *filter)
+void key_filter_release(struct key_filter *filter)
 {
     free(filter->set.ids);
     free(filter->next.ids);
     pthread_mutex_destroy(&filter->lock);
 }
 
-void filter_add(struct store_filter *filter, int64_t id)
+void key_filter_add(struct key_filter *filter, int64_t id)
 {
     pthread_mutex_lock(&filter->lock);
     set_add(&filter->set, part_of(id));
@@ -66,7 +66,7 @@ void filter_add(struct store_filter *filter, int64_t id)
     pthread_mutex_unlock(&filter->lock);
 }
 
-bool filter_has(struct store_filter *filter, int64_t id)
+bool key_filter_has(struct key_filter *filter, int64_t id)
 {
     bool has;
 
@@ -76,7 +76,7 @@ bool filter_has(struct store_filter *filter, int64_t id)
     return has;
 }
 
-size_t filter_count(struct store_filter *filter)
+size_t key_filter_count(struct key_filter *filter)
 {
     size_t count;
 
@@ -86,7 +86,7 @@ size_t filter_count(struct store_filter *filter)
     return count;
 }
 
-void filter_begin(struct store_filter *filter)
+void key_filter_begin(struct key_filter *filter)
 {
     pthread_mutex_lock(&filter->lock);
     free(filter->next.ids);
@@ -95,7 +95,7 @@ void filter_begin(struct store_filter *filter)
     pthread_mutex_unlock(&filter->lock);
 }
 
-void filter_end(struct store_filter *filter)
+void key_filter_end(struct key_filter *filter)
 {
     pthread_mutex_lock(&filter->lock);
     free(filter->set.ids);

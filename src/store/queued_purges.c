@@ -20,14 +20,14 @@ static bool is_same(const struct purge *a, const struct purge *b)
 }
 
 /* Is there an equal one that is not yet taken, and no put after it that it would have to cover? */
-static struct store_drop *find_same(struct store_queue *q, const struct purge *purge)
+static struct queued_purge *find_same(struct store_queue *q, const struct purge *purge)
 {
     uint64_t after = purge->collection ? q->last_get : q->last_put;
     unsigned looked = 0;
 
     for (struct list *node = q->drops.prev; node != &q->drops && looked < MERGE_LOOK;
          node = node->prev, looked++) {
-        struct store_drop *drop = container_of(node, struct store_drop, node);
+        struct queued_purge *drop = container_of(node, struct queued_purge, node);
 
         if (drop->place < q->taken || drop->place < after)
             return NULL;
@@ -60,7 +60,7 @@ static struct tombstone *widen(struct store_queue *q, struct tombstone *tombston
 static void add_drop(struct store_queue *q, struct tombstone *tombstone, int64_t at_ms,
                      struct store_waiter *waiter)
 {
-    struct store_drop *drop;
+    struct queued_purge *drop;
     struct store_op *op;
 
     if (!waiter)
@@ -132,7 +132,7 @@ bool tombstones_cover(struct store_queue *q, const struct object *object)
         return false;
     pthread_mutex_lock(&q->lock);
     list_each(node, &q->drops) {
-        struct store_drop *drop = container_of(node, struct store_drop, node);
+        struct queued_purge *drop = container_of(node, struct queued_purge, node);
 
         hides = hides || (object->stored_ms <= atomic_load(&drop->at_ms) &&
                           purge_covers(&drop->purge, &object->key, object->collection,
@@ -150,7 +150,7 @@ bool queue_clears(struct store_queue *q)
         return false;
     pthread_mutex_lock(&q->lock);
     list_each(node, &q->drops)
-        clears = clears || purge_is_all(&container_of(node, struct store_drop, node)->purge);
+        clears = clears || purge_is_all(&container_of(node, struct queued_purge, node)->purge);
     pthread_mutex_unlock(&q->lock);
     return clears;
 }
@@ -158,7 +158,7 @@ bool queue_clears(struct store_queue *q)
 /* ---- the writer ---- */
 
 /* If no GET was queued behind the drop, the disk has no GETs of its collection now. */
-static void forget_gets(struct store_queue *q, const struct store_drop *drop)
+static void forget_gets(struct store_queue *q, const struct queued_purge *drop)
 {
     if (q->last_get > drop->place)
         return;
@@ -168,7 +168,7 @@ static void forget_gets(struct store_queue *q, const struct store_drop *drop)
         stored_gets_remove(&q->gets, drop->purge.collection);
 }
 
-void queue_settle(struct store_queue *q, struct store_drop *drop)
+void queue_settle(struct store_queue *q, struct queued_purge *drop)
 {
     pthread_mutex_lock(&q->lock);
     list_remove(&drop->node);
@@ -180,7 +180,7 @@ void queue_settle(struct store_queue *q, struct store_drop *drop)
     free(drop);
 }
 
-bool queue_may_forget(struct store_queue *q, const struct store_drop *drop)
+bool queue_may_forget(struct store_queue *q, const struct queued_purge *drop)
 {
     bool forgets;
 
