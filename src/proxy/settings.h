@@ -51,7 +51,7 @@ void settings_unref(struct settings *settings); /* NULL is nothing */
 struct settings_current {
     pthread_mutex_t lock;
     struct settings *settings; /* under the lock */
-    _Atomic uint64_t number;  /* current->number, read without the lock */
+    _Atomic uint64_t number;   /* settings->number, read without the lock */
 };
 
 void settings_current_init(struct settings_current *current);
