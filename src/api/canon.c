@@ -322,7 +322,7 @@ static bool sort_members(struct canon *c, size_t first)
     return true;
 }
 
-/* What is not ignored of the members from `first` on comes among the kept. */
+/* Moves the members from `first` on that are not ignored to the kept ones. */
 static void keep_members(struct canon *c, struct object *o, size_t first, bool may_ignore)
 {
     o->first = (uint32_t)c->kept.count;

@@ -1,4 +1,4 @@
-/* What a cache key is made by, besides the request: settings, shared by all that go by them.
+/* The settings that a cache key depends on, besides the request; shared by all that use them.
  */
 #ifndef API_KEY_RULES_H
 #define API_KEY_RULES_H

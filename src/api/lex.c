@@ -61,7 +61,8 @@ unsigned lex_put_utf8(uint32_t code, char *to)
     return len;
 }
 
-/* What stands here is not plain: behind it, or NULL. */
+/* Skips one escape or non-ASCII character; returns the position after it, NULL if it is malformed.
+ */
 static const char *skip_special(const char *at, const char *end)
 {
     const unsigned char c = (unsigned char)*at;
@@ -125,7 +126,8 @@ static unsigned spell(uint32_t code, char *to)
     return 6;
 }
 
-/* What is not plain, and not the closing quote: NULL, or behind it. */
+/* Copies one escape or non-ASCII character in canonical spelling; returns the position after it,
+ * NULL if it is malformed. */
 static inline const char *respell_special(const char *at, const char *end, char **to, bool *escaped)
 {
     uint32_t code;

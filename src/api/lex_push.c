@@ -148,7 +148,7 @@ static enum lex_push_result feed_string(struct lex_push *t, const char **at, con
 
 /* ---- numbers ---- */
 
-/* What follows a byte of a number, or -1. */
+/* The state behind a byte of a number, or -1. */
 static int next_number_state(enum lex_number_state state, char c)
 {
     const bool digit = c >= '0' && c <= '9', e = (c | 0x20) == 'e';

@@ -57,7 +57,7 @@ void lex_push_begin(struct lex_push *t, char first, bool captured);
 enum lex_push_result lex_push_feed(struct lex_push *t, const char **at, const char *end);
 /* The text ends here: only a number may end with it. */
 enum lex_push_result lex_push_end(const struct lex_push *t);
-/* It was captured, and is longer than the text. */
+/* Was the token captured, and is it longer than the text? */
 static inline bool lex_push_is_cut(const struct lex_push *t)
 {
     return t->len >= LEX_PUSH_TEXT;

@@ -25,7 +25,7 @@ struct ending {
     bool whole, failed;
 };
 
-/* What an event calls itself: by its `event` field, or by its data's `type`. */
+/* The type of an event: its `event` field, or its data's `type`. */
 static bool is_of_type(const struct sse_event *event, const struct scan_value *type,
                        const char *name)
 {
@@ -123,7 +123,7 @@ static bool is_final(const struct scan_value *status)
     return false;
 }
 
-/* What is looked for in it. Must stay where it is. */
+/* The members that are looked for in a resource. Must not be moved. */
 struct resource {
     struct scan_member top[2], element[1];
     struct scan_inside in_data;

@@ -1,4 +1,4 @@
-/* What the answer's files of policy.h share. */
+/* Functions that policy_head.c and policy_answer.c share. */
 #ifndef API_POLICY_INTERNAL_H
 #define API_POLICY_INTERNAL_H
 

@@ -179,7 +179,7 @@ static void note_value(const struct scan_inside *inside, struct scan_member *fou
             m->value = value;
 }
 
-/* What is looked for within this value of the member. */
+/* The members that are looked for within this value. */
 static const struct scan_inside *inside_of(const struct scan_member *member, const char *value,
                                            const char *end)
 {

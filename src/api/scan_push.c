@@ -128,7 +128,7 @@ static void begin_token(struct scan_push *s, char first, bool is_name, bool capt
     s->state = STATE_TOKEN;
 }
 
-/* What is looked for within a value that begins with that byte. */
+/* The members that are looked for within a value that begins with that byte. */
 static const struct scan_inside *inside_of(struct scan_push *s, const struct level *level,
                                            char first)
 {

@@ -2,7 +2,7 @@
 
 #include "api/policy.h"
 
-/* What the SDKs document, and what reasoning models may take. */
+/* The timeout that the SDKs document, which leaves reasoning models time. */
 #define SDK_DEADLINE_MS (INT64_C(600) * 1000)
 #define MARGIN_MS 2000 /* a second was cut off, and a second for the way */
 #define DAY_MS (INT64_C(86400) * 1000)

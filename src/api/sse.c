@@ -137,7 +137,7 @@ static void end_line(struct sse *sse, const char *piece, size_t len)
     str_clear(&sse->line_);
 }
 
-/* What looked like a BOM and was none is the beginning of the first line. */
+/* Bytes that matched the beginning of a BOM but no BOM begin the first line. */
 static const char *skip_bom(struct sse *sse, const char *at, const char *end)
 {
     while (at < end && sse->bom_ < 3) {

@@ -33,7 +33,7 @@ int err_wrap(struct err *err, const char *format, ...) __attribute__((format(pri
  * a pointer, not three quarters of a kilobyte. */
 struct err *err_copy(const struct err *err);
 
-/* What the table says of a code. */
+/* The properties of an error code, from the table err.def. */
 unsigned err_status(enum err_code code);    /* HTTP status */
 const char *err_type(enum err_code code);   /* OpenAI's error.type */
 const char *err_openai(enum err_code code); /* OpenAI's error.code */

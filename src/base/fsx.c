@@ -13,7 +13,7 @@
 
 #define LOCK_STEP_US 2000
 
-/* What both folders and files must be. */
+/* The checks that folders and files have in common. */
 static int refuse(const struct stat *info, const char *path, struct err *err)
 {
     if (info->st_uid != geteuid())

@@ -1,4 +1,4 @@
-/* What the program changes of its own process and threads.
+/* Changes that the program makes to its own process and threads.
  *
  * A child that runs another program (run -- CMD) must have signals and limits as the user had them.
  * So the functions below remember what they found before their first change, and

@@ -29,7 +29,7 @@ struct slab {
 void *slab_alloc(struct slab *slab, size_t size) __attribute__((malloc, returns_nonnull));
 /* The size that it was asked for with. */
 void slab_free(struct slab *slab, void *piece, size_t size);
-/* What a piece of that size costs in memory. */
+/* The memory that a piece of that size takes, bytes. */
 size_t slab_cost(const struct slab *slab, size_t size);
 
 #endif

@@ -38,7 +38,7 @@ enum sql_use {
      * constraint, so one that is broken is damage. A commit may be lost with the machine's power.
      */
     SQL_DISPOSABLE,
-    /* What nobody can fetch again: a commit is on the disk when it returns. */
+    /* Data that cannot be fetched again: a commit is on the disk when it returns. */
     SQL_LASTING
 };
 
@@ -77,7 +77,7 @@ int64_t sql_int(struct sql_query *query, int column);
 const char *sql_text(struct sql_query *query, int column, size_t *len);
 const void *sql_blob(struct sql_query *query, int column, size_t *len);
 
-/* One step and the end: for what gives no rows. */
+/* One step and the end, for statements without rows. */
 enum sql_result sql_finish(struct sql *sql, struct sql_query *query);
 enum sql_result sql_run(struct sql *sql, unsigned which);
 enum sql_result sql_ask(struct sql *sql, unsigned which, int64_t *number);

@@ -195,7 +195,7 @@ void body_end(struct body *body, enum body_state how)
     pthread_mutex_unlock(&body->lock);
 }
 
-/* What a reader that went on, or away, makes possible. */
+/* After a reader advanced or left: frees chunks, and tells the filler that there is room. */
 static void after_reading(struct body *body)
 {
     if (!body->keep)

@@ -128,8 +128,8 @@ static enum proof proof_of(const struct busy *busy, const struct flight *flight)
 
 /* --- the object ----------------------------------------------------------------------- */
 
-/* An object's memory is seldom in the processor's cache, what has just come is: so that is looked
- * at, where it is in one piece, and copied only then. */
+/* Validates the flight's buffer where that is in one piece, which is hot in the processor's cache,
+ * and copies it to the cold object only if it is valid. */
 static bool fill_if_whole(const struct busy *busy, struct flight *flight, struct object *object)
 {
     const unsigned char *bytes = object->body;

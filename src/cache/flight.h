@@ -57,11 +57,11 @@ struct flight;
 struct flight_hooks {
     /* The head is there (flight->head), nobody else has seen it: may the answer be shared? */
     bool (*may_share)(struct flight_hooks *, struct flight *);
-    /* It is complete and shared; nobody else knows. False: it may not be kept after all. */
+    /* The flight is complete and shared, and no reader knows yet. False: it may not be kept. */
     bool (*complete)(struct flight_hooks *, struct flight *);
     /* Nobody wants the rest: is what came the whole answer anyway? */
     bool (*is_whole)(struct flight_hooks *, struct flight *);
-    /* It failed, broke, or may not be shared: no one shall find it any more. */
+    /* The flight failed, broke, or may not be shared: no lookup may find it any more. */
     void (*withdraw)(struct flight_hooks *, struct flight *);
     void (*free)(struct flight_hooks *); /* with the flight */
     atomic_bool outdated; /* what it fills was purged meanwhile: it is kept no more */

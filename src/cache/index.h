@@ -42,7 +42,7 @@ struct index_rules {
 
 struct index *index_new(const struct index_rules *rules);
 void index_free(struct index *index); /* no flight of its may be left. NULL is nothing */
-/* What is complete goes there as well. NULL (and before this call): memory only. */
+/* Complete answers go to the store as well. NULL (and before this call): memory only. */
 void index_use_store(struct index *index, const struct store_ops *ops, struct store *store);
 
 enum index_verdict { INDEX_HIT, INDEX_JOIN, INDEX_MISS, INDEX_NONE };

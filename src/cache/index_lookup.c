@@ -203,7 +203,7 @@ static void purge_busy(struct shard *shard, const struct purge *purge)
     list_each(node, &shard->busy_list) {
         struct busy *busy = container_of(node, struct busy, node);
 
-        /* What is in flight is newer than any time that is named. */
+        /* A flight is newer than any time that a purge names. */
         if (!purge_covers(purge, &busy->key, busy->collection, INT64_MAX, busy->model))
             continue;
         atomic_store(&busy->keeper.outdated, true);

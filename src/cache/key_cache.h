@@ -19,7 +19,7 @@ void key_cache_free(struct key_cache *cache); /* NULL is nothing */
 
 /* The secret of the fingerprints that may be compared here: for keyer_new(). */
 const unsigned char *key_cache_secret(const struct key_cache *cache);
-/* What was added with that fingerprint, into *key and *facts; false leaves both alone. */
+/* Copies the key and facts that were added with that fingerprint; false leaves both alone. */
 bool key_cache_find(struct key_cache *cache, const struct request_fingerprint *fingerprint,
                     struct key *key, struct body_facts *facts);
 /* All of one and the same request. */

@@ -15,7 +15,8 @@ static struct object *make(size_t size)
 {
     struct object *object = slab_alloc(&slab, size);
 
-    /* It was last used long ago, most of it: fetched now, it is there when it is written to. */
+    /* Most of the memory was last used long ago: prefetches it, so that the writes below hit the
+     * cache. */
     for (size_t at = 0; at < size && at < FETCH_MAX; at += 64)
         __builtin_prefetch((const char *)object + at, 1);
     memset(object, 0, sizeof(*object));
@@ -27,7 +28,7 @@ static struct object *make(size_t size)
     return object;
 }
 
-/* What the fields say. */
+/* Derives gzip and has_id from the fields. */
 static void note_fields(struct object *object)
 {
     const char *encoding = fields_get(&object->fields, "content-encoding");

@@ -28,7 +28,7 @@ struct object {
     atomic_uint refs;
     bool gzip;   /* the body is gzip-encoded, as its Content-Encoding says */
     bool has_id; /* the upstream gave it an x-request-id */
-    /* It was found in the tier: worth a ready-made answer, which most are never asked for. */
+    /* A lookup found it in the tier: worth a ready-made answer. Most objects are never found. */
     atomic_bool warm;
     /* the index's, under its shard's lock */
     bool in_tier;
@@ -57,7 +57,7 @@ struct object {
     unsigned char inside[]; /* body, label, model, fields */
 };
 
-/* What an object is made of. */
+/* The parts from which object_new() makes an object. */
 struct object_parts {
     const struct key *key;
     size_t body_len;

@@ -1,4 +1,4 @@
-/* What a purge selects: entries that must not be served any more (RFC 9111 section 4.4, and what
+/* The selector of a purge: entries that must not be served any more (RFC 9111 section 4.4, and what
  * users remove). Pure.
  */
 #ifndef CACHE_PURGE_H

@@ -46,7 +46,7 @@ struct down {
     struct timer again;
 };
 
-/* What a daemon is made with; all of it outlives the daemon. */
+/* The settings of a daemon; all that they point to outlives it. */
 struct down_config {
     const struct client_ops *ops;
     struct loop *loop;

@@ -181,7 +181,7 @@ void down_raw_refuse_faulty(struct down *down)
         /* Whole requests that came before the fault are answered first. */
         if (!conn_framing_fault(conn))
             continue;
-        /* One that was refused for this already is answered by libmicrohttpd, which closes. */
+        /* libmicrohttpd answers, and closes, where the request was refused for this already. */
         if (conn->req && down->ops->is_refused(conn->req))
             continue;
         if (conn->framing.tls)

@@ -1,4 +1,4 @@
-/* What goes down to the client: a status, fields, and a body that is whole or still grows. */
+/* A reply to the client: a status, fields, and a body that is whole or still grows. */
 #ifndef CLIENT_REPLY_H
 #define CLIENT_REPLY_H
 
@@ -17,7 +17,7 @@
 enum verdict { VERDICT_OWN, VERDICT_BYPASS, VERDICT_MISS, VERDICT_HIT, VERDICT_JOIN };
 #define VERDICT_COUNT (VERDICT_JOIN + 1)
 
-/* What an answer tells of that. */
+/* The values of the cache fields of an answer. */
 struct reply_cache {
     enum verdict kind;
     const char *status;    /* of Cache-Status (RFC 9211), after our name and "; " */

@@ -74,7 +74,7 @@ int64_t conf_duration_ms(const char *text)
         if (total > (double)DURATION_MAX_MS)
             return -1;
     }
-    /* What was meant as a time does not become "off" by rounding. */
+    /* A time above zero does not become "off" by rounding. */
     return total > 0 && total < 1 ? 1 : (int64_t)(total + 0.5);
 }
 
@@ -102,7 +102,7 @@ int64_t conf_size_bytes(const char *text)
     }
     if (!text || *text || value * (double)unit > (double)SIZE_MAX_BYTES)
         return -1;
-    /* What was meant as a size does not become "none" by rounding. */
+    /* A size above zero does not become "none" by rounding. */
     return value > 0 && value * (double)unit < 1 ? 1 : (int64_t)(value * (double)unit);
 }
 
@@ -115,7 +115,7 @@ static int check_size(const char *text, int64_t *number, struct str *why)
     return -1;
 }
 
-/* What it does not have cannot be set aside; INT64_MAX where it does not say. */
+/* The machine's memory, the most that can be set aside; INT64_MAX where it cannot be read. */
 static int64_t memory_bytes(void)
 {
     long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
@@ -144,7 +144,7 @@ static int check_ttl(const char *text, int64_t *number, struct str *why)
     return -1;
 }
 
-/* One of the words, whose place is the number. */
+/* One of the words; the number is its index. */
 static int check_word(const char *text, const char *const *words, int64_t *number, struct str *why)
 {
     for (size_t i = 0; words[i]; i++) {

@@ -1,4 +1,4 @@
-/* What a setting's text may say, by type. */
+/* The values that a setting may have, by type. */
 #ifndef CONF_CONF_TYPE_H
 #define CONF_CONF_TYPE_H
 

@@ -1,4 +1,4 @@
-/* What an answer says of the cache: X-Cache, and the Cache-Status of RFC 9211. */
+/* The cache fields of an answer: X-Cache, and Cache-Status (RFC 9211). */
 #ifndef PROXY_CACHE_STATUS_H
 #define PROXY_CACHE_STATUS_H
 

@@ -1,4 +1,4 @@
-/* What the server keeps: the index, the memory of seen bodies, the store.
+/* The server's caches: the index, the key cache, the store.
  * Made once; any thread may use it.
  */
 #ifndef PROXY_CACHING_H

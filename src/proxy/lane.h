@@ -21,7 +21,7 @@ struct lane {
 
 /* upstream_conns: the most that the pool may keep. NULL with an error. */
 struct lane *lane_new(struct worker *worker, long upstream_conns, struct err *err);
-/* That of a client's connection. */
+/* The lane of a client's connection. */
 struct lane *lane_of_conn(const struct conn *conn);
 
 #endif

@@ -12,7 +12,8 @@ bool peer_is_self(const struct conn *conn)
     return own_ends_of_client(&ends, conn->fd) && own_sockets_has(&ends);
 }
 
-/* What the kernel does not tell is asked once more; then nobody is let in on a guess. */
+/* Asks the kernel a second time where it has no answer; then refuses: nobody is let in on a guess.
+ */
 static enum peer_verdict judge_user(const struct conn *conn, struct sock_diag *diag,
                                     const struct users *users)
 {

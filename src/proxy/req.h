@@ -155,7 +155,7 @@ void req_free(struct req *req);
 void req_leave_flight(struct req *req);
 /* Raises the timeouts of its flight to the request's own. */
 void req_raise_timeouts(const struct req *req);
-/* What it asks of the index; good as long as the request is. */
+/* The request's query to the index; valid as long as the request. */
 struct index_query req_query(const struct req *req);
 /* A flight that the request reads has news: for its reader. Any thread. */
 void req_on_flight_news(struct body_reader *reader);

@@ -42,7 +42,7 @@ static void open_upload(struct req *req)
     req->cache.class = CACHE_CLASS_NONE;
 }
 
-/* It has proved too long to be held. */
+/* The body has proved too long to be held. */
 static void pass_on(struct req *req)
 {
     struct req_body *body = &req->body;

@@ -53,7 +53,7 @@ static void on_news(struct letter *news)
 {
     struct req *req = container_of(news, struct req, answer.news);
 
-    /* One that waits for the head has had nothing of the answer: it looks anew. */
+    /* A request that waits for the head has sent nothing of the answer: it looks up again. */
     if (req->answer.reader.lost && req->step != STEP_WAIT) {
         conn_reset(req->conn); /* a FIN could be taken for the answer's end */
         conn_throw_out(req->conn);
@@ -268,7 +268,7 @@ struct index_query req_query(const struct req *req)
                                 .low = REQ_AHEAD_LOW};
 }
 
-/* What the user set holds; else what is usual for such a request; else the default. */
+/* The user's setting, else the timeout of such a request, else the default. */
 void req_raise_timeouts(const struct req *req)
 {
     const struct endpoint *e = req->settings->endpoint;

@@ -46,7 +46,7 @@
 /* The body of a request that is refused is read up to this, so that the client, which is still
  * sending, gets to see the answer. */
 #define SWALLOW_MAX ((int64_t)1024 * 1024)
-/* What is done in a turn of the loop; the bytes of a longer body, or answer, are a job's. */
+/* Work up to this size is done in a turn of the loop; a job does it for a longer body or answer. */
 #define INSPECT_INLINE_MAX ((size_t)1024 * 1024) /* half a millisecond and more */
 
 static struct caching *caching_of(const struct req *req)
@@ -118,7 +118,7 @@ static const char *length_fault(struct req *req)
     return NULL;
 }
 
-/* What is wrong with the head, or NULL. Fills in the body's length. */
+/* Checks the head and fills in the body's length. Returns the fault, or NULL. */
 static const char *head_fault(struct req *req)
 {
     const struct req_head *head = &req->head;
@@ -205,7 +205,7 @@ static enum req_next step_preflight(struct req *req)
 
 /* --- dispatch ------------------------------------------------------------------------- */
 
-/* What it asks of the cache, and whether it may. */
+/* Reads the request's Cache-Control, and decides whether the request may use the cache. */
 static void classify(struct req *req)
 {
     struct req_cache *cache = &req->cache;
@@ -421,7 +421,7 @@ static enum req_next step_fetch(struct req *req)
                                   .forwarded = {req->conn->address, req->id}};
 
     req_raise_timeouts(req);
-    /* One entry serves every client: it is kept in a form that all can be given. */
+    /* One entry serves every client: it is fetched in an encoding that all clients can be given. */
     if (req->cache.class != CACHE_CLASS_NONE && fields_get(&req->head.fields, "accept-encoding"))
         order.encodings = header_accepts_gzip(&req->head.fields) ? "gzip" : "identity";
     req->answer.fetched = true;

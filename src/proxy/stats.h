@@ -1,4 +1,4 @@
-/* What was done, counted: one set of counters a worker, written by it and read by anyone.
+/* Counters of requests: one set for each worker, which writes it; any thread reads.
  *
  * Durations fall into buckets of an eighth of a power of two, so a percentile is off by at most
  * a sixteenth.

@@ -188,7 +188,7 @@ static void set_listening(struct worker *worker, bool on)
 {
     struct err err;
 
-    /* What is watched exclusively cannot be watched anew (epoll_ctl(2)). */
+    /* An EPOLLEXCLUSIVE watch cannot be modified (epoll_ctl(2)). */
     if (on && (worker->draining || worker->listening))
         return;
     worker->listening = on;

@@ -1,4 +1,4 @@
-/* What the operations of a batch do to the file, within a transaction. The writer's.
+/* Carries out the operations of a batch on the file, within a transaction. The writer's.
  *
  * In the order in which they came: who asks again mostly asks in the same order, and finds what it
  * asks for side by side. (In the order of their ids the index would be written a little faster, and
@@ -77,7 +77,8 @@ static enum sql_result write_op(struct store *s, struct store_op *op, uint64_t p
     case OP_TOUCH:
         return db_touch(s->link.db, op->id, op->ms);
     case OP_DROP:
-        /* All that was put before it, and nothing else, is there now: by order, not by time. */
+        /* Operations apply in queue order, so every row present predates this purge: no time limit
+         * is needed. */
         op->count = 0;
         return write_drop(s, op->drop, INT64_MAX, &op->count);
     case OP_DISCARD:

@@ -93,7 +93,7 @@ static int refuse(const struct store_file *file, enum db_kind kind, struct err *
                    file->path);
 }
 
-/* One try. What is damaged or older is for the caller: *why. */
+/* One attempt. A damaged or older file is for the caller to handle: *why says which. */
 static int try_open(const struct store_file *file, struct store_conn *link, const char **why,
                     struct err *err)
 {

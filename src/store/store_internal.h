@@ -83,7 +83,7 @@ struct store {
 void store_warn(struct store *store, enum store_trouble kind, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* What the row of that entry holds; NULL: it is damaged. */
+/* Decodes an entry's row; NULL: it is damaged. The caller owns the reference. */
 struct object *store_decode(struct entry_codec *codec, const struct entry *entry);
 
 /* store_long.c: reads on a thread of rules.jobs, and calls get->on_done(). */

@@ -43,7 +43,7 @@
 #define BATCH_OPS 8192
 #define BATCH_BYTES ((size_t)8 << 20)
 
-/* Who waits for a drop or discard; guarded by the queue's lock. */
+/* A thread that waits for a purge or discard; guarded by the queue's lock. */
 struct store_waiter {
     bool done;
     int result;
@@ -90,7 +90,8 @@ struct store_queue {
     uint64_t taken;               /* operations ever taken */
     uint64_t last_put; /* the place after the last put; and after the last one of a GET */
     uint64_t last_get;
-    uint64_t bucket_ms;   /* until then all room for batches that do not wait would be back */
+    uint64_t bucket_ms;   /* leaky bucket: when the allowance of immediate batches is full again
+                             (monotonic) */
     bool idle, gathering; /* the writer waits: for anything, for more */
     bool flush_now, closing;
     struct list drops;
@@ -105,7 +106,7 @@ void queue_release(struct store_queue *queue);
 
 /* Any thread. False: refused. hold: nobody else has it. */
 bool queue_put(struct store_queue *queue, struct object *object, bool hold);
-/* What is held with that key, with one more reference, or NULL; mostly without taking the lock. */
+/* Finds a pending write by key; adds a reference. NULL: none. Mostly takes no lock. */
 struct object *queue_find(struct store_queue *queue, const struct key *key);
 /* Another process took that away: nothing of it is found any more. */
 void queue_let_go_of_purged(struct store_queue *queue, const struct purge *purge);

@@ -117,7 +117,7 @@ static void drop_damaged(struct store *s, int64_t id)
                s->file.path, (uint64_t)id << 1);
 }
 
-/* What the row says, which is right or NULL. */
+/* Decodes the row; NULL if it is damaged. */
 static struct object *read_row(struct store_reader *r, const struct entry *entry)
 {
     struct object *object = store_decode(r->codec, entry);

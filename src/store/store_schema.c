@@ -141,7 +141,8 @@ enum sql_result db_write(struct db *db, uint64_t log_bytes)
     if (sql_is_read_only(db->sql))
         return SQL_TROUBLE;
     pages = pages < LOG_PAGES_MIN ? LOG_PAGES_MIN : pages > LOG_PAGES_MAX ? LOG_PAGES_MAX : pages;
-    /* It is longer by a transaction than where it is emptied, and to shorten it costs time. */
+    /* The log grows a transaction beyond the size at which it is emptied; truncating it costs time.
+     */
     snprintf(text, sizeof(text),
              "PRAGMA journal_mode=WAL; PRAGMA journal_size_limit=%" PRIu64
              "; PRAGMA wal_autocheckpoint=%" PRIu64 "; PRAGMA cache_size=-4096",

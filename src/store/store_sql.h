@@ -84,7 +84,7 @@ struct purge_log_reader {
     void (*each)(void *arg, int64_t at_ms, const struct purge *purge);
     void *arg;
 };
-/* What followed seq, in order. */
+/* Reads the purges after seq, in order. */
 enum sql_result db_purge_log_read(struct db *db, struct purge_log_reader *reader);
 enum sql_result db_purge_log_last(struct db *db, int64_t *seq);
 

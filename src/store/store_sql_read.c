@@ -1,4 +1,4 @@
-/* What store_sql.h offers to those who look: readers, commands, and the writer at its file. */
+/* The read half of store_sql.h, for readers, commands, and the writer when it opens the file. */
 #include <string.h>
 
 #include "store/store.h"

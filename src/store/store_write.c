@@ -156,7 +156,7 @@ static void watch_file(struct store *s)
         follow_file(s);
 }
 
-/* What to do about a statement that failed. The transaction is undone. */
+/* Handles a statement that failed, after its transaction was undone. */
 static void trouble(struct store *s, enum sql_result result, struct err *err)
 {
     err_set(err, ERR_SYSTEM, "cannot write %s: %s", s->file.path, db_error(s->link.db));

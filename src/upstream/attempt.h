@@ -40,7 +40,7 @@ struct attempt_events {
     enum body_read (*on_want)(struct attempt *attempt, char *buf, size_t *len);
     /* attempt_todo() was called. False: the attempt was stopped meanwhile. */
     bool (*on_run)(struct attempt *attempt);
-    /* It has ended by itself: attempt_failure() says how. attempt_stop() is due. */
+    /* The transfer has ended by itself: attempt_failure() says how. attempt_stop() is due. */
     void (*on_end)(struct attempt *attempt, int curl_code);
 };
 
@@ -102,7 +102,7 @@ void attempt_stop(struct attempt *attempt, bool given_up, const struct err *look
 bool attempt_recycle(struct attempt *attempt);
 
 void attempt_todo(struct attempt *attempt); /* on_run, soon */
-/* What was paused goes on: sending, receiving. In on_run. */
+/* Resumes sending and receiving. In on_run. */
 void attempt_resume(struct attempt *attempt, bool send, bool receive);
 /* Has libcurl read and write for it at the next turn, if nothing of it is paused. */
 void attempt_read(struct attempt *attempt);

@@ -17,7 +17,7 @@ enum endpoint_proxy { ENDPOINT_PROXY_NONE, ENDPOINT_PROXY_GIVEN };
 struct crypto_certs;
 struct crypto_trust;
 
-/* What an endpoint is made of. */
+/* The settings of an endpoint. */
 struct endpoint_spec {
     const char *name;  /* which the endpoint does not copy: static */
     const char *url;   /* of the API, with or without /v1 */

@@ -27,7 +27,7 @@
 #include "upstream/pool.h"
 #include "upstream/request_head.h"
 
-/* What is asked for. All pointers need to be good only during fetch_start(). */
+/* A request to fetch. All pointers need to be valid only during fetch_start(). */
 struct fetch_request {
     struct endpoint *endpoint;   /* a reference is added */
     const char *method;          /* a token that FETCH_METHOD_SIZE has room for */
@@ -43,7 +43,7 @@ struct fetch_request {
 };
 #define FETCH_METHOD_SIZE 24
 
-/* What the fetches of one worker share. */
+/* State that the fetches of one worker share. */
 struct fetcher {
     struct loop *loop;
     struct mailbox *mailbox;

@@ -33,7 +33,7 @@ bool lookup_begin(struct lookups *lookups, struct lookup_waiter *waiter);
 void lookup_wait(struct lookups *lookups, struct lookup_waiter *waiter);
 /* If it was this one's: err says how it failed, NULL: it did not, or nobody knows. */
 void lookup_end(struct lookups *lookups, struct lookup_waiter *waiter, const struct err *err);
-/* It waits no more. */
+/* The waiter waits no more. */
 void lookup_leave(struct lookup_waiter *waiter);
 
 #endif

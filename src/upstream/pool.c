@@ -172,8 +172,8 @@ static int on_curl_socket(CURL *easy, curl_socket_t fd, int what, void *arg, voi
     return loop_watch(pool->sockets->loop, &sock->watch, fd, events, &err);
 }
 
-/* A number that is still in the table belonged to a socket that was closed without a word. If
- * curl wanted that one watched it believes the new one to be watched as well. */
+/* The kernel reused a descriptor whose close curl did not report; curl may believe that the new
+ * socket is watched: registers it again. */
 static void replace_socket(struct pool_sockets *sockets, int fd)
 {
     struct pool_socket *old = pool_socket_at(sockets, fd), *new;
@@ -338,7 +338,8 @@ static void set_trust(CURL *easy, const struct endpoint *e)
     curl_easy_setopt(easy, CURLOPT_PROXY_CAINFO, NULL);
     curl_easy_setopt(easy, CURLOPT_PROXY_CAPATH, NULL);
 #if LIBCURL_VERSION_NUM >= 0x075700
-    /* It would keep the store of the first connection for all others, whatever they trust. */
+    /* libcurl would keep the CA store of the first connection for all others, whatever they trust.
+     */
     curl_easy_setopt(easy, CURLOPT_CA_CACHE_TIMEOUT, 0L);
 #endif
     curl_easy_setopt(easy, CURLOPT_SSL_CTX_FUNCTION, on_tls);

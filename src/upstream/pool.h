@@ -69,7 +69,7 @@ void pool_todo(struct pool_job *job);                  /* again is nothing */
 /* In ops.ended: has libcurl do what is due, before other ends are told. */
 void pool_settle(struct pool *pool);
 
-/* What a curl code means. connected: the request could be sent. */
+/* Classifies a CURLcode. connected: the request could be sent. */
 enum trouble pool_trouble(int curl_code, bool connected);
 
 /* libcurl and what it was built with, for `goproxyai version`. */

@@ -13,7 +13,7 @@
 struct pool_job;
 
 struct pool_job_ops {
-    /* It was on the pool's todo list. */
+    /* The job was on the pool's todo list. */
     void (*run)(struct pool_job *job);
     /* Its transfer has ended by itself. It is still in the pool: pool_remove() is due. */
     void (*ended)(struct pool_job *job, int curl_code);

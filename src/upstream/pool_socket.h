@@ -23,7 +23,7 @@ struct pool_socket {
     bool http1;  /* the last answer was HTTP/1: no byte may come while idle */
 };
 
-/* What the pools of one worker share. */
+/* State that the pools of one worker share. */
 struct pool_sockets {
     struct loop *loop;
     struct pool_socket **by_fd;
