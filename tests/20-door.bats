@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# run-bats: first
 # The door: who gets in, and that what cannot be understood in exactly one way is refused with nothing sent upstream.
 
 load lib/vocabulary

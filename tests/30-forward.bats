@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# run-bats: first
 # Forwarding: what the client sent is what the upstream gets, and what the upstream answered is what the client gets.
 
 load lib/vocabulary

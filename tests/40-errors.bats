@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# run-bats: first
 # Errors as they are: what the upstream says reaches the client unchanged; what breaks reaches it broken; the rest is
 # an OpenAI-shaped 502 or 504 that names the hop.
 

@@ -1,3 +1,4 @@
+# run-bats: first
 # bats file_tags=disk
 # Damage of every part of an entry, of the file and of its log: no answer is wrong, and all is mended.
 
