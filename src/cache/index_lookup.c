@@ -211,6 +211,17 @@ static void purge_busy(struct shard *shard, const struct purge *purge)
     }
 }
 
+static uint64_t drop_object(struct shard *shard, struct object *object, const struct purge *purge)
+{
+    struct slot *slot = object->slot;
+
+    if (!purge_covers(purge, &object->key, object->collection, object->stored_ms, object->model))
+        return 0;
+    shard_unset_object(shard, slot);
+    shard_tidy(shard, slot);
+    return 1;
+}
+
 static uint64_t drop_objects(struct shard *shard, const struct purge *purge)
 {
     struct list *node = shard->lru.next;
@@ -218,17 +229,27 @@ static uint64_t drop_objects(struct shard *shard, const struct purge *purge)
 
     while (node != &shard->lru) {
         struct object *object = container_of(node, struct object, lru);
-        struct slot *slot;
 
         node = node->next;
-        if (!purge_covers(purge, &object->key, object->collection, object->stored_ms,
-                          object->model))
-            continue;
-        slot = object->slot;
-        shard_unset_object(shard, slot);
-        shard_tidy(shard, slot);
-        count++;
+        count += drop_object(shard, object, purge);
     }
+    return count;
+}
+
+/* Other processes on the folder purge one key for each answer that they replace: no walk for that.
+ */
+static uint64_t drop_key(struct index *index, const struct purge *purge)
+{
+    struct shard *shard = index_shard(index, &purge->key);
+    struct slot *slot;
+    uint64_t count = 0;
+
+    pthread_mutex_lock(&shard->lock);
+    purge_busy(shard, purge);
+    slot = shard_find(shard, &purge->key);
+    if (slot && slot->object)
+        count = drop_object(shard, slot->object, purge);
+    pthread_mutex_unlock(&shard->lock);
     return count;
 }
 
@@ -237,6 +258,8 @@ uint64_t index_drop(struct index *index, const struct purge *purge)
     uint64_t count = 0;
 
     atomic_fetch_add(&index->epoch, 1);
+    if (purge->one)
+        return drop_key(index, purge);
     for (unsigned i = 0; i < INDEX_SHARDS; i++) {
         struct shard *shard = &index->shards[i];
 
