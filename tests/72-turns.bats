@@ -118,7 +118,7 @@ packed() {
 events_of_30_mb() {
     local question
     question="{\"stream\":true,\"n\":\"$(fresh)\"}"
-    gets MISS first -H 'X-Script: header:Content-Type=text/event-stream;chunked;fill:30000007,data: {"text":"some words"}\n\n;data:;sse:1,0' -d "$question" /v1/chat/completions
+    gets MISS first -H 'X-Script: header:Content-Type=text/event-stream;chunked;fill:30000007,data: {"text":"some words"}\n\n;sse:1,0' -d "$question" /v1/chat/completions
     [[ $(stat -c %s first) -gt 30000000 ]]
     eventually gets HIT second -d "$question" /v1/chat/completions
     expect_same first second
