@@ -220,6 +220,10 @@ words() {
         barrier wait y
         kill -KILL "${reader[1]}"
         all_in 0
+        if [[ $result == 1* ]]; then # one that comes now still joins it, and it is one in flight all the same
+            reader 2 -- none
+            all_in 1
+        fi
         kill -TERM "$PROXY_PID"
         eventually grep -q 'stopping: 1 in flight' "$PROXY_LOG"
         [[ $result != 1* ]] || barrier release y

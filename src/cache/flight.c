@@ -230,12 +230,15 @@ bool flight_give_up(struct flight *flight, bool *whole)
 bool flight_join(struct flight *flight, struct body_reader *reader,
                  void (*notify)(struct body_reader *))
 {
-    bool joined;
+    bool joined, unread;
 
     pthread_mutex_lock(&flight->body.lock);
+    unread = list_empty(&flight->body.readers);
     joined = !flight->closed && body_join_locked(&flight->body, reader, notify);
     if (!joined)
         reader->body = NULL;
+    else if (unread && flight->filler.on_rejoined)
+        flight->filler.on_rejoined(flight->filler.arg);
     pthread_mutex_unlock(&flight->body.lock);
     return joined;
 }

@@ -48,6 +48,7 @@ enum flight_state { FLIGHT_WAITING, FLIGHT_GROWING, FLIGHT_FAILED, FLIGHT_EXCLUS
 struct flight_filler {
     void (*on_room)(void *arg);      /* readers caught up: go on */
     void (*on_abandoned)(void *arg); /* the last reader left before the end */
+    void (*on_rejoined)(void *arg);  /* and then another one joined, on whose thread this is */
     void *arg;
 };
 

@@ -131,6 +131,13 @@ static enum fetch_wait step_next(struct fetch *f)
     return fetch_goto(f, FETCH_CHOOSE);
 }
 
+/* It has a reader again, or has ended. Any thread. */
+static void fetch_attend(struct fetch *f)
+{
+    if (atomic_exchange(&f->unattended, false))
+        atomic_fetch_sub(&f->fetcher->unattended, 1);
+}
+
 static void end_flight(struct flight *flight, const struct err *err, bool has_head)
 {
     if (!err)
@@ -158,8 +165,7 @@ static enum fetch_wait step_end(struct fetch *f)
     f->flight = NULL;
     fetch_note_written(f);
     end_flight(flight, is_whole ? NULL : err, has_head);
-    if (atomic_exchange(&f->unattended, false))
-        atomic_fetch_sub(&f->fetcher->unattended, 1);
+    fetch_attend(f);
     fetch_recycle(f);
     return FETCH_WAIT;
 }
@@ -252,6 +258,11 @@ static void on_flight_abandoned(void *arg)
     signal_fetch(f, FETCH_LETTER_ABANDONED);
 }
 
+static void on_flight_rejoined(void *arg)
+{
+    fetch_attend(arg);
+}
+
 static void on_letter(struct letter *letter)
 {
     attempt_todo(&container_of(letter, struct fetch, letter)->attempt);
@@ -288,8 +299,10 @@ static const struct attempt_events events = {.on_head = on_head,
 
 static void attach(struct fetch *f)
 {
-    struct flight_filler filler = {
-        .on_room = on_flight_room, .on_abandoned = on_flight_abandoned, .arg = f};
+    struct flight_filler filler = {.on_room = on_flight_room,
+                                   .on_abandoned = on_flight_abandoned,
+                                   .on_rejoined = on_flight_rejoined,
+                                   .arg = f};
 
     flight_set_filler(f->flight, &filler);
 }
