@@ -429,6 +429,26 @@ words() {
     costs 1 gets MISS later -H "X-Script: body:$(said a)" "${body[@]}" /v1/chat/completions
 }
 
+@test "of two answers the one that was asked for later stays, also where no memory holds it" {
+    proxy_stop
+    proxy --memory-cache 0
+    local size
+    for size in 10 300000; do # short ones are kept at once, long ones by a job
+        upstream_reset
+        body=(-d "{\"size\":$size}")
+        reader 1 -- "data:\"old\";barrier:x;fill:$size,: no data;comment:.;sse:1,0" -H 'Cache-Control: no-cache'
+        barrier wait x
+        costs 1 gets MISS new -H 'Cache-Control: no-cache' -H "X-Script: data:\"new\";fill:$size,: no data;comment:.;sse:1,0" "${body[@]}" /v1/chat/completions
+        eventually costs 0 gets HIT second "${body[@]}" /v1/chat/completions
+        barrier release x
+        ends 0 1
+        grep -q old got.1
+        eventually at_rest
+        costs 0 gets HIT third "${body[@]}" /v1/chat/completions
+        expect_same new third
+    done
+}
+
 @test "no-cache while one is in flight fetches for itself, and what it brings counts" {
     reader 1 -- 'data:"old";barrier:x;sse:1,0'
     barrier wait x

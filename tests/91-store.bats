@@ -96,6 +96,7 @@ joined() {
     touch script/hold
     local script='X-Script: barrier:b;body:{}'
     asks a1 /v1/x -H "$script"
+    eventually looks 1
     asks a2 /v1/x -H "$script"
     eventually looks 2
     touch script/fifo

@@ -33,11 +33,19 @@ void busy_leave_slot(struct busy *busy)
     shard_tidy(busy->shard, slot);
 }
 
+void busy_detach(struct busy *busy)
+{
+    busy->slot = NULL;
+    busy->detached = true;
+    busy->shard->detached++;
+}
+
 /* With the shard's lock held. */
 static void unlink_busy(struct busy *busy)
 {
     if (busy->settled)
         return;
+    busy->shard->detached -= busy->detached;
     busy->settled = true;
     list_remove(&busy->node);
     if (busy->collection)
@@ -210,6 +218,21 @@ static bool on_is_whole(struct flight_hooks *keeper, struct flight *flight)
     return short_is_whole(busy, flight);
 }
 
+/* Answers to the same key that were asked for earlier and have not come to their end are kept no
+ * more. The slot's generation tells only as long as the object is in the memory tier. */
+static void outdate_older(const struct busy *busy)
+{
+    if (!busy->shard->detached)
+        return;
+    list_each(node, &busy->shard->busy_list) {
+        struct busy *other = container_of(node, struct busy, node);
+
+        if (other->generation < busy->generation &&
+            memcmp(other->key.bytes, busy->key.bytes, KEY_BYTES) == 0)
+            atomic_store(&other->keeper.outdated, true);
+    }
+}
+
 /* Puts the object where the flight was, unless something newer is there. */
 static void publish(struct busy *busy, struct object *object)
 {
@@ -227,6 +250,7 @@ static void publish(struct busy *busy, struct object *object)
              * queue. */
             if (store)
                 index->store_ops->put(store, object);
+            outdate_older(busy);
         }
         shard_tidy(shard, slot);
         shard_shrink(shard);

@@ -116,7 +116,7 @@ static enum index_verdict judge(struct index *index, const struct index_query *q
     if (!slot)
         slot = shard_add(shard, query->key);
     if (slot->busy) /* it is refreshed now, or was closed */
-        slot->busy->slot = NULL;
+        busy_detach(slot->busy);
     slot->busy = busy_new(index, slot, answer->flight, query);
     return INDEX_MISS;
 }

@@ -37,6 +37,7 @@ struct busy {
     struct key_rules *key_rules; /* with a reference; NULL: of no fields */
     uint64_t collection;
     char model[POLICY_MODEL_SIZE];
+    bool detached; /* another busy entry of its key took its slot: counted in shard->detached */
     bool settled;  /* it is in no list any more, nor in a slot; the filler's */
     bool unframed; /* its end was not HTTP's end */
     char label[];  /* method and path */
@@ -56,7 +57,8 @@ struct shard {
     size_t bucket_count, slot_count;
     struct slot *spare; /* the one that was removed last: mostly one goes when one comes */
     struct list busy_list;
-    struct list lru; /* objects, the least recently used first */
+    unsigned detached; /* busy entries */
+    struct list lru;   /* objects, the least recently used first */
     size_t bytes, budget;
     uint64_t items, evictions;
     uint64_t gets; /* objects and busy entries that belong to a collection */
@@ -79,6 +81,8 @@ struct shard *index_shard(struct index *index, const struct key *key); /* index_
 struct busy *busy_new(struct index *index, struct slot *slot, struct flight *flight,
                       const struct index_query *query);
 void busy_leave_slot(struct busy *busy); /* its flight is joined no more */
+/* Another flight takes its slot: it is joined no more, and is kept only if the other one is not. */
+void busy_detach(struct busy *busy);
 
 void shard_init(struct shard *shard, size_t budget);
 void shard_release(struct shard *shard);
