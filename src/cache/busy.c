@@ -174,6 +174,7 @@ static struct object *object_of(const struct busy *busy, struct flight *flight)
         object->took_ms = (uint32_t)(object->stored_ms - busy->begun_ms);
     object->status = flight->head.status;
     object->collection = busy->collection;
+    object->renews = busy->renews;
     return object;
 }
 
@@ -357,6 +358,7 @@ struct busy *busy_new(struct index *index, struct slot *slot, struct flight *fli
     busy->begun_ms = query->now_ms;
     busy->generation = atomic_fetch_add(&index->generations, 1) + 1;
     busy->api = query->api;
+    busy->renews = query->no_coalesce || query->asks.no_cache || query->asks.max_age_s >= 0;
     if (query->key_rules)
         busy->key_rules = key_rules_ref(query->key_rules);
     busy->collection = query->api == CACHE_CLASS_GET ? policy_collection_of(query->target) : 0;

@@ -28,6 +28,7 @@ struct object {
     atomic_uint refs;
     bool gzip;   /* the body is gzip-encoded, as its Content-Encoding says */
     bool has_id; /* the upstream gave it an x-request-id */
+    bool renews; /* it was fetched although there may have been an older answer of its key */
     /* A lookup found it in the tier: worth a ready-made answer. Most objects are never found. */
     atomic_bool warm;
     /* the index's, under its shard's lock */

@@ -37,6 +37,7 @@ struct busy {
     struct key_rules *key_rules; /* with a reference; NULL: of no fields */
     uint64_t collection;
     char model[POLICY_MODEL_SIZE];
+    bool renews;   /* as of struct object */
     bool detached; /* another busy entry of its key took its slot: counted in shard->detached */
     bool settled;  /* it is in no list any more, nor in a slot; the filler's */
     bool unframed; /* its end was not HTTP's end */

@@ -63,7 +63,7 @@ bool store_wait_purged(const char *folder);
 bool store_takes(const struct store *store, uint64_t body_len);
 
 /* Any thread. put takes a reference of its own, with the lock held that guards object->in_tier; an
- * object that the store does not take is counted as too large.
+ * object that the store does not take is counted, and takes the older one of its key away.
  */
 void store_put(struct store *store, struct object *object);
 void store_touch(struct store *store, const struct key *key, int64_t now_ms);

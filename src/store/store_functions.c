@@ -144,20 +144,6 @@ bool store_takes(const struct store *s, uint64_t body_len)
     return body_len <= ENTRY_MAX && body_len <= (uint64_t)s->rules.max_bytes / 4;
 }
 
-void store_put(struct store *s, struct object *object)
-{
-    if (!store_takes(s, object->body_len)) {
-        atomic_fetch_add_explicit(&s->too_large, 1, memory_order_relaxed);
-        return;
-    }
-    if (queue_put(&s->queue, object, !object->in_tier))
-        return;
-    atomic_fetch_add_explicit(&s->dropped, 1, memory_order_relaxed);
-    store_warn(s, TROUBLE_FULL,
-               "the disk of %s cannot keep up: %" PRIu64 " answers were not stored", s->file.folder,
-               (uint64_t)atomic_load(&s->dropped));
-}
-
 static bool is_shared(const struct store *s)
 {
     return atomic_load_explicit(&s->has_peers, memory_order_relaxed);
@@ -172,6 +158,31 @@ bool store_may_have(struct store *s, const struct key *key)
     held = queue_find(&s->queue, key);
     object_unref(held);
     return held != NULL;
+}
+
+/* A newer answer of that key is not stored: the older one must not be answered in its place. */
+static void drop_older(struct store *s, const struct object *object)
+{
+    const struct purge older = {.one = true, .key = object->key};
+
+    if (object->renews || store_may_have(s, &object->key))
+        queue_drop(&s->queue, &older, NULL);
+}
+
+void store_put(struct store *s, struct object *object)
+{
+    if (!store_takes(s, object->body_len)) {
+        atomic_fetch_add_explicit(&s->too_large, 1, memory_order_relaxed);
+        drop_older(s, object);
+        return;
+    }
+    if (queue_put(&s->queue, object, !object->in_tier))
+        return;
+    drop_older(s, object);
+    atomic_fetch_add_explicit(&s->dropped, 1, memory_order_relaxed);
+    store_warn(s, TROUBLE_FULL,
+               "the disk of %s cannot keep up: %" PRIu64 " answers were not stored", s->file.folder,
+               (uint64_t)atomic_load(&s->dropped));
 }
 
 void store_touch(struct store *s, const struct key *key, int64_t now_ms)

@@ -397,25 +397,61 @@ TEST("what is too large for the file is not stored, and counted apart from what 
     rig_free(&rig);
 }
 
+/* Puts large answers until one is dropped. */
+static void crowd(struct rig *rig)
+{
+    for (unsigned i = 0; i < 100 && figures(rig).dropped == 0; i++) {
+        struct key key = key_of((uint64_t)(i + 1) << 8, i);
+        struct object *large = object_of(&key, 3000000);
+
+        store_put(rig->store, large);
+        object_unref(large);
+    }
+}
+
 TEST("what comes faster than it can be written is dropped and counted, without waiting")
 {
-    struct key key = key_of(3, 3);
-    struct object *large = object_of(&key, 3000000);
+    struct key first = key_of(1 << 8, 0);
     struct sql *other_one;
     struct rig rig;
 
     REQUIRE(open_rig(&rig));
     other_one = hold_file(&rig); /* so that nothing is written meanwhile, however slow we are */
-    for (unsigned i = 0; i < 100; i++)
-        store_put(rig.store, large);
+    crowd(&rig);
     let_file_go(other_one);
     settle(&rig);
-    CHECK(figures(&rig).dropped > 0);
-    CHECK(figures(&rig).dropped < 100);
+    CHECK_INT(figures(&rig).dropped, 1);
     CHECK_INT(figures(&rig).too_large, 0);
-    CHECK(has(&rig, &key, 3000000));
-    object_unref(large);
+    CHECK(has(&rig, &first, 3000000));
     rig_free(&rig);
+}
+
+TEST("where a newer answer is not taken, the older one of its key is answered no more")
+{
+    for (int too_large = 0; too_large < 2; too_large++) {
+        struct key key = key_of(7, 7);
+        struct sql *other_one;
+        struct object *newer;
+        struct rig rig;
+        struct err err;
+
+        REQUIRE(rig_open(&rig, NULL, too_large ? 2 * MIB : 256 * MIB, &err));
+        put(&rig, &key, 500);
+        settle(&rig);
+        CHECK(has(&rig, &key, 500));
+        other_one = hold_file(&rig);
+        if (!too_large)
+            crowd(&rig);
+        newer = object_of(&key, 3000000);
+        store_put(rig.store, newer);
+        object_unref(newer);
+        CHECK(!has(&rig, &key, 500)); /* at once */
+        let_file_go(other_one);
+        settle(&rig);
+        CHECK(!has(&rig, &key, 500));
+        CHECK_INT(figures(&rig).too_large, too_large);
+        rig_free(&rig);
+    }
 }
 
 /* The longest log that is seen while 24 MB are stored in a file of that bound. */
