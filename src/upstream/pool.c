@@ -172,8 +172,7 @@ static int on_curl_socket(CURL *easy, curl_socket_t fd, int what, void *arg, voi
     return loop_watch(pool->sockets->loop, &sock->watch, fd, events, &err);
 }
 
-/* The kernel reused a descriptor whose close curl did not report; curl may believe that the new
- * socket is watched: registers it again. */
+/* The kernel reused a descriptor whose close curl did not report: watches for what curl wanted. */
 static void replace_socket(struct pool_sockets *sockets, int fd)
 {
     struct pool_socket *old = pool_socket_at(sockets, fd), *new;
