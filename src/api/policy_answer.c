@@ -84,7 +84,7 @@ static void judge_event(struct ending *ending, const struct sse_event *event)
         note_event(ending, event);
 }
 
-/* Clients parse the data of every event, and fail where it is no JSON: at each hit. */
+/* Clients parse the data of every event. Where it is no JSON they would fail at each hit. */
 static void look_at_event(void *arg, const struct sse_event *event)
 {
     struct ending *ending = arg;

@@ -2,8 +2,8 @@
 
 #include "base/mem.h"
 
-/* Of a line in several pieces this much is held, which is more than a type may have. What is longer
- * is data, which needs not be held, or nothing that matters. */
+/* Bytes that are held of a line that comes in several pieces: more than an event's type may have. A
+ * longer line is data, which goes on as it comes, or does not matter. */
 #define LINE_HELD ((size_t)512)
 
 static const char bom[] = "\xef\xbb\xbf";

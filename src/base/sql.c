@@ -72,16 +72,6 @@ static void set_up(void)
 
 static pthread_once_t set_up_once = PTHREAD_ONCE_INIT;
 
-static const char *settings_of(enum sql_use use)
-{
-    /* mmap would make a file that another process cuts a SIGBUS. */
-    return use == SQL_LASTING
-               ? "PRAGMA mmap_size=0; PRAGMA temp_store=MEMORY; PRAGMA cell_size_check=ON;"
-                 "PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON"
-               : "PRAGMA mmap_size=0; PRAGMA temp_store=MEMORY; PRAGMA cell_size_check=ON;"
-                 "PRAGMA synchronous=NORMAL";
-}
-
 /* At the end SQLite removes the log by its name, which may be that of a newer file's by then. */
 static void leave_log(struct sql *sql)
 {
@@ -113,7 +103,14 @@ enum sql_result sql_open(struct sql **made, const struct sql_file *file)
     sqlite3_db_config(sql->sqlite, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, (int *)NULL);
     sqlite3_create_function(sql->sqlite, "is_like", 2, SQLITE_UTF8 | SQLITE_DETERMINISTIC, NULL,
                             is_like, NULL, NULL);
-    return sql_execute(sql, settings_of(file->use));
+    /* mmap would make a file that another process cuts a SIGBUS. */
+    result = sql_execute(sql, "PRAGMA mmap_size=0; PRAGMA temp_store=MEMORY;"
+                              "PRAGMA cell_size_check=ON");
+    if (result != SQL_OK)
+        return result;
+    return sql_execute(sql, file->use == SQL_LASTING
+                                ? "PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON"
+                                : "PRAGMA synchronous=NORMAL");
 }
 
 void sql_close(struct sql *sql)

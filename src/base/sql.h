@@ -56,7 +56,7 @@ struct sql_file {
 enum sql_result sql_open(struct sql **sql, const struct sql_file *file);
 void sql_close(struct sql *sql); /* NULL is nothing */
 const char *sql_error(const struct sql *sql);
-/* Says to a user what the last trouble with that file was, and what can be done. Returns -1. */
+/* Explains the last error of that file to the user, in *err with ERR_SYSTEM. Returns -1. */
 int sql_explain(const struct sql *sql, enum sql_result result, const char *path, struct err *err);
 bool sql_is_read_only(struct sql *sql);
 

@@ -236,8 +236,8 @@ static uint64_t drop_objects(struct shard *shard, const struct purge *purge)
     return count;
 }
 
-/* Other processes on the folder purge one key for each answer that they replace: no walk for that.
- */
+/* Other processes purge one key for each answer that they replace: too often for a walk through
+ * all objects. */
 static uint64_t drop_key(struct index *index, const struct purge *purge)
 {
     struct shard *shard = index_shard(index, &purge->key);

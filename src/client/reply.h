@@ -73,9 +73,10 @@ void reply_allow_origin(struct reply *reply, const char *origin);
 void reply_preflight(struct reply *reply, const struct fields *request,
                      const struct reply_cache *cache, const char *request_id);
 
-enum reply_form {                      /* bits */
-                  REPLY_HEAD_ONLY = 1, /* the request was HEAD */
-                  REPLY_INFLATED = 2   /* see above */
+/* Bits. */
+enum reply_form {
+    REPLY_HEAD_ONLY = 1, /* the request was HEAD */
+    REPLY_INFLATED = 2   /* as reply->inflated */
 };
 
 /* An answer from upstream. request_id stands in where the upstream sent none. */

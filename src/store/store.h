@@ -56,15 +56,15 @@ void store_close(struct store *store);
 int store_clear_folder(const char *folder, int64_t *count, struct err *err);
 
 /* For commands, when what they took away is gone and their own store is closed: waits until every
- * process on the folder has purge of it, a few seconds at most. False: not all have. */
+ * process on the folder has read of it in the purge log, a few seconds at most. False: not all
+ * have. */
 bool store_wait_purged(const char *folder);
 
 /* Is it small enough: a quarter of max_bytes, and 64 MiB, at most? Any thread. */
 bool store_takes(const struct store *store, uint64_t body_len);
 
 /* Any thread. put takes a reference of its own, with the lock held that guards object->in_tier; an
- * object that the store does not take is counted, and takes the older one of its key away.
- */
+ * object that the store does not take is counted, and the older entry of its key is purged. */
 void store_put(struct store *store, struct object *object);
 void store_touch(struct store *store, const struct key *key, int64_t now_ms);
 /* Around a request that changes a collection: begin before it is sent, end once it was answered or

@@ -46,8 +46,8 @@ static enum sql_result discard(struct store *s, int64_t id, uint64_t *count)
     return result == SQL_NONE ? SQL_OK : result;
 }
 
-/* Other processes may have the answer that it replaces in memory. */
-static enum sql_result tell_replaced(struct store *s, const struct object *o)
+/* Other processes may have the replaced answer in memory: the purge log names it. */
+static enum sql_result log_replaced(struct store *s, const struct object *o)
 {
     const struct purge older = {.one = true, .key = o->key, .stored_before_ms = o->stored_ms};
 
@@ -66,7 +66,7 @@ static enum sql_result write_put(struct store *s, const struct object *o)
     key_filter_add(&s->filter, db_id(&entry.key));
     /* In use when it came, not when it is written: touches have waited as long. */
     result = db_put(s->link.db, &entry, o->stored_ms, &replaced);
-    return result == SQL_OK && replaced ? tell_replaced(s, o) : result;
+    return result == SQL_OK && replaced ? log_replaced(s, o) : result;
 }
 
 static enum sql_result write_op(struct store *s, struct store_op *op, uint64_t place)

@@ -71,7 +71,7 @@ struct store {
     struct peer_purge *peer_purges;
     size_t peer_purge_count;
     size_t peer_purges_applied; /* of them, in this process */
-    bool purge_log_unread;      /* there may be more, which could not be read */
+    bool purge_log_unread;      /* reading it failed: it may hold more purges */
     uint64_t free_bytes;
     uint64_t reopen_ms, retry_ms; /* not before that */
     uint64_t adopt_ms;            /* tombstones of other processes were looked for */
@@ -94,13 +94,13 @@ void store_spares_release(struct store *store);
 /* After the file was opened: what the writer and the figures know of it. */
 void store_opened(struct store *store);
 /* peer_purges.c; the writer's, once it runs */
-/* Another process purged that at that time (Unix, ms). */
+/* Notes a purge by another process. at_ms: Unix time of the purge. */
 void peer_purges_add(void *store, int64_t at_ms, const struct purge *purge);
-/* Tells those who have it in memory. */
+/* Purges the queue and, through rules.on_purge, the memory tier. */
 void peer_purges_apply(struct store *store);
-/* All is written that was queued before that place. */
+/* Forgets the purges whose stale puts, all before that place in the queue, are written. */
 void peer_purges_forget(struct store *store, uint64_t place);
-/* Carries out what processes that ended were still to purge. */
+/* Carries out the tombstones of processes that ended. */
 void peer_purges_adopt(struct store *store);
 void *store_write(void *store); /* the thread */
 

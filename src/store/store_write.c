@@ -1,9 +1,9 @@
 /* The store's thread: it alone changes the file.
  *
- * A round: take what is queued; see whether the file is still the one that is open; in a
- * transaction hear what other processes took away, and write; keep the file within its bound; when
- * nothing is to be done, tidy up. What fails is logged and counted; puts are lost then, but drops
- * are kept and tried again until they are on disk.
+ * A round: take the queued operations; see whether the file is still the one that is open; write
+ * them in a transaction; read the purge log of other processes; keep the file within its bound;
+ * when nothing is to be done, tidy up. What fails is logged and counted; puts are lost then, but
+ * drops are kept and tried again until they are on disk.
  */
 #include <stdlib.h>
 
@@ -12,7 +12,7 @@
 #include "base/process.h"
 #include "store/store_internal.h"
 
-#define POLL_MS 100 /* how soon we hear of what another process took away: commands wait for it */
+#define POLL_MS 100 /* how often the purge log is read: commands wait for that */
 #define RETRY_MS 1000
 #define QUIET_MS 2000  /* without a change, before the log is emptied */
 #define EVICT_MAX 2048 /* entries a transaction: other processes want to write too */
@@ -132,7 +132,7 @@ static void follow_file(struct store *s)
 }
 
 /* Another process may have replaced the whole file: store_file_anew() keeps that file, but its
- * purges were not purge, so the memory tier is purged. */
+ * purges were not read, so the memory tier is purged. */
 static void follow_lost_log(struct store *s)
 {
     struct err err;
