@@ -55,17 +55,6 @@ refused() {
     }
 }
 
-# refused_by_library: as above, where libmicrohttpd itself refuses, which it says in its own way (0.9.75: with the head
-# of its answer twice)
-refused_by_library() {
-    refused "$@" >said || {
-        head -n 1 got | grep -Eq "^HTTP/1.1 $1 " && grep -q 'end=fin' report && not grep -a -q 'HTTP/1.1 2' got || {
-            cat said
-            return 1
-        }
-    }
-}
-
 # ---- Host ----
 
 @test "the names of loopback are let in, in every spelling, with any port or none" {
@@ -261,8 +250,8 @@ refused_by_library() {
     proxy
     local length
     for length in -1 +5 0x5 5a abc '5;' 1e3 '5, 5' '5,5' '5 5' '' ' ' 99999999999999999999 18446744073709551616 18446744073709551615 \
-        9223372036854775808; do
-        refused_by_library '4(00|13)' "POST /v1/x HTTP/1.1\r\nHost: localhost:@\r\nContent-Length: $length\r\n\r\nhello"
+        9223372036854775808 '5 ' '5\t'; do
+        refused 400 "POST /v1/x HTTP/1.1\r\nHost: localhost:@\r\nContent-Length: $length\r\n\r\nhello"
     done
     expect_stat requests = 0
 }

@@ -16,7 +16,8 @@
  * - a head of more than FRAMING_HEAD_MAX bytes, or more than FRAMING_FIELDS_MAX fields, trailers
  *   included (FRAMING_HEAD_TOO_LARGE). Each cookie counts as a field, and the bytes of a Cookie's
  *   value count twice, because the library copies them;
- * - a Content-Length that is no number below 2^63.
+ * - a Content-Length that is no number below 2^63, or has a blank behind it, which RFC 9112 section
+ *   5 allows (the library refuses it with a page of its own, whose head it sends twice).
  *
  * Faults in a head, and in the trailer section of a chunked body:
  * - a NUL; a CR that is not followed by LF;

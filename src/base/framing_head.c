@@ -260,11 +260,13 @@ static const char *take_coding(struct framing *f, char c)
     return framing_go(f, f->state_ == STATE_CODING ? STATE_CODING : STATE_CODING_BLANK);
 }
 
-/* Digits, with blanks around them. */
+/* Blanks, then digits. */
 static const char *take_length(struct framing *f, char c)
 {
     const unsigned digit = (unsigned)(unsigned char)c - '0';
 
+    if (f->state_ == STATE_LENGTH_BLANK && (c == '\r' || c == '\n'))
+        return "The request's Content-Length has a blank at its end.";
     if (framing_is_blank(c))
         return framing_go(f, f->digits_ ? STATE_LENGTH_BLANK : STATE_LENGTH);
     if (f->digits_ && (c == '\r' || c == '\n'))

@@ -10,6 +10,8 @@
  *                              then a finish chunk and [DONE]. Every chunk says
  *                              when it was sent: "fp_" and 20 digits of
  *                              CLOCK_MONOTONIC nanoseconds
+ *   …?bytes=N&end_ms=MS        a JSON chat completion of N bytes, whose last 1,000
+ *                              come after MS milliseconds; one N in a run
  *   /bench/count               {"answers":…,"streams":…,"open":…} so far
  *
  * The streams' chunks are spread evenly over the interval, whenever their
@@ -36,10 +38,11 @@ struct conn {
     size_t line;
     bool in_size;
     bool no_store; /* is what the answer is to say */
-    enum { ASK_PLAIN, ASK_STREAM, ASK_COUNT } ask;
-    uint64_t every_ns, chunks;
+    enum { ASK_PLAIN, ASK_STREAM, ASK_LARGE, ASK_COUNT } ask;
+    uint64_t every_ns, chunks, bytes, end_ns;
     /* the stream being written */
     uint64_t due, sent;
+    size_t tail; /* of a large answer, still to be sent */
     size_t slot; /* place in the heap */
     /* what the socket did not take */
     char *out;
@@ -62,6 +65,9 @@ struct plain {
 };
 
 static struct plain plain_answer, unkept_answer; /* to be stored, or not */
+static struct plain large_answer;
+
+#define LARGE_TAIL 1000u
 
 static const char stream_head[] = "HTTP/1.1 200 OK\r\n"
                                   "Content-Type: text/event-stream; charset=utf-8\r\n"
@@ -283,10 +289,14 @@ static uint64_t first_due(uint64_t now, uint64_t every, uint64_t nth)
 
 static bool stream_finish(struct conn *c)
 {
+    const char *bytes = c->tail ? large_answer.bytes + large_answer.len - c->tail : stream_end;
+    size_t len = c->tail ? c->tail : stream_end_len;
+
     heap_remove(c);
     c->streaming = false;
+    c->tail = 0;
     open_streams--;
-    if (!conn_send(c, stream_end, stream_end_len))
+    if (!conn_send(c, bytes, len))
         return false;
     if (c->close_after && !c->out) {
         conn_close(c);
@@ -313,8 +323,24 @@ static bool stream_start(struct conn *c)
     return c->chunks == 1 ? stream_finish(c) : true;
 }
 
+static bool large_start(struct conn *c)
+{
+    if (!large_answer.bytes)
+        build_plain(&large_answer, c->bytes, "");
+    c->streaming = true;
+    c->tail = LARGE_TAIL;
+    c->due = now_ns() + c->end_ns;
+    open_streams++;
+    heap_up(heap_len++, c);
+    return conn_send(c, large_answer.bytes, large_answer.len - LARGE_TAIL);
+}
+
 static void stream_next(struct conn *c)
 {
+    if (c->tail) {
+        (void)stream_finish(c);
+        return;
+    }
     c->due += c->every_ns;
     heap_down(0, c);
     if (c->out)
@@ -333,6 +359,9 @@ static bool answer_request(struct conn *c)
     switch (c->ask) {
     case ASK_STREAM:
         return stream_start(c);
+    case ASK_LARGE:
+        answers++;
+        return large_start(c);
     case ASK_COUNT:
         n = snprintf(body, sizeof body, "{\"answers\":%llu,\"streams\":%llu,\"open\":%llu}\n",
                      (unsigned long long)answers, (unsigned long long)streams,
@@ -387,9 +416,13 @@ static bool read_head(struct conn *c, size_t len)
     target_len = (size_t)(target_end - target);
     c->ask = ASK_PLAIN;
     c->every_ns = query_number(target, target_len, "every_ms") * 1000000u;
+    c->end_ns = query_number(target, target_len, "end_ms") * 1000000u;
+    c->bytes = query_number(target, target_len, "bytes");
     if (c->every_ns) {
         c->ask = ASK_STREAM;
         c->chunks = query_number(target, target_len, "n");
+    } else if (c->end_ns && c->bytes >= 2 * LARGE_TAIL && c->bytes <= 100000000u) {
+        c->ask = ASK_LARGE;
     } else if (target_len == 12 && memcmp(target, "/bench/count", 12) == 0) {
         c->ask = ASK_COUNT;
     }

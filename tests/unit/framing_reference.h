@@ -97,9 +97,9 @@ static inline enum ref_result ref_length(struct ref *r, size_t from, size_t stop
     }
     if (i == from && i < r->len)
         return ref_fault(r, i);
-    while (i < stop && ref_blank(r->text[i]))
-        i++;
-    return i < stop ? ref_fault(r, i) : REF_DONE;
+    for (from = i; i < stop && ref_blank(r->text[i]); i++)
+        continue;
+    return i < stop || (i > from && i < r->len) ? ref_fault(r, i) : REF_DONE;
 }
 
 /* Cookies are fields, and their bytes count twice. */
