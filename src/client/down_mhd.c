@@ -214,6 +214,8 @@ static enum MHD_Result queue(struct conn *conn, struct reply *reply)
         return MHD_NO;
     if (down_raw_is_last(conn, reply))
         MHD_add_response_header(response, "Connection", "close");
+    if (reply->length < 0) /* the response has a copy, and a stream may last for hours */
+        fields_release(&reply->own);
     result = MHD_queue_response(conn->mhd, reply->status, response);
     MHD_destroy_response(response);
     return result;

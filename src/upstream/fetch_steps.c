@@ -110,6 +110,8 @@ static enum fetch_wait step_head(struct fetch *f)
 static enum fetch_wait step_commit(struct fetch *f)
 {
     fetch_note_written(f);
+    if (f->head->length < 0) /* they are not sent again, and a stream may last for hours */
+        fields_wipe(&f->fields);
     flight_set_head(f->flight, f->head);
     f->step = FETCH_BODY;
     fetch_set_silence(f);
