@@ -146,7 +146,7 @@ struct flight *index_pass(size_t high, size_t low, struct body_reader *reader,
     return flight;
 }
 
-/* --- what was found on disk ----------------------------------------------------------- */
+/* --- objects from disk ---------------------------------------------------------------- */
 
 uint64_t index_epoch(struct index *index)
 {
@@ -196,7 +196,7 @@ void index_charge(struct index *index, struct object *object, size_t bytes)
     pthread_mutex_unlock(&shard->lock);
 }
 
-/* --- dropping ------------------------------------------------------------------------- */
+/* --- purging -------------------------------------------------------------------------- */
 
 static void purge_busy(struct shard *shard, const struct purge *purge)
 {
