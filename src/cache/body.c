@@ -77,7 +77,7 @@ static uint64_t unread(const struct body *body)
     return body->end_ - (body->keep || body->loses ? fastest_offset(body) : slowest_offset(body));
 }
 
-/* Are the readers that the filler waits for (body.h) within `ahead` bytes? */
+/* Are the readers that the filler waits for (body.h) at most `ahead` bytes behind? */
 static bool has_room(const struct body *body, size_t ahead)
 {
     return unread(body) <= ahead &&
@@ -90,8 +90,7 @@ static bool is_whole(const struct body *body)
     return body->state == BODY_COMPLETE && body->begin_ == 0 && body->first_ == body->last_;
 }
 
-/* Frees the chunks before `offset`; those that all readers have passed. What body_whole() gave
- * away stays. */
+/* Frees the chunks that end at `offset` or before. The piece that body_whole() returned stays. */
 static void let_go(struct body *body, uint64_t offset)
 {
     if (is_whole(body))
@@ -112,8 +111,8 @@ static void let_go(struct body *body, uint64_t offset)
     }
 }
 
-/* A chunk is as large as what comes, and grows with what came before: small streams stay small,
- * large bodies do not become long chains. */
+/* A chunk has the size of the bytes that come, or of the bytes held, up to CHUNK_MAX: small streams
+ * stay small, and large bodies do not become long chains. */
 static struct chunk *new_chunk(struct body *body, size_t len)
 {
     uint64_t so_far = body->end_ - body->begin_;
@@ -195,7 +194,8 @@ void body_end(struct body *body, enum body_state how)
     pthread_mutex_unlock(&body->lock);
 }
 
-/* After a reader advanced or left: frees chunks, and tells the filler that there is room. */
+/* After a reader advanced or left: frees chunks, and calls on_room if the filler waits and has
+ * room. */
 static void after_reading(struct body *body)
 {
     if (!body->keep)
@@ -237,7 +237,7 @@ static void lose_those_behind(struct body *body, uint64_t behind)
 void body_lose_laggards(struct body *body)
 {
     pthread_mutex_lock(&body->lock);
-    /* If the fastest reader is behind too, the filler waits for that one. */
+    /* If the fastest reader is behind too, the filler waits for that reader. */
     if (body->loses && body->filler_waits && unread(body) <= body->low) {
         lose_those_behind(body, (uint64_t)body->lag_max + body->low);
         after_reading(body);
@@ -293,7 +293,7 @@ bool body_join(struct body *body, struct body_reader *reader, void (*notify)(str
     return joined;
 }
 
-/* The chunk with the reader's next byte; there is one. */
+/* The chunk with the reader's next byte, which must exist. */
 static struct chunk *find_chunk(struct body_reader *reader)
 {
     if (!reader->at_) {

@@ -1,29 +1,32 @@
-/* A body that grows: bytes, then an end. The one idea of the program.
+/* A body that grows: bytes, then an end. All answers and long uploads are such bodies.
  *
  *      begin_                      reader's offset             end_
  *        |  bytes that are held      |  not yet read             |  the filler appends here
  *   -----+---------------------------+---------------------------+----->
  *
- * One filler appends; any number of readers, on any threads, read from their own offsets and
- * park when they have read all there is. A reader that parked is told once (notify) when
- * something came or the body ended. The end is final: complete, or broken.
+ * One filler appends; any number of readers, on any threads, read from their own offsets, and park
+ * when they have read all bytes. A parked reader is notified once, when bytes come or the body
+ * ends. The end is final: complete or broken.
  *
- * A body that keeps (keep = true) holds all its bytes, so that a reader may still join at
- * offset 0. One that does not lets go of the bytes that every reader has read. body_append()
- * says when the readers are more than `high` bytes behind: the filler then stops, and on_room is
- * called once they have come to within `low`. Of a body that keeps that is the fastest reader: the
- * others find their bytes whenever they come, and must not hold it up. Of one that does not keep
- * it is the slowest. With no reader at all what comes is kept, or swallowed.
+ * A body that keeps (keep = true) holds all its bytes, so that a reader can still join at offset 0.
+ * A body that does not keep frees the bytes that every reader has read. body_append() returns false
+ * when the reader that counts is more than `high` bytes behind: the filler then stops, and on_room
+ * is called once that reader is within `low` bytes. Of a body that keeps, the fastest reader
+ * counts: the others find their bytes whenever they come, and must not delay it. Of a body that
+ * does not keep, the slowest reader counts. Without readers a body that keeps holds what is
+ * appended, and another one discards it.
  *
- * A body that kept and stops keeping (it grew too long) has readers wherever they are. It still
- * goes by the fastest, but lets nobody fall more than `lag_max` behind: then the filler stops for
- * the slowest, too. A reader that makes it wait for too long *loses* the body
- * (body_lose_laggards()): it is told, and reads BODY_READ_BROKEN. So what is held is bounded, and
- * nobody waits for ever for a reader that has stopped reading.
+ * A body that stops keeping (it grew too long) may have readers at any offset. The fastest reader
+ * still counts, but the filler also stops when the slowest is more than `lag_max` bytes behind. A
+ * reader that makes the filler wait for too long *loses* the body (body_lose_laggards()): it is
+ * notified, and reads BODY_READ_BROKEN. So the memory is bounded, and a reader that has stopped
+ * reading blocks the others for a bounded time.
  *
- * Locking: one mutex per body. notify and on_room are called under it, from whichever thread
- * read or appended, so they may only post a letter or set a flag of their own thread; lock order:
- * body → mailbox. Data is read under the lock.
+ * Locking: one mutex per body. Functions whose names end in _locked are called with it held, the
+ * others without it. Functions marked "Filler" belong to the filler's thread; a struct body_reader
+ * is one thread's. notify and on_room are called with the mutex held, on the thread that read,
+ * appended, ended or left, so they may only post a letter or set a flag of their own thread; lock
+ * order: body → mailbox.
  */
 #ifndef CACHE_BODY_H
 #define CACHE_BODY_H
@@ -48,8 +51,8 @@ struct body {
     struct list readers;
     size_t high, low;
     bool loses;            /* it stopped keeping: slow readers may lose it */
-    size_t lag_max;        /* bytes, beside `high` and `low` */
-    struct budget *budget; /* of what is held; NULL: it is not counted */
+    size_t lag_max;        /* bytes, in addition to `high` or `low` */
+    struct budget *budget; /* counts the bytes held; NULL: not counted */
     void (*on_room)(void *arg);
     void *on_room_arg;
 };
@@ -58,18 +61,18 @@ struct body_reader {
     struct list node; /* in body->readers */
     struct body *body;
     uint64_t offset;
-    struct chunk *at_;  /* chunk that holds offset, or NULL: look for it */
+    struct chunk *at_;  /* chunk that holds offset; NULL: unknown */
     uint64_t at_begin_; /* offset of at_'s first byte */
     bool parked;
-    bool lost; /* it fell too far behind: what it has not read is gone */
+    bool lost; /* it fell too far behind and lost the unread bytes */
     void (*notify)(struct body_reader *);
 };
 
 enum body_read {
     BODY_READ_BYTES, /* *len > 0 bytes were copied */
-    BODY_READ_WAIT,  /* nothing now: the reader is parked and will be notified */
-    BODY_READ_END,   /* all was read, and it is complete */
-    BODY_READ_BROKEN /* all was read, or lost, and no more will come */
+    BODY_READ_WAIT,  /* none now: the reader is parked and will be notified */
+    BODY_READ_END,   /* all bytes were read, and the body is complete */
+    BODY_READ_BROKEN /* all bytes were read, or the reader lost the body; no more will come */
 };
 
 struct body_rules {
@@ -80,46 +83,52 @@ struct body_rules {
 };
 
 void body_init(struct body *body, const struct body_rules *rules);
-void body_release(struct body *body); /* no reader may be left */
+void body_release(struct body *body); /* frees all but the struct; no reader may be left */
 
-/* Filler. Appends all of it; false: stop until on_room. Nothing may be appended after the end. */
+/* Filler. Appends a copy of all bytes; false: stop until on_room. Not after the end. */
 bool body_append(struct body *body, const void *bytes, size_t len);
+/* Filler. how: BODY_COMPLETE or BODY_BROKEN. */
 void body_end(struct body *body, enum body_state how);
-/* From now on it lets go of what was read; readers may be lag_max bytes behind. */
+/* Filler. The body frees from now on the bytes that every reader has read; lag_max: bytes. */
 void body_stop_keeping(struct body *body, size_t lag_max);
-/* Filler, after it waited for too long: readers that are more than lag_max behind lose the body,
- * unless the filler waits for the fastest reader as well. */
+/* Filler, after it has waited for too long: readers that are more than lag_max + low bytes behind
+ * lose the body, unless the filler waits for the fastest reader as well. */
 void body_lose_laggards(struct body *body);
 
-/* Reader. Joins at offset 0, parked or not; false if the first bytes are gone. */
+/* Reader. Joins at offset 0, not parked; false if the first bytes have been freed. The caller owns
+ * the reader, and keeps it in place until body_leave(). */
 bool body_join(struct body *body, struct body_reader *reader, void (*notify)(struct body_reader *));
+/* Reader. *len: in, the size of buf in bytes; out, with BODY_READ_BYTES, the bytes copied. */
 enum body_read body_read(struct body_reader *reader, void *buf, size_t *len);
-void body_leave(struct body_reader *reader); /* no notify comes afterwards; may be repeated */
+void body_leave(struct body_reader *reader); /* no notify follows; may be repeated */
 
-/* If the body is complete, in one piece and held from its first byte: that piece. The pointer
- * is good as long as the body is (it will not change any more). */
+/* Any thread. If the body is complete, held from its first byte and in one piece: returns that
+ * piece, which is the body's, and valid as long as the body is. */
 bool body_whole(struct body *body, const void **bytes, size_t *len);
 
-/* For a flight, which has more to tell than bytes, with the lock held. */
-void body_notify_locked(struct body *body); /* the parked readers */
+/* For a flight, whose head the same lock guards and the same notification announces. */
+void body_notify_locked(struct body *body); /* all parked readers */
 bool body_join_locked(struct body *body, struct body_reader *reader,
                       void (*notify)(struct body_reader *));
 void body_leave_locked(struct body_reader *reader);
 
+/* Any thread. */
 enum body_state body_state(struct body *body);
-/* Bytes so far. Its filler's, who alone adds to them. */
+/* Filler. Bytes appended so far; no lock, as the filler alone changes it. */
 static inline uint64_t body_size(const struct body *body)
 {
     return body->end_;
 }
-uint64_t body_unread(struct body *body); /* how far the reader that counts is behind */
-/* The filler's as well, of a body that is kept: readers change nothing of what it holds. Calls
- * each() for its pieces in order. */
+/* Any thread. How far the reader that counts is behind, bytes. */
+uint64_t body_unread(struct body *body);
+/* Filler, of a body that keeps, whose bytes readers do not free; no lock. Calls each() for its
+ * pieces in order. */
 void body_each(const struct body *body, void (*each)(void *arg, const void *bytes, size_t len),
                void *arg);
-/* If it is in one piece, that piece, good until more is appended. */
+/* Filler. If the body is held from its first byte and in one piece: that piece, valid until the
+ * next append. */
 bool body_piece(const struct body *body, const unsigned char **bytes);
-/* Copies all of it (body_size() bytes); false if its first bytes are gone. */
+/* Filler. Copies all of it (body_size() bytes); false if its first bytes have been freed. */
 bool body_copy(const struct body *body, unsigned char *out);
 
 #endif

@@ -1,13 +1,16 @@
-/* Busy entries: what the index knows of a flight that it may keep. Through one the index sees the
- * flight's head, proves its end, and puts the object in the flight's place.
+/* Busy entries: the index's state of a flight that it may keep. Through its busy entry the index
+ * sees the flight's head, proves its end, and puts the object in the flight's place.
  *
  *      busy_new ──► may_share ──no──► withdraw
  *                        └──► complete ──► proved? ──► publish, or withdraw
  *                              (the object of a long answer is made by a job; the flight can be
  *                               joined meanwhile)
  *
- * A short answer is proved at its end, in one piece. One that grows beyond that is proved as it
- * comes (a tap), so that no turn of a loop takes time in proportion to an answer's length.
+ * A short answer is proved at its end, in one piece. An answer that grows beyond that is proved as
+ * it comes (by a tap), so that no turn of a loop takes time in proportion to an answer's length.
+ *
+ * The hooks and taps run on the filler's thread, without locks; on_job() runs on a thread of
+ * rules.jobs, after the filler has called on_complete().
  */
 #include <stdlib.h>
 #include <string.h>
@@ -17,11 +20,12 @@
 #include "cache/shard.h"
 
 #define LABEL_PATH_MAX 200
-/* A longer answer is proved as it comes; of gzip, which may unfold to a thousand times its size. */
+/* A longer answer is proved as it comes. Gzip, which may inflate to a thousand times its size, has
+ * a lower limit. */
 #define PROVE_MAX ((uint64_t)64 * 1024)
 #define PROVE_GZIP_MAX ((uint64_t)4 * 1024)
-#define COPY_MAX ((uint64_t)256 * 1024) /* a longer one is copied by a job */
-#define PROVE_RATIO 8                   /* of an answer's gzip, as it mostly is */
+#define COPY_MAX ((uint64_t)256 * 1024) /* a longer answer is copied by a job */
+#define PROVE_RATIO 8                   /* usual ratio of inflated to gzip bytes */
 
 void busy_leave_slot(struct busy *busy)
 {
@@ -67,7 +71,7 @@ static void on_free(struct flight_hooks *keeper)
 {
     struct busy *busy = container_of(keeper, struct busy, keeper);
 
-    if (!busy->settled) /* mostly it is: no lock for that */
+    if (!busy->settled) /* mostly it is settled, which needs no lock */
         on_withdraw(keeper, NULL);
     list_remove(&busy->tap.node);
     policy_proof_free(busy->proof);
@@ -136,8 +140,8 @@ static enum proof proof_of(const struct busy *busy, const struct flight *flight)
 
 /* --- the object ----------------------------------------------------------------------- */
 
-/* Validates the flight's buffer where that is in one piece, which is hot in the processor's cache,
- * and copies it to the cold object only if it is valid. */
+/* Validates the flight's buffer if that is in one piece, because it is hot in the processor's
+ * cache, and copies it to the cold object only if it is valid. */
 static bool fill_if_whole(const struct busy *busy, struct flight *flight, struct object *object)
 {
     const unsigned char *bytes = object->body;
@@ -152,7 +156,7 @@ static bool fill_if_whole(const struct busy *busy, struct flight *flight, struct
     return true;
 }
 
-/* NULL: it is not whole, or may change. */
+/* Returns an object with one reference; NULL: the answer is not whole, or may change later. */
 static struct object *object_of(const struct busy *busy, struct flight *flight)
 {
     struct object *object = object_new(
@@ -178,15 +182,14 @@ static struct object *object_of(const struct busy *busy, struct flight *flight)
     return object;
 }
 
-/* Does the rest of the work take time in proportion to a great length: the copy, and the proof if
- * it was not possible in pieces? */
+/* Is the remaining work too long for a loop: the copy of a long body, or a proof that gave up? */
 static bool takes_long(const struct busy *busy, const struct flight *flight)
 {
     return busy->index->rules.jobs && (body_size(&flight->body) > COPY_MAX ||
                                        (busy->proof && policy_proof_gave_up(busy->proof)));
 }
 
-/* Of a short answer; it is copied if it is not in one piece. */
+/* Proves a short answer, on a copy if it is not in one piece. */
 static bool short_is_whole(const struct busy *busy, const struct flight *flight)
 {
     mem_auto unsigned char *copy = NULL;
@@ -213,14 +216,14 @@ static bool on_is_whole(struct flight_hooks *keeper, struct flight *flight)
     proof = proof_of(busy, flight);
     if (proof != PROOF_OPEN)
         return proof == PROOF_HOLDS;
-    /* Nobody reads it and nobody joins any more: its end is judged where it is kept, or not. */
+    /* No reader has joined and none can join: on_complete() gives it to a job, which proves it. */
     if (takes_long(busy, flight))
         return true;
     return short_is_whole(busy, flight);
 }
 
-/* Answers to the same key that were asked for earlier and have not come to their end are kept no
- * more. The slot's generation tells only as long as the object is in the memory tier. */
+/* Earlier requests' flights of the same key, which have not ended, are not kept any more. The
+ * slot's generation alone does not suffice: it goes with the object that is evicted. */
 static void outdate_older(const struct busy *busy)
 {
     if (!busy->shard->detached)
@@ -234,7 +237,7 @@ static void outdate_older(const struct busy *busy)
     }
 }
 
-/* Puts the object where the flight was, unless something newer is there. */
+/* Puts the object in the flight's place, and in the store, unless a newer one is there. */
 static void publish(struct busy *busy, struct object *object)
 {
     struct index *index = busy->index;
@@ -247,8 +250,7 @@ static void publish(struct busy *busy, struct object *object)
         slot = busy->slot ? busy->slot : shard_find_or_add(shard, &busy->key);
         if (!slot->object || slot->generation <= busy->generation) {
             shard_set_object(shard, slot, object, busy->generation);
-            /* Under the lock: what is dropped from now on is dropped behind it in the store's
-             * queue. */
+            /* Under the lock: a later purge of the index is later in the store's queue, too. */
             if (store)
                 index->store_ops->put(store, object);
             outdate_older(busy);
@@ -272,7 +274,7 @@ static bool keep(struct busy *busy, struct flight *flight)
     return object != NULL;
 }
 
-/* Upper bound of the memory that the copy, and a proof that is still open, need. */
+/* Estimate, in bytes, of the memory for the copy and for a proof that is still open. */
 static size_t memory_of_job(const struct busy *busy, const struct flight *flight)
 {
     size_t size = (size_t)body_size(&flight->body);
@@ -294,10 +296,10 @@ static void on_job(struct job *job)
     } else {
         on_withdraw(&busy->keeper, flight);
     }
-    flight_unref(flight); /* and the busy entry with it, if that was the last reference */
+    flight_unref(flight); /* and frees the busy entry, if this was the last reference */
 }
 
-/* An object that the answer is about to take the place of is found no more. */
+/* Removes the object that the complete answer is about to replace: no lookup may find it. */
 static void unset_older(const struct busy *busy)
 {
     struct shard *shard = busy->shard;
@@ -312,7 +314,7 @@ static void unset_older(const struct busy *busy)
     pthread_mutex_unlock(&shard->lock);
 }
 
-/* Until the job ends the flight stays in its slot, and can be joined. */
+/* If a job makes the object, lookups can join the flight until the job ends. */
 static bool on_complete(struct flight_hooks *keeper, struct flight *flight)
 {
     struct busy *busy = container_of(keeper, struct busy, keeper);
@@ -362,7 +364,7 @@ struct busy *busy_new(struct index *index, struct slot *slot, struct flight *fli
     if (query->key_rules)
         busy->key_rules = key_rules_ref(query->key_rules);
     busy->collection = query->api == CACHE_CLASS_GET ? policy_collection_of(query->target) : 0;
-    if (query->model) /* the memory is zeroed */
+    if (query->model) /* the memory is zero: the text ends with a NUL */
         memcpy(busy->model, query->model, strnlen(query->model, sizeof(busy->model) - 1));
     if (busy->collection)
         shard->gets++;

@@ -84,7 +84,7 @@ void flight_set_filler(struct flight *flight, const struct flight_filler *filler
     pthread_mutex_unlock(&flight->body.lock);
 }
 
-/* From now on nobody finds it, and it need not be kept. lag_max: see body.h. */
+/* No lookup finds the flight from now on, and it is not kept. lag_max: see body.h. */
 static void withdraw(struct flight *flight, size_t lag_max)
 {
     flight->keeper->withdraw(flight->keeper, flight);
@@ -139,7 +139,7 @@ void flight_set_head(struct flight *flight, struct head *head)
     bool was_kept = flight->keeper != NULL;
 
     assert(flight->state == FLIGHT_WAITING);
-    /* No lock: nobody looks at the head before the state says that it is there. */
+    /* No lock: readers use the head only after the state has become FLIGHT_GROWING. */
     flight->head = *head;
     head_init(head);
     if (was_kept && !flight->keeper->may_share(flight->keeper, flight))
@@ -155,8 +155,8 @@ void flight_set_head(struct flight *flight, struct head *head)
     tap_head(flight);
 }
 
-/* Whoever reads it already goes on. Of one that was only to be finished for the cache (its readers
- * have left) the filler is told that nobody wants the rest. */
+/* The flight stops being kept. Its readers read on. If the filler was finishing it for the cache
+ * alone, without readers, on_abandoned tells it to stop. */
 static void outgrow(struct flight *flight, size_t lag_max)
 {
     withdraw(flight, lag_max);
@@ -175,7 +175,7 @@ bool flight_append(struct flight *flight, const void *bytes, size_t len)
     if (flight->keeper && body_size(&flight->body) > flight->keep_max)
         outgrow(flight, (size_t)flight->keep_max);
     else if (flight->keeper && !budget_has_room(flight->body.budget, 1))
-        outgrow(flight, (size_t)body_size(&flight->body)); /* no more memory than now */
+        outgrow(flight, (size_t)body_size(&flight->body)); /* to hold no more memory than now */
     return room;
 }
 
@@ -193,7 +193,7 @@ static void end_badly(struct flight *flight, const struct err *err, enum flight_
 {
     tap_end(flight, false);
     if (flight->keeper)
-        withdraw(flight, (size_t)flight->keep_max); /* what came is for all readers */
+        withdraw(flight, (size_t)flight->keep_max); /* all readers may read the bytes that came */
     pthread_mutex_lock(&flight->body.lock);
     assert(flight->state == from);
     flight->err = err_copy(err);
@@ -307,7 +307,7 @@ void flight_leave(struct flight *flight, struct body_reader *reader)
 {
     if (!reader->body)
         return;
-    /* In one go: of two readers that leave together one is the last. */
+    /* One critical section: of two readers that leave at once, one must be the last. */
     pthread_mutex_lock(&flight->body.lock);
     body_leave_locked(reader);
     if (flight->owner == reader)
@@ -325,7 +325,7 @@ bool flight_is_kept(const struct flight *flight)
 
 bool flight_has_laggards(const struct flight *flight)
 {
-    return flight->body.loses; /* set on this thread alone */
+    return flight->body.loses; /* changed on this thread alone */
 }
 
 void flight_lose_laggards(struct flight *flight)

@@ -8,8 +8,8 @@
 #include "base/mem.h"
 #include "cache/shard.h"
 
-/* A clock that was set back leaves entries from the future behind, whose age nobody knows; less
- * than this is a clock being disciplined. */
+/* An entry from the future has an unknown age: the clock was set back. Up to this limit the clock
+ * was merely adjusted. */
 #define FUTURE_MS 2000
 #define TOUCH_EVERY_MS 1000
 #define ERROR_TTL_MS 60000
@@ -76,7 +76,7 @@ bool index_is_fresh(const struct object *object, const struct index_query *query
 
 /* --- the verdict ---------------------------------------------------------------------- */
 
-/* The store is told that an entry is in use: at its first hit, and then now and then. */
+/* Tells the store of a use: of the first hit, and then at most every every_ms. */
 static void touch(struct index *index, struct object *object, int64_t now_ms, int64_t every_ms)
 {
     struct store *store = atomic_load_explicit(&index->store, memory_order_relaxed);
@@ -115,7 +115,7 @@ static enum index_verdict judge(struct index *index, const struct index_query *q
     flight_join(answer->flight, reader, notify);
     if (!slot)
         slot = shard_add(shard, query->key);
-    if (slot->busy) /* it is refreshed now, or was closed */
+    if (slot->busy) /* this is a refresh, or its flight is closed */
         busy_detach(slot->busy);
     slot->busy = busy_new(index, slot, answer->flight, query);
     return INDEX_MISS;
@@ -146,7 +146,7 @@ struct flight *index_pass(size_t high, size_t low, struct body_reader *reader,
     return flight;
 }
 
-/* --- what was found on disk ----------------------------------------------------------- */
+/* --- objects from disk ---------------------------------------------------------------- */
 
 uint64_t index_epoch(struct index *index)
 {
@@ -159,7 +159,7 @@ void index_keep(struct index *index, struct object *object, uint64_t epoch)
     struct slot *slot;
 
     pthread_mutex_lock(&shard->lock);
-    /* A drop counts first and takes the lock then: either it is seen here, or it sees this. */
+    /* A purge increments the epoch, then takes the lock: it is seen here, or sees this object. */
     if (atomic_load(&index->epoch) == epoch) {
         slot = shard_find_or_add(shard, &object->key);
         if (!slot->object || slot->object->stored_ms < object->stored_ms)
@@ -196,14 +196,14 @@ void index_charge(struct index *index, struct object *object, size_t bytes)
     pthread_mutex_unlock(&shard->lock);
 }
 
-/* --- dropping ------------------------------------------------------------------------- */
+/* --- purging -------------------------------------------------------------------------- */
 
 static void purge_busy(struct shard *shard, const struct purge *purge)
 {
     list_each(node, &shard->busy_list) {
         struct busy *busy = container_of(node, struct busy, node);
 
-        /* A flight is newer than any time that a purge names. */
+        /* A flight will be stored later than any time that a purge names. */
         if (!purge_covers(purge, &busy->key, busy->collection, INT64_MAX, busy->model))
             continue;
         atomic_store(&busy->keeper.outdated, true);
@@ -236,8 +236,8 @@ static uint64_t drop_objects(struct shard *shard, const struct purge *purge)
     return count;
 }
 
-/* Other processes purge one key for each answer that they replace: too often for a walk through
- * all objects. */
+/* Other processes purge one key for each answer that they replace: too often for a walk through all
+ * objects. */
 static uint64_t drop_key(struct index *index, const struct purge *purge)
 {
     struct shard *shard = index_shard(index, &purge->key);
@@ -264,7 +264,7 @@ uint64_t index_drop(struct index *index, const struct purge *purge)
         struct shard *shard = &index->shards[i];
 
         pthread_mutex_lock(&shard->lock);
-        if (!purge->collection || shard->gets > 0) { /* mostly there are none */
+        if (!purge->collection || shard->gets > 0) { /* mostly there is none */
             purge_busy(shard, purge);
             count += drop_objects(shard, purge);
         }

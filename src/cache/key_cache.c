@@ -6,7 +6,7 @@
 
 #include "base/mem.h"
 
-#define PLACES 8192U /* of 312 bytes each; the memory is touched as it is used */
+#define PLACES 8192U /* of 306 bytes each; unused pages take no memory */
 #define LOCKS 64U
 
 struct place {
@@ -45,7 +45,7 @@ void key_cache_free(struct key_cache *cache)
     free(cache);
 }
 
-/* A fingerprint's bytes are as good as any hash of them. */
+/* A fingerprint's bytes serve as a hash. */
 static unsigned place_of(const struct request_fingerprint *fingerprint)
 {
     unsigned number;

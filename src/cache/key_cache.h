@@ -1,10 +1,9 @@
-/* A cache of keys: what was worked out of a request's body, for requests whose answers came from
- * the cache.
+/* A cache of keys, by request fingerprint, for requests that were answered from the cache.
  *
- * A body's canonical form costs more than all the rest of a hit. A client that sends the same bytes
- * again gets its key from here, and what its body says with it: nothing of the body is looked at a
- * second time. The table has a fixed size; a newer entry overwrites an older one in its place. Any
- * thread.
+ * The canonical form of a body costs more than the rest of a hit. For a request with the same bytes
+ * this cache returns the key and the facts of the body, without parsing it again. The table has a
+ * fixed size; a newer entry overwrites the older one in its place. Any thread may call these
+ * functions, except new and free.
  */
 #ifndef CACHE_KEY_CACHE_H
 #define CACHE_KEY_CACHE_H
@@ -15,14 +14,16 @@
 #include "api/policy.h"
 
 struct key_cache *key_cache_new(void);
-void key_cache_free(struct key_cache *cache); /* NULL is nothing */
+void key_cache_free(struct key_cache *cache); /* NULL: no effect */
 
-/* The secret of the fingerprints that may be compared here: for keyer_new(). */
+/* The secret with which the fingerprints are made, for keyer_new(). It lives as long as the cache.
+ */
 const unsigned char *key_cache_secret(const struct key_cache *cache);
-/* Copies the key and facts that were added with that fingerprint; false leaves both alone. */
+/* Copies out the key and facts that were added with the fingerprint. False: none; *key and *facts
+ * are unchanged. */
 bool key_cache_find(struct key_cache *cache, const struct request_fingerprint *fingerprint,
                     struct key *key, struct body_facts *facts);
-/* All of one and the same request. */
+/* Copies in the fingerprint, key and facts of one request. */
 void key_cache_add(struct key_cache *cache, const struct request_fingerprint *fingerprint,
                    const struct key *key, const struct body_facts *facts);
 

@@ -62,7 +62,7 @@ struct object *object_new(const struct object_parts *parts)
     object->body = at;
     object->body_len = parts->body_len;
     at += parts->body_len;
-    *at++ = '\0'; /* it is no text, but may be looked at as one */
+    *at++ = '\0'; /* a NUL ends the body for text functions */
     if (parts->label)
         object->label = add_text(&at, parts->label, parts->label_len);
     object->model = add_text(&at, parts->model, parts->model_len);

@@ -1,9 +1,10 @@
-/* An object: an answer that is complete, and does not change any more.
+/* An object: a complete, immutable answer.
  *
- *      flight ──sealed──► object ──► the index's memory tier
- *                            └─────► the writer thread ──► store ──► (later) a new object
+ *      flight ──complete──► object ──► the index's memory tier
+ *                              └─────► the store's writer ──► disk ──► (later) a new object
  *
- * Reference-counted; all that a reader looks at is immutable, so any thread may hold one.
+ * Reference-counted; the members that readers use are immutable, so any thread may hold and read
+ * one.
  */
 #ifndef CACHE_OBJECT_H
 #define CACHE_OBJECT_H
@@ -20,40 +21,41 @@
 
 #define OBJECT_FRONT 192
 
-struct slot; /* the index's */
+struct slot; /* cache/shard.h */
 
-/* The oldest of many is let go of for each that is kept, and is not in the processor's cache then:
- * what that takes stands together in front, in three lines of 64 bytes (OBJECT_FRONT). */
+/* The memory tier evicts an object for nearly each one that it takes, and the victim is not in the
+ * processor's cache: the members that eviction uses stand in front, in three lines of 64 bytes
+ * (OBJECT_FRONT). */
 struct object {
     atomic_uint refs;
-    bool gzip;   /* the body is gzip-encoded, as its Content-Encoding says */
-    bool has_id; /* the upstream gave it an x-request-id */
-    bool renews; /* it was fetched although there may have been an older answer of its key */
-    /* A lookup found it in the tier: worth a ready-made answer. Most objects are never found. */
+    bool gzip;   /* the body is gzip, by its Content-Encoding */
+    bool has_id; /* the fields have the upstream's x-request-id */
+    bool renews; /* fetched with no_cache, max_age or no_coalesce: an older answer may exist */
+    /* A lookup found it in the tier, so a ready-made answer pays. Most objects are never found. */
     atomic_bool warm;
-    /* the index's, under its shard's lock */
+    /* The index's, under the shard's lock. */
     bool in_tier;
     struct list lru;
-    struct slot *slot; /* where it is in_tier */
-    size_t charged;    /* bytes besides object_weight(): index_charge() */
-    size_t size_;      /* of its memory */
+    struct slot *slot; /* while it is in_tier, else NULL */
+    size_t charged;    /* bytes besides object_weight(), see index_charge() */
+    size_t size_;      /* of its allocation, bytes */
     unsigned char *body;
     void *ready; /* the proxy's ready-made answer, under ready_lock */
 
-    uint64_t collection;  /* of a GET (policy_collection_of()), else 0 */
-    struct fields fields; /* those that are kept */
+    uint64_t collection;  /* of a GET (policy_collection_of()); else 0 */
+    struct fields fields; /* the fields that are stored and replayed */
     pthread_mutex_t ready_lock;
     struct key key;
 
     size_t body_len;
-    int64_t stored_ms; /* Unix time at which it was complete */
+    int64_t stored_ms; /* Unix time at which the answer was complete */
     unsigned status;
-    uint32_t took_ms;  /* the fetch's duration; 0: the object was read from disk */
+    uint32_t took_ms;  /* duration of the fetch; 0: read from disk */
     const char *label; /* "POST /v1/chat/completions": method and path, no query; NULL: unknown */
     const char *model; /* "": none */
-    _Atomic int64_t touched_ms; /* when the store was last told that it is in use; 0: never */
+    _Atomic int64_t touched_ms; /* last use that the store knows (Unix time); 0: none */
     int64_t ready_second;
-    void (*free_ready)(void *ready); /* when the object goes */
+    void (*free_ready)(void *ready); /* with the object's last reference */
 
     unsigned char inside[]; /* body, label, model, fields */
 };
@@ -67,18 +69,19 @@ struct object_parts {
     const char *model;
     size_t model_len;
     const struct fields *fields;         /* NULL: none */
-    bool (*keeps)(const struct field *); /* which of them; NULL: all */
+    bool (*keeps)(const struct field *); /* selects the fields to copy; NULL: all */
 };
 
-/* With one reference, in one piece of memory: objects live long and among short-lived things, and
- * few pieces of few sizes keep the allocator quick. The body, and the rest of what stands above, is
- * the caller's to fill in before anybody else sees the object; the parts are copied, and nothing
- * may be added to the fields. */
+/* Returns an object with one reference, the caller's, in one allocation: objects live long among
+ * short-lived data, and few allocations of few sizes keep the allocator fast. The parts are copied.
+ * The caller fills in the body and the other members before another thread sees the object; no
+ * field may be added. */
 struct object *object_new(const struct object_parts *parts);
+/* Adds a reference. Returns the object. */
 struct object *object_ref(struct object *object);
-void object_unref(struct object *object); /* NULL is nothing */
+void object_unref(struct object *object); /* NULL: no effect */
 
-/* Bytes of memory that it takes, itself included. */
+/* The memory that the object takes, in bytes. Constant. */
 size_t object_weight(const struct object *object);
 
 #endif

@@ -8,15 +8,15 @@
 #include "base/slab.h"
 
 #define BUCKETS_FIRST 64U
-#define ANSWER_BYTES ((size_t)4096)            /* a usual one, as it weighs */
-#define SLOT_WEIGHT (sizeof(struct slot) + 40) /* with its buckets */
+#define ANSWER_BYTES ((size_t)4096)            /* the weight of a usual object */
+#define SLOT_WEIGHT (sizeof(struct slot) + 40) /* with its share of the buckets */
 
 static struct slab slots = SLAB_INIT(16);
 
 void shard_init(struct shard *shard, size_t budget)
 {
     *shard = (struct shard){.budget = budget, .bucket_count = BUCKETS_FIRST};
-    while (shard->bucket_count < budget / ANSWER_BYTES) /* growing moves each slot */
+    while (shard->bucket_count < budget / ANSWER_BYTES) /* avoids growing, which moves each slot */
         shard->bucket_count *= 2;
     pthread_mutex_init(&shard->lock, NULL);
     list_init(&shard->busy_list);
@@ -168,8 +168,8 @@ void shard_use(struct shard *shard, struct object *object)
     list_append(&shard->lru, &object->lru);
 }
 
-/* Who goes next, and where its slot is, is fetched into the processor's cache meanwhile: waiting
- * for memory is most of what letting go costs. */
+/* Prefetches the next victim and its slot into the processor's cache: most of the cost of an
+ * eviction is waiting for memory. */
 static void prefetch_victim(struct shard *shard)
 {
     struct list *first = shard->lru.next, *second = first->next;

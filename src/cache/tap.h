@@ -1,11 +1,12 @@
-/* A tap on a flight: sees an answer as it comes, without changing it.
+/* A tap: an observer of a flight that sees the answer as it comes.
  *
  *      on_head, once ► on_bytes, for each piece as it came ► on_end, once
  *
- * All are called on the filler's thread, without the flight's lock: head and bytes when readers
- * have been told of them, so that none waits for a tap; the end before, so that what a tap knows is
- * known when a reader sees the end. on_end comes without on_head where no head ever came. Each may
- * be NULL. A tap belongs to its maker, and is removed before it is freed.
+ * The callbacks run on the filler's thread, without the flight's lock. Head and bytes follow the
+ * readers' notification, so that no reader waits for a tap; the end precedes it, so that a tap's
+ * conclusion is known when a reader sees the end. on_end comes without on_head if no head ever
+ * came. Each may be NULL. The maker of a tap owns it, and removes it from the list before freeing
+ * it.
  */
 #ifndef CACHE_TAP_H
 #define CACHE_TAP_H
@@ -18,7 +19,7 @@
 struct flight;
 
 struct tap {
-    struct list node; /* of the flight's */
+    struct list node; /* in flight->taps */
     void (*on_head)(struct tap *, struct flight *);
     void (*on_bytes)(struct tap *, struct flight *, const void *bytes, size_t len);
     void (*on_end)(struct tap *, struct flight *, bool complete);

@@ -6,10 +6,10 @@
 #include "base/mem.h"
 #include "base/str.h"
 
-/* "goxs": SQLite's application_id, by which file(1) and we tell the file from others. */
+/* "goxs": SQLite's application_id, which identifies the file, for file(1) too. */
 #define APPLICATION 0x676f7873
 
-/* The first step: the database is ours. Tables come with what is kept in them. */
+/* The first step marks the database as ours. A table is added by the step that first uses it. */
 static const char *const steps[] = {"PRAGMA application_id=0x676f7873"};
 
 const struct migrations state_migrations = {.steps = steps, .count = countof(steps)};
@@ -25,7 +25,7 @@ int migrations_explain(struct sql *sql, enum sql_result result, const char *path
     return sql_explain(sql, result, path, err);
 }
 
-/* Whose it is, and of which version. */
+/* Reads the version, and whether the database is ours: an empty one is. */
 static enum sql_result look(struct sql *sql, int64_t *version, bool *ours)
 {
     int64_t application = 0, tables = 0;
@@ -39,7 +39,8 @@ static enum sql_result look(struct sql *sql, int64_t *version, bool *ours)
     return result;
 }
 
-/* With the right to write: the version is what no other process changes now. */
+/* Refuses a foreign or newer database. Within a write transaction *version cannot change
+ * afterwards. */
 static int check(const struct migrations *m, struct sql *sql, int64_t *version, const char *path,
                  struct err *err)
 {
@@ -69,7 +70,7 @@ static enum sql_result step(const struct migrations *m, struct sql *sql, int64_t
     return result == SQL_OK ? sql_execute(sql, text) : result;
 }
 
-/* 1: there may be more to do. */
+/* Makes the next step, if any. Returns 1 after a step, 0 if there is none, -1 on error. */
 static int apply_next(const struct migrations *m, struct sql *sql, const char *path,
                       struct err *err)
 {
@@ -96,7 +97,7 @@ int migrations_apply(const struct migrations *migrations, struct sql *sql, const
     int64_t version = 0;
     int more;
 
-    /* A look without the right to write comes first: what is refused is not written to at all. */
+    /* Checks before any transaction, so that a refused database is not written to at all. */
     if (check(migrations, sql, &version, path, err) < 0)
         return -1;
     if (version == migrations->count)

@@ -8,14 +8,14 @@
 #include "base/str.h"
 #include "state/migrations.h"
 
-#define WAIT_MS 5000 /* for other processes */
+#define WAIT_MS 5000 /* for locks of other processes */
 
 struct state {
     struct sql *sql;
     char *path;
 };
 
-/* The file is there afterwards, and nobody else's. */
+/* Creates the file if it is missing; refuses a file that is not private to the user. */
 static int make_file(const char *path, struct err *err)
 {
     bool there;

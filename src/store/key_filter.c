@@ -11,8 +11,8 @@ static struct store_filter_set set_new(size_t size)
     return (struct store_filter_set){.ids = mem_zero(size * sizeof(uint32_t)), .size = size};
 }
 
-/* The place of the id, or the free one where it would stand. Ids are parts of digests: any bits of
- * theirs are as good as a hash. */
+/* The index of the id, or of the free element where it belongs. Ids are parts of digests: their low
+ * bits serve as a hash. */
 static size_t place_of(const struct store_filter_set *set, uint32_t id)
 {
     size_t at = id & (set->size - 1);

@@ -1,5 +1,5 @@
-/* Purges by other processes, from the purge log, and by processes that ended, from their
- * tombstones. The writer's. */
+/* Purges by other processes, from the purge log, and by ended processes, from their tombstones. The
+ * writer's. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,7 +19,7 @@ void peer_purges_add(void *arg, int64_t at_ms, const struct purge *purge)
     new->purge.model = new->model;
 }
 
-/* Purges the queue first: a look-up that found an object there would put it into the memory tier
+/* The pending writes first: a get that found an object there would put it into the memory tier
  * again. */
 void peer_purges_apply(struct store *s)
 {

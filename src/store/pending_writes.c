@@ -5,7 +5,7 @@
 
 #include "base/mem.h"
 
-/* A key is a digest: its bytes are a hash. */
+/* A key is a digest: its bytes serve as a hash. */
 static struct pending_write **bucket_of(struct pending_writes *writes, const struct key *key)
 {
     return &writes->buckets[(key->bytes[0] ^ key->bytes[KEY_BYTES - 1]) % PENDING_BUCKETS];

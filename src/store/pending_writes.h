@@ -1,8 +1,8 @@
-/* Objects that wait to be written to disk and are in no memory tier, by key: a look-up on disk
- * finds them here.
+/* Objects that wait to be written to disk and are in no memory tier, by key: a get finds them here.
  *
- * It owns nothing: the operation that writes an object holds the reference, and removes the object
- * from here before it drops that. The queue's lock guards all of it, but for pending_writes_none().
+ * The table owns no reference: the operation that writes an object holds one, and removes the
+ * object from here before it drops the reference. The queue's lock guards all of it, except
+ * pending_writes_none().
  */
 #ifndef STORE_PENDING_WRITES_H
 #define STORE_PENDING_WRITES_H
@@ -16,7 +16,7 @@
 #define PENDING_BUCKETS 256
 
 struct pending_write {
-    struct pending_write *next; /* of its bucket; the newest first */
+    struct pending_write *next; /* in its bucket, the newest first */
     struct object *object;
 };
 
@@ -25,12 +25,12 @@ struct pending_writes {
     atomic_uint count;
 };
 
-/* Is there none? Any thread, without the lock. */
+/* Is the table empty? Any thread, without the lock. */
 bool pending_writes_none(struct pending_writes *writes);
 void pending_writes_add(struct pending_writes *writes, struct object *object);
-/* The newest object with that key, without a reference, or NULL. */
+/* The newest object of the key, without a reference, or NULL. */
 struct object *pending_writes_find(struct pending_writes *writes, const struct key *key);
-/* Removes that very object, if it is there. */
+/* Removes this object, not another one of its key. It need not be there. */
 void pending_writes_remove(struct pending_writes *writes, const struct object *object);
 /* Removes the objects that the purge covers. */
 void pending_writes_purge(struct pending_writes *writes, const struct purge *purge);

@@ -12,8 +12,8 @@
 #define LOCK_FILE "cache.lock"
 #define NAP_US 2000
 
-/* Locks of an open file description (not of the process: closing another descriptor of the same
- * file would drop those). */
+/* A lock of the open file description, not of the process: closing another descriptor of the same
+ * file would release a lock of the process. */
 static int lock_byte(int fd, short type, off_t at)
 {
     struct flock lock = {.l_type = type, .l_whence = SEEK_SET, .l_start = at, .l_len = 1};
@@ -21,7 +21,8 @@ static int lock_byte(int fd, short type, off_t at)
     return fcntl(fd, F_OFD_SETLK, &lock);
 }
 
-/* Has another process a lock on one of the first len bytes (0: of all bytes)? */
+/* Does another open file description lock one of the first len bytes (0: any byte)? True if
+ * unknown. */
 static bool is_held(int fd, off_t len)
 {
     struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_len = len};
@@ -48,7 +49,7 @@ void purge_ack_open(struct purge_ack *ack, const char *folder)
         close(fd);
         fd = -1;
     }
-    purge_ack_close(ack); /* the new lock first: the process always holds one */
+    purge_ack_close(ack); /* after the new lock, so that the process always holds one */
     *ack = (struct purge_ack){.fd = fd};
 }
 
@@ -61,7 +62,7 @@ void purge_ack_close(struct purge_ack *ack)
 
 bool purge_ack_has_peers(const struct purge_ack *ack)
 {
-    return ack->fd < 0 || is_held(ack->fd, 0); /* our own lock is no obstacle to us */
+    return ack->fd < 0 || is_held(ack->fd, 0); /* F_OFD_GETLK skips our own lock */
 }
 
 void purge_ack_begin(struct purge_ack *ack)
@@ -96,8 +97,9 @@ bool purge_ack_wait(const char *folder, unsigned wait_ms)
     off_t news;
 
     if (fd < 0)
-        return errno == ENOENT; /* nobody was ever there */
-    /* Two that tell at the same time may have one number: what both did was done before. */
+        return errno == ENOENT; /* no process has ever used the folder */
+    /* Two commands at the same moment may start the same generation: the purges of both are
+     * committed, so an acknowledgement is of both. */
     news = size_of(fd) + 1;
     if (ftruncate(fd, news) == 0) {
         while (!(know = !is_held(fd, news)) && clock_mono_ms() - begin < wait_ms)

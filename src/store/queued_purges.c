@@ -1,4 +1,4 @@
-/* Purges on their way to the writer, and their tombstones. */
+/* The purges of the write-behind queue, and their tombstones. See store_queue.h for the threads. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -7,7 +7,7 @@
 #include "store/store_queue.h"
 
 #define DROPS_MAX 4096
-#define MERGE_LOOK 8 /* pending drops that a new one is compared with */
+#define MERGE_LOOK 8 /* pending purges with which a new one is compared */
 
 static const struct purge everything = {.one = false};
 
@@ -19,7 +19,8 @@ static bool is_same(const struct purge *a, const struct purge *b)
            strcmp(a->model ? a->model : "", b->model ? b->model : "") == 0;
 }
 
-/* Is there an equal one that is not yet taken, and no put after it that it would have to cover? */
+/* An equal purge that the writer has not taken and that no put followed which it would have to
+ * cover; or NULL. */
 static struct queued_purge *find_same(struct store_queue *q, const struct purge *purge)
 {
     uint64_t after = purge->collection ? q->last_get : q->last_put;
@@ -43,7 +44,7 @@ static bool may_cover(const struct store_queue *q, const struct purge *purge)
     return !purge->collection || stored_gets_has(&q->gets, purge->collection);
 }
 
-/* If too many drops are pending: exchanges the tombstone for that of a purge of everything. */
+/* If too many purges are pending: exchanges the tombstone for that of a purge of everything. */
 static struct tombstone *widen(struct store_queue *q, struct tombstone *tombstone)
 {
     struct tombstone *wide;
@@ -56,7 +57,8 @@ static struct tombstone *widen(struct store_queue *q, struct tombstone *tombston
     return wide;
 }
 
-/* Takes the reference over. at_ms (Unix time): what was stored until then is hidden. */
+/* Takes over the caller's reference. at_ms: entries stored until then (Unix time) are hidden from
+ * readers. */
 static void add_drop(struct store_queue *q, struct tombstone *tombstone, int64_t at_ms,
                      struct store_waiter *waiter)
 {
@@ -93,7 +95,8 @@ void queue_drop(struct store_queue *q, const struct purge *purge, struct store_w
     pthread_mutex_lock(&q->lock);
     tombstone = tombstone_hold(&q->tombstones, purge);
     if (may_cover(q, purge))
-        (void)tombstone_record(&q->tombstones, tombstone); /* queue_may_forget() is asked later */
+        /* May fail: queue_may_forget() finds out later. */
+        (void)tombstone_record(&q->tombstones, tombstone);
     add_drop(q, tombstone, clock_unix_ms(), waiter);
     if (waiter)
         q->flush_now = true;
@@ -117,7 +120,8 @@ void queue_end_write(struct store_queue *q, uint64_t collection, bool shared)
     struct tombstone *tombstone;
 
     pthread_mutex_lock(&q->lock);
-    tombstone = tombstone_find(&q->tombstones, collection); /* with the reference of the begin */
+    /* Passes on the reference of queue_begin_write(). */
+    tombstone = tombstone_find(&q->tombstones, collection);
     if (shared)
         (void)tombstone_record(&q->tombstones, tombstone);
     add_drop(q, tombstone, clock_unix_ms(), NULL);
@@ -157,7 +161,7 @@ bool queue_clears(struct store_queue *q)
 
 /* ---- the writer ---- */
 
-/* If no GET was queued behind the drop, the disk has no GETs of its collection now. */
+/* If no GET was queued after the purge, the disk has no GETs of its collection now. */
 static void forget_gets(struct store_queue *q, const struct queued_purge *drop)
 {
     if (q->last_get > drop->place)
@@ -211,7 +215,7 @@ static void on_adopted(void *arg, struct tombstone *tombstone)
     struct adoption *adoption = arg;
 
     adoption->each(adoption->arg, &tombstone->purge);
-    /* Whatever time the entries were stored at: the clock may have been set since. */
+    /* No time limit: the clock may have been set since the entries were stored. */
     add_drop(adoption->queue, tombstone, INT64_MAX, NULL);
 }
 

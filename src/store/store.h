@@ -1,12 +1,16 @@
-/* Answers on disk, in one SQLite file: what fills in cache/store_ops.h.
+/* The disk store: answers in one SQLite file. It implements cache/store_ops.h.
  *
- * Writing never waits: store_put() and its like append to a bounded queue, which a thread of the
- * store's own writes in batches; where the queue is full what comes is dropped and counted. A get
- * is answered at once, on the caller's thread, by a reader of its own; one that would take long, by
- * a job. Disk trouble is logged (once per kind and minute) and counted.
+ * Writes do not block: store_put() and its like append to a bounded queue, which the writer (a
+ * thread of the store) writes in batches. A full queue refuses puts and touches; refused puts are
+ * counted. A reader answers a get at once, on the caller's thread; a job reads a long body. Disk
+ * errors are logged (once per kind and minute) and counted.
  *
- * Several processes may use one folder at once. What one clears, drops or replaces, the others are
- * told within a second (on_purge), so that they empty their memory tiers accordingly.
+ * Several processes may use one folder at once. Each learns within a second of the entries that the
+ * others purge or replace (on_purge), and purges its memory tier accordingly.
+ *
+ * Any thread may call the functions that take a struct store, from store_open() until
+ * store_close(); a comment names each exception. Functions that take a folder open no store.
+ * Functions that return int return -1 on error, with the reason in *err.
  */
 #ifndef STORE_STORE_H
 #define STORE_STORE_H
@@ -24,104 +28,119 @@
 extern const struct store_ops store_functions;
 
 struct store_rules {
-    const char *folder; /* the cache folder; made (0700) where missing */
-    int64_t max_bytes;  /* of the file */
+    const char *folder; /* the cache folder, copied; made (0700) if missing */
+    int64_t max_bytes;  /* bound of the file's size */
     bool read_only;     /* fail on a damaged or older file instead of recreating it */
-    struct log *log;    /* NULL: silent */
-    struct jobs
-        *jobs; /* for gets that take long; NULL: no get is pending. They end before the store */
-    /* Called on the store's thread, without a lock, for what another process, or a command, took
-     * away; it must not wait for the store (store_remove). What this store is told to drop is not
-     * repeated here. NULL: nobody cares. */
+    struct log *log;    /* NULL: no log */
+    struct jobs *jobs;  /* threads for gets of long bodies, stopped before store_close(); NULL: no
+                           get is pending */
+    /* Reports a purge by another process, by a command, or left by a process that ended; a purge of
+     * everything if its extent is unknown. The caller purges its memory tier. Purges that this
+     * store was told to make are not reported. Called on the writer's thread, without a lock; it
+     * must not wait for the store (store_remove()). The purge is valid during the call. NULL: no
+     * report. */
     void (*on_purge)(void *arg, const struct purge *purge);
-    /* Called on the store's thread: another file stands in the place of the one that readers may
-     * have open, which takes room on the disk until they let go of it (store_reader_refresh). NULL:
-     * nobody cares. */
+    /* Reports that another file stands in the place of the one that readers have open: the old file
+     * takes room on the disk until they call store_reader_refresh(). Called without a lock, on the
+     * writer's thread, and once by store_open() on its caller's. NULL: no report. */
     void (*on_replaced)(void *arg);
     void *arg;
 };
 
-/* A folder or file that cannot be used safely (of another owner, writable by others, a symbolic
- * link, no SQLite, an unknown version that is newer) fails with a text that says what to do; the
- * caller goes on without a store. A damaged file, or one of an older version, is set aside
- * (removed) and begun anew, with a line in the log. */
+/* Opens the store of a folder and starts the writer; the caller owns *store. Fails with a text that
+ * tells the user what to do if the folder or file is not safe to use (another user's, writable by
+ * others, a symbolic link, no SQLite database, a newer version); the caller continues without a
+ * store. A damaged or older file is removed and recreated, which is logged; not if
+ * rules->read_only. */
 int store_open(struct store **store, const struct store_rules *rules, struct err *err);
-/* Writes what is queued (for at most a few seconds), ends the thread, frees. NULL is nothing. */
+/* Writes the queue, ends the writer, frees. No other call may be in progress, and each reader must
+ * be freed. Each attempt to write waits for locks of other processes for 3 s at most; a slow disk
+ * has no deadline. NULL: no effect. */
 void store_close(struct store *store);
 
-/* For commands: everything goes, by removing the file, which needs no room on the disk, as opening
- * a store does. Running stores find it gone, as if another one had dropped everything. *count: the
- * entries that were there; -1: that could not be read. It refuses what store_open() refuses, but
- * the lack of room. */
+/* For commands: removes the file and its log, which works on a full disk, where store_open() fails.
+ * Running stores treat it as a purge of everything. Refuses a folder or file that store_open()
+ * refuses. *count: the entries that were removed, 0 of a damaged or older file; -1: could not be
+ * read. Waits for other processes for some seconds at most. */
 int store_clear_folder(const char *folder, int64_t *count, struct err *err);
 
-/* For commands, when what they took away is gone and their own store is closed: waits until every
- * process on the folder has read of it in the purge log, a few seconds at most. False: not all
- * have. */
+/* For commands, after their purge is on disk and their own store is closed: waits for 3 s at most
+ * until every process on the folder has read the purge. False: some have not, or that cannot be
+ * told. */
 bool store_wait_purged(const char *folder);
 
-/* Is it small enough: a quarter of max_bytes, and 64 MiB, at most? Any thread. */
+/* Does a body of body_len bytes fit: at most a quarter of max_bytes, and at most 64 MiB? */
 bool store_takes(const struct store *store, uint64_t body_len);
 
-/* Any thread. put takes a reference of its own, with the lock held that guards object->in_tier; an
- * object that the store does not take is counted, and the older entry of its key is purged. */
+/* Queues an object; the queue adds a reference. The caller holds the lock that guards
+ * object->in_tier. An object that is too large or that the queue refuses is counted, and the older
+ * entry of its key, which may exist, is purged. */
 void store_put(struct store *store, struct object *object);
 void store_touch(struct store *store, const struct key *key, int64_t now_ms);
-/* Around a request that changes a collection: begin before it is sent, end once it was answered or
- * came to nothing. The end drops the GETs of the collection; so does the next process that opens
- * the folder, if this one dies in between (tombstone.h). Each begin has one end.
- * From the moment that the end returns no get finds what was put before, wherever that stands: in
- * the queue, on disk, or on a disk that cannot be written to. A get that runs at that moment may
- * still return it. */
+/* Bracket a request that changes a collection: begin before the request is sent, end after its
+ * answer or its failure; each begin has one end. The end purges the collection's GETs. If this
+ * process dies in between, another process on the folder, or the next, purges them (tombstone.h).
+ *
+ * After the end has returned no get finds an object that was stored before, whether it is queued,
+ * on disk, or on a disk that cannot be written to. A get that runs at that moment may still return
+ * it.
+ */
 void store_begin_write(struct store *store, uint64_t collection);
 void store_end_write(struct store *store, uint64_t collection);
-/* Removes what the purge covers, for commands: in the same way, and waits until it is done and the
- * file has shrunk. *count: entries on disk. */
+/* Purges in the same way, and waits until the writer has committed it and has shrunk the file. Not
+ * for the writer's thread or a worker. *count: the entries that were removed from disk. -1: the
+ * entries are hidden but still on disk; the writer tries again. */
 int store_remove(struct store *store, const struct purge *purge, uint64_t *count, struct err *err);
 
-/* May it be there? Cheap, and false for nearly all that is not; with other processes on the folder
- * it is always true. */
+/* May a get find the key? No I/O; false for nearly all keys that are not stored. Always true while
+ * other processes use the folder. */
 bool store_may_have(struct store *store, const struct key *key);
 
-/* A reader is one thread's, freed before the store is closed. Never NULL: it opens the file at the
- * first get, and where that fails tries again later. */
+/* A reader is the caller's, for one thread at a time, freed before the store is closed. Never NULL:
+ * it opens the file at its first get, and tries again later if that fails. NULL to free: no effect.
+ */
 struct store_reader *store_reader_new(struct store *store);
 void store_reader_free(struct store_reader *reader);
-/* Key and checksum are verified; an entry that is damaged is dropped and counted. What is put is
- * found once it is written, at once or, where much comes, within half a second or so; before it is
- * if no memory tier had it when it was put (then it is that very object). A body above 1 MiB is
- * read by a job: STORE_PENDING. */
+/* Looks for get->key, as the member `get` of store_ops does. The key and the checksum are verified;
+ * a damaged entry is discarded and counted. A put is found once it is written: at once, or half a
+ * second later under load. A put that no memory tier has is found before that, as the very object.
+ * A job reads a body above 1 MiB (STORE_PENDING). */
 enum store_got store_get(struct store_reader *reader, struct store_get *get);
-/* The same, on the caller's thread whatever it takes. The object with a reference, or NULL. */
+/* The same for a body of any size, on the caller's thread. store_read() uses a spare reader. Return
+ * an object with a reference for the caller, or NULL. */
 struct object *store_reader_read(struct store_reader *reader, const struct key *key);
 struct object *store_read(struct store *store, const struct key *key);
-/* Closes the file if another one stands in its place. NULL is nothing. */
+/* Closes the reader's file if another one stands in its place (on_replaced). NULL: no effect. */
 void store_reader_refresh(struct store_reader *reader);
-/* After the gets of a loop's turn: they share a look at the file, which costs about as much as
- * getting. Whoever waits with it open keeps the file's log from being emptied. NULL is nothing. */
+/* Ends the read transaction that the gets of one turn of an event loop share: to begin one costs
+ * about as much as a get. While it is open SQLite cannot empty the file's log. NULL: no effect. */
 void store_reader_rest(struct store_reader *reader);
 
-void store_figures(struct store *store, struct store_figures *figures); /* any thread, no I/O */
+void store_figures(struct store *store, struct store_figures *figures); /* no I/O */
 
-/* Newest first. each() returns false to stop. */
+/* Calls each() for every entry, newest first, on this thread; the row is valid during the call.
+ * each() returns false to stop. Waits for other processes for 3 s at most. */
 int store_each(struct store *store, bool (*each)(void *arg, const struct store_row *row), void *arg,
                struct err *err);
-/* Looks for a key by its beginning (key_from_hex()). The number found, at most 2; -1: trouble. */
+/* Finds keys by their first `bits` bits (key_from_hex()). Returns the number of keys found, at most
+ * 2, with the first in *key; -1 on error. */
 int store_find(struct store *store, const struct key *begin, unsigned bits, struct key *key,
                struct err *err);
-/* Checks every entry's checksum, and removes those that are damaged; read_only or not. each() may
- * be NULL; it is told of every entry whether it is sound, with the key as it stands there, and
- * returns false to stop. */
+/* Verifies the checksum of every entry and discards the damaged ones, also if read_only. each() may
+ * be NULL; it gets the key as stored, and whether the entry is sound, and returns false to stop.
+ * Waits until they are gone; a full queue may refuse some. *verified is set unless the file cannot
+ * be opened. */
 int store_verify(struct store *store, struct store_verified *verified,
                  bool (*each)(void *arg, const struct key *key, bool sound), void *arg,
                  struct err *err);
 
-/* For commands, with no store of theirs open: would opening one refuse the folder, or a file of the
- * cache that is in it, because others may write to it (or for what it is)? Makes nothing. */
+/* For commands, with no store of their own open: -1 if store_open() would refuse the folder or one
+ * of its cache files for its owner, its permissions or its kind. Makes no file; makes a missing
+ * folder. */
 int store_check_folder(const char *folder, struct err *err);
 
-/* For commands, with no store of theirs open: does any process use that folder now? False where
- * there is none. Makes nothing. */
+/* For commands, with no store of their own open: does any process use the folder now? False if
+ * there is no such folder. Makes no file. */
 bool store_is_in_use(const char *folder);
 
 #endif

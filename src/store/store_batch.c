@@ -1,8 +1,8 @@
-/* Carries out the operations of a batch on the file, within a transaction. The writer's.
+/* The operations of a batch, carried out within a transaction. The writer's.
  *
- * In the order in which they came: who asks again mostly asks in the same order, and finds what it
- * asks for side by side. (In the order of their ids the index would be written a little faster, and
- * the first hits after a restart would cost a fifth more.)
+ * Puts are written in queue order: clients mostly repeat requests in the same order, and find their
+ * entries side by side. (In the order of ids the index would be written a little faster, and the
+ * first hits after a restart would take a fifth longer.)
  */
 #include "base/mem.h"
 #include "store/store_internal.h"
@@ -30,7 +30,7 @@ static enum sql_result write_drop(struct store *s, struct queued_purge *drop, in
     return db_purge_log_append(s->link.db, s->origin, atomic_load(&drop->at_ms), &drop->purge);
 }
 
-/* A row that was found to be damaged. What stands there by now may be a fresh answer. */
+/* Discards a row that a reader found damaged, unless a sound answer has replaced it since. */
 static enum sql_result discard(struct store *s, int64_t id, uint64_t *count)
 {
     struct entry entry;
@@ -64,7 +64,8 @@ static enum sql_result write_put(struct store *s, const struct object *o)
 
     entry_encode(s->codec, o, &entry);
     key_filter_add(&s->filter, db_id(&entry.key));
-    /* In use when it came, not when it is written: touches have waited as long. */
+    /* used_ms is the time of the answer, not of this write: queued touches have their own times,
+     * too. */
     result = db_put(s->link.db, &entry, o->stored_ms, &replaced);
     return result == SQL_OK && replaced ? log_replaced(s, o) : result;
 }
@@ -96,7 +97,7 @@ enum sql_result store_write_late(struct store *s)
     list_each(node, &s->late) {
         struct queued_purge *drop = container_of(node, struct queued_purge, late);
 
-        if (result == SQL_OK) /* newer entries were put since: by time */
+        if (result == SQL_OK) /* newer entries were written since: limit by time */
             result = write_drop(s, drop, atomic_load(&drop->at_ms), &count);
     }
     return result;

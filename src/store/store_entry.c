@@ -8,13 +8,13 @@
 #include "base/zip.h"
 
 #define DEFLATE_FROM 4096
-#define KEEP_BUFFER ((size_t)1 << 20) /* a larger one is given back after use */
+#define KEEP_BUFFER ((size_t)1 << 20) /* a larger buffer is freed before the next use */
 
 struct entry_codec {
     struct crypto_tagger *tagger;
     struct zip *zip;
     struct str head, body;
-    struct str sealed; /* what the checksum is of, up to the body */
+    struct str sealed; /* the checksummed bytes without the body */
     struct fields fields;
 };
 
@@ -49,7 +49,7 @@ void entry_codec_free(struct entry_codec *codec)
 static void sum_of(struct entry_codec *codec, const struct entry *e, unsigned char *sum)
 {
     const struct entry_bytes *texts[] = {&e->label, &e->model, &e->head};
-    const uint64_t numbers[] = {/* the same on every machine */
+    const uint64_t numbers[] = {/* in one byte order */
                                 htole64((uint64_t)e->stored_ms),
                                 htole64(e->collection),
                                 htole64(e->status),
@@ -171,7 +171,7 @@ struct object *entry_decode(struct entry_codec *codec, const struct entry *entry
 {
     struct object *object;
 
-    /* First of all: afterwards every number may be believed. */
+    /* The checksum first: the code below trusts every number and length. */
     if (!entry_is_sound(codec, entry))
         return NULL;
     object = object_of(codec, entry);

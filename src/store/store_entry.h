@@ -1,12 +1,13 @@
-/* An entry: an object in the form in which it is kept, under a checksum.
+/* An entry: an object in the form in which the database keeps it, with a checksum.
  *
  *      key · stored_ms · collection · status · flags · body_bytes · label · model · head · body
  *
- * The head is text, "Name: value" CR LF. The body is deflated (zlib) where that pays: at least 4
- * KiB, not gzip already, and an eighth smaller afterwards. The checksum is a tag (crypto_tag(),
- * under a secret that is none) of all of the above, each text with its length in front: damage is
- * found, all but one in 2^100; who may write to the file may write a right one, as with any
- * checksum. When it was last used is not part of it.
+ * The head is text, "Name: value" CR LF. The body is deflated (zlib) if that pays: it has at least
+ * 4 KiB, is not gzip, and becomes an eighth smaller. The checksum is a tag (crypto_tag(), under a
+ * public constant) of all members above and the lengths of the texts: it detects damage, with an
+ * error below 2^-100, but no forgery. id and used_ms are not part of it.
+ *
+ * A codec, and the functions that take one, are one thread's at a time.
  */
 #ifndef STORE_STORE_ENTRY_H
 #define STORE_STORE_ENTRY_H
@@ -20,38 +21,37 @@
 
 #define ENTRY_SUM_BYTES CRYPTO_TAG_BYTES
 
-#define ENTRY_GZIP 1U     /* the object's: its Content-Encoding */
-#define ENTRY_DEFLATED 2U /* ours */
+#define ENTRY_GZIP 1U     /* the object's body is gzip, by its Content-Encoding */
+#define ENTRY_DEFLATED 2U /* the entry's body is deflated */
 
 struct entry_bytes {
     const void *at;
     size_t len;
 };
 
-/* Owns nothing: its bytes are the object's, the codec's or the database's. */
+/* Owns nothing: its bytes belong to the object, the codec or the database. */
 struct entry {
     struct key key;
     int64_t stored_ms;
     uint64_t collection;
     unsigned status;
     unsigned flags;
-    uint64_t body_bytes; /* inflated */
+    uint64_t body_bytes; /* of the object's body, bytes */
     struct entry_bytes label, model, head, body;
     unsigned char sum[ENTRY_SUM_BYTES];
-    int64_t id, used_ms; /* of a row that was read: the database's, not part of the checksum */
+    int64_t id, used_ms; /* of a row that was read: db_id(), last use (Unix time) */
 };
 
-/* The state of the compressor and of the checksum, kept from one entry to the next. One thread's.
- */
+/* The state of the compressor and of the checksum, reused for each entry. */
 struct entry_codec;
 struct entry_codec *entry_codec_new(void);
-void entry_codec_free(struct entry_codec *codec); /* NULL is nothing */
+void entry_codec_free(struct entry_codec *codec); /* NULL: no effect */
 
-/* Valid until the codec is used again or the object goes. */
+/* Fills *entry, which is valid until the codec is used again or the object is freed. */
 void entry_encode(struct entry_codec *codec, const struct object *object, struct entry *entry);
-/* Is the checksum right? */
+/* Does the checksum match? */
 bool entry_is_sound(struct entry_codec *codec, const struct entry *entry);
-/* The object, with one reference; NULL if the entry is damaged. */
+/* Returns an object with one reference, the caller's; NULL if the entry is damaged. */
 struct object *entry_decode(struct entry_codec *codec, const struct entry *entry);
 
 #endif

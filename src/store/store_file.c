@@ -8,7 +8,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 
-#define WAIT_MS 3000 /* the writer, for another process */
+#define WAIT_MS 3000 /* for locks of other processes */
 
 static const char *const companions[STORE_LOGS] = {"-wal", "-shm"};
 
@@ -34,7 +34,7 @@ static char *companion_of(const struct store_file *file, size_t i)
     return str_detach(&path);
 }
 
-/* 0, or -1 if there is one that cannot be removed. The folder is locked. */
+/* -1: a file exists and cannot be removed. The folder is locked. */
 static int remove_all(const struct store_file *file, struct err *err)
 {
     if (unlink(file->path) < 0 && errno != ENOENT)
@@ -75,7 +75,7 @@ int store_file_check(const struct store_file *file, struct err *err)
 
 static int make_file(const struct store_file *file, struct store_conn *link, struct err *err)
 {
-    /* Companions of a file that is gone would be taken for the new one's. */
+    /* SQLite would take the companions of a removed file for the new file's. */
     if (remove_all(file, err) < 0 || fsx_make_file(file->path, err) < 0)
         return -1;
     link->id = fsx_file_id(file->path);
@@ -93,7 +93,8 @@ static int refuse(const struct store_file *file, enum db_kind kind, struct err *
                    file->path);
 }
 
-/* One attempt. A damaged or older file is for the caller to handle: *why says which. */
+/* One attempt. *why: describes a damaged or older file, which the caller handles; NULL: another
+ * error. */
 static int try_open(const struct store_file *file, struct store_conn *link, const char **why,
                     struct err *err)
 {
@@ -146,7 +147,7 @@ static int open_locked(struct store_file *file, struct store_conn *link, struct 
     return 0;
 }
 
-/* The folder's lock, once the folder is there and nobody's but ours; -1. */
+/* Creates and checks the folder. Returns a descriptor that holds its lock, or -1. */
 static int enter_folder(const struct store_file *file, struct err *err)
 {
     bool unlocked;
@@ -235,7 +236,7 @@ int store_file_anew(struct store_file *file, struct store_conn *link, const char
 
     if (lock < 0)
         return -1;
-    /* The id is no other file's as long as it is open. */
+    /* Compares before closing: the inode number may be reused afterwards. */
     ours = store_file_is(file, link);
     store_file_close(link);
     if (ours)
@@ -250,7 +251,7 @@ int store_file_anew(struct store_file *file, struct store_conn *link, const char
     return result;
 }
 
-/* Is it a file that may be removed, as far as one can tell on a disk without room? */
+/* -1: the file must not be removed. A full disk may prevent the check: then removal is allowed. */
 static int may_clear(const struct store_file *file, int64_t *count, struct err *err)
 {
     struct db_sizes sizes = {.items = 0};

@@ -15,7 +15,7 @@
 #define TELL_EVERY_MS 60000
 #define ENTRY_MAX ((size_t)64 << 20)
 #define TELL_WAIT_MS 3000
-#define LOG_PART 8 /* of the file's bound */
+#define LOG_PART 8 /* 1/8 of the file's bound */
 
 void store_warn(struct store *s, enum store_trouble kind, const char *format, ...)
 {
@@ -87,7 +87,7 @@ int store_open(struct store **made, const struct store_rules *rules, struct err 
         return -1;
     }
     store_opened(s);
-    peer_purges_adopt(s); /* before anyone looks for what they cover */
+    peer_purges_adopt(s); /* before the first get */
     errno = pthread_create(&s->thread, NULL, store_write, s);
     if (errno) {
         err_sys(err, "cannot start the store's thread");
@@ -160,7 +160,7 @@ bool store_may_have(struct store *s, const struct key *key)
     return held != NULL;
 }
 
-/* A newer answer of that key is not stored: the older one must not be answered in its place. */
+/* A newer answer of the key is not stored: no get may find the older one in its place. */
 static void drop_older(struct store *s, const struct object *object)
 {
     const struct purge older = {.one = true, .key = object->key};
@@ -220,7 +220,8 @@ static uint64_t read_figure(const atomic_uint_least64_t *figure)
 
 void store_figures(struct store *s, struct store_figures *figures)
 {
-    bool cleared = queue_clears(&s->queue); /* looked at first: it ends when the sizes are 0 */
+    /* Before the figures: the purge ends after they have become 0. */
+    bool cleared = queue_clears(&s->queue);
 
     *figures = (struct store_figures){
         .items = read_figure(&s->items),

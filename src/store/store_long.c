@@ -1,4 +1,4 @@
-/* Gets that take long, on threads of the jobs, with readers of their own. */
+/* Gets of long bodies, on the threads of rules.jobs, with spare readers. */
 #include <stdlib.h>
 
 #include "base/mem.h"
@@ -20,7 +20,7 @@ static void give_reader(struct store *s, struct store_reader *reader)
     store_reader_rest(reader);
     pthread_mutex_lock(&s->spares.lock);
     if (s->spares.count < STORE_SPARES) {
-        store_reader_refresh(reader); /* the file may have been replaced since it was taken */
+        store_reader_refresh(reader); /* the file may have been replaced meanwhile */
         s->spares.readers[s->spares.count++] = take(reader);
     }
     pthread_mutex_unlock(&s->spares.lock);

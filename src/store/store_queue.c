@@ -10,13 +10,13 @@
 
 #define OPS_MAX 16384
 #define BYTES_MAX ((size_t)64 << 20)
-/* A transaction costs as much as many entries, and nobody waits for this one. */
+/* Touches are not urgent: a transaction costs as much as many entries. */
 #define TOUCH_WAIT_MS 2000U
-#define TOUCHES_IDLE 1024U /* taken while there is room */
-#define TOUCHES_FULL 512U  /* so many are company enough near the bound */
+#define TOUCHES_IDLE 1024U /* touches that may wait while the file has room */
+#define TOUCHES_FULL 512U  /* touches that start a batch near the file's bound */
 #define GATHER_MS 50U
-#define PROMPT_MAX 20U /* batches that do not wait for more; one again each GATHER_MS */
-#define BUSY_OPS 128   /* so many within that time: more will come */
+#define PROMPT_MAX 20U /* immediate batches in a row; each GATHER_MS allows another */
+#define BUSY_OPS 128   /* operations within GATHER_MS that mean heavy load */
 #define GATHER_BUSY_MS 450U
 
 void queue_init(struct store_queue *q)
@@ -62,7 +62,7 @@ struct store_op *queue_add(struct store_queue *q, enum store_op_kind kind)
     return &w->ops[w->count++];
 }
 
-/* Is there something that should be written now? The lock is held. */
+/* Should the writer write now? The lock is held. */
 static bool is_urgent(const struct store_queue *q)
 {
     const struct store_batch *w = &q->waiting;
@@ -77,7 +77,7 @@ static bool is_full(const struct store_batch *batch)
     return batch->count >= BATCH_OPS || batch->bytes >= BATCH_BYTES;
 }
 
-/* Wakes the writer where it waits for just this; the lock is held. */
+/* Is the writer to be woken? Resets its waiting flags if so. The lock is held. */
 static bool is_to_wake(struct store_queue *q)
 {
     bool wake = (q->idle && (is_urgent(q) || q->flush_now || q->closing)) ||
@@ -120,8 +120,8 @@ void queue_let_go_of_purged(struct store_queue *q, const struct purge *purge)
     pthread_mutex_unlock(&q->lock);
 }
 
-/* While a request that changes the collection is on its way, its GETs must not outlive the process
- * without a tombstone. */
+/* While a request that changes the collection is in flight, a GET of it must not be stored without
+ * a recorded tombstone: it would outlive the process. False: no record is possible. */
 static bool note_get(struct store_queue *q, uint64_t collection)
 {
     struct tombstone *tombstone = tombstone_find(&q->tombstones, collection);
@@ -176,7 +176,8 @@ bool queue_touch(struct store_queue *q, int64_t id, int64_t now_ms)
     return fits;
 }
 
-/* Of an operation in hand the kind and the id are read only, which nobody changes. */
+/* Safe for the batch in flight: `kind` and `id` are constant, though the writer changes other
+ * members without the lock. */
 static bool discards(const struct store_batch *batch, int64_t id)
 {
     for (size_t i = 0; batch && i < batch->count; i++)
@@ -275,7 +276,8 @@ static void gather(struct store_queue *q, unsigned ms)
     q->gathering = false;
 }
 
-/* As a leaky bucket counts: bucket_ms is ahead of now by what was taken lately. */
+/* Leaky bucket: bucket_ms is ahead of the present by GATHER_MS for each recent immediate batch.
+ * False: the allowance is used up. */
 static bool bucket_take(struct store_queue *q)
 {
     uint64_t now = clock_mono_ms();

@@ -1,4 +1,4 @@
-/* Looking: readers, each on a thread of its own, and what commands ask. */
+/* Readers, each used by one thread at a time, and reads for commands. */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,14 +11,14 @@
 #define BUSY_RETRY_MS 20
 #define COMMAND_WAIT_MS 3000
 #define DISCARD_STEP 256
-#define INLINE_MAX ((uint64_t)1024 * 1024) /* bytes of a body: one or two milliseconds */
+#define INLINE_MAX ((uint64_t)1024 * 1024) /* bytes of a body, read in one or two ms */
 
 struct store_reader {
     struct store *store;
     struct store_conn link;
     struct entry_codec *codec;
-    unsigned generation; /* of the file that is open */
-    unsigned changes;    /* the store's, before the state that this turn reads */
+    unsigned generation; /* store.generation of the file that is open */
+    unsigned changes;    /* store.changes before this turn's transaction began */
     bool in_turn;
     uint64_t retry_ms;
 };
@@ -61,7 +61,7 @@ void store_reader_free(struct store_reader *reader)
     free(reader);
 }
 
-/* Has the reader the file open that the writer has? */
+/* Opens the current file if the reader has another one or none open. False: not possible now. */
 static bool is_ready(struct store_reader *r)
 {
     unsigned generation = atomic_load(&r->store->generation);
@@ -73,7 +73,8 @@ static bool is_ready(struct store_reader *r)
     if (clock_mono_ms() < r->retry_ms)
         return false;
     if (store_file_look(&r->store->file, &r->link, 0, &err) < 0) {
-        /* Mostly another thread opens it just now; the writer tells what is worse. */
+        /* Mostly another thread holds the folder's lock to open the file; the writer logs other
+         * errors. */
         r->retry_ms = clock_mono_ms() + BUSY_RETRY_MS;
         return false;
     }
@@ -106,8 +107,8 @@ struct object *store_decode(struct entry_codec *codec, const struct entry *entry
     return db_id(&entry->key) == entry->id ? entry_decode(codec, entry) : NULL;
 }
 
-/* By the row: the key may be what is damaged. Other processes need not hear of it, as what they
- * have in memory is good. */
+/* Discards by id, because the key may be damaged. Other processes need not know: the objects in
+ * their memory tiers are sound. */
 static void drop_damaged(struct store *s, int64_t id)
 {
     if (!queue_discard(&s->queue, id, NULL))
@@ -117,7 +118,7 @@ static void drop_damaged(struct store *s, int64_t id)
                s->file.path, (uint64_t)id << 1);
 }
 
-/* Decodes the row; NULL if it is damaged. */
+/* Decodes the row; discards it and returns NULL if it is damaged. */
 static struct object *read_row(struct store_reader *r, const struct entry *entry)
 {
     struct object *object = store_decode(r->codec, entry);
@@ -129,7 +130,7 @@ static struct object *read_row(struct store_reader *r, const struct entry *entry
     return object;
 }
 
-/* One transaction serves all gets of a turn, unless something changed since it began. */
+/* One transaction serves all gets of a turn, unless the file has changed since it began. */
 static enum sql_result begin_turn(struct store_reader *r)
 {
     unsigned changes = atomic_load(&r->store->changes);
@@ -144,8 +145,8 @@ static enum sql_result begin_turn(struct store_reader *r)
     return result;
 }
 
-/* What the file holds under that key and no drop hides; nothing where its body has more than *max
- * bytes: then *max is what it has. */
+/* Reads the key's entry, unless a pending purge covers it. *object: with a reference, or NULL. A
+ * body of more than *max bytes is not read: *max becomes its length. */
 static enum sql_result read_file(struct store_reader *r, const struct key *key, uint64_t *max,
                                  struct object **object)
 {
@@ -161,7 +162,7 @@ static enum sql_result read_file(struct store_reader *r, const struct key *key, 
     else if (result == SQL_OK)
         *object = read_row(r, &entry);
     db_release(r->link.db);
-    /* Two keys may begin alike. */
+    /* Two keys may have the same first 63 bits. */
     if (*object && (memcmp((*object)->key.bytes, key->bytes, KEY_BYTES) != 0 ||
                     tombstones_cover(&r->store->queue, *object))) {
         object_unref(*object);
@@ -170,18 +171,19 @@ static enum sql_result read_file(struct store_reader *r, const struct key *key, 
     return result;
 }
 
-/* A drop that hid what was read may have been settled meanwhile, or another file begun. */
+/* Was a purge committed, or the file replaced, since the read began? Then a purge that covers the
+ * object read may no longer be pending. */
 static bool is_overtaken(const struct store_reader *r)
 {
     return atomic_load(&r->store->changes) != r->changes ||
            atomic_load(&r->store->generation) != r->generation;
 }
 
-/* Nothing where its body is larger than that, and would take long. */
+/* NULL with *larger set: the body has more than body_max bytes. */
 static struct object *get_up_to(struct store_reader *r, const struct key *key, uint64_t body_max,
                                 bool *larger)
 {
-    struct object *object = queue_find(&r->store->queue, key); /* newer than what is on disk */
+    struct object *object = queue_find(&r->store->queue, key); /* newer than the disk */
     enum sql_result result;
     uint64_t max;
 
@@ -268,7 +270,7 @@ int store_find(struct store *s, const struct key *begin, unsigned bits, struct k
 struct check {
     struct entry_codec *codec;
     uint64_t good, damaged;
-    int64_t *ids; /* of the rows that are damaged */
+    int64_t *ids; /* of the damaged rows */
     bool (*each)(void *arg, const struct key *key, bool sound);
     void *arg;
 };
@@ -290,7 +292,7 @@ static bool check_one(void *arg, const struct entry *entry)
     return true;
 }
 
-/* In steps: not too much at a time for those who write too, and not a transaction for each. */
+/* Waits once for each DISCARD_STEP ids: bounds each transaction, and saves one for each id. */
 static int discard_all(struct store *s, const int64_t *ids, uint64_t count, struct err *err)
 {
     for (uint64_t i = 0; i < count; i++) {

@@ -11,7 +11,7 @@
 #define APPLICATION "0x67706169" /* "gpai" */
 #define VERSION "3"
 #define PAGE "8192"           /* DB_PAGE */
-#define PURGE_LOG_KEPT "1000" /* rows; a process that missed more purges everything */
+#define PURGE_LOG_KEPT "1000" /* rows; a process that missed more purges its whole memory tier */
 #define LOG_PAGES_MIN 1000U
 #define LOG_PAGES_MAX 4000U
 #define SHRINK_PAGES "1000"
@@ -39,7 +39,7 @@ static const char schema[] =
     "e.key, e.stored_ms, e.collection, e.status, e.flags, e.body_bytes, e.label, e.model, e.sum,"  \
     " b.head, b.body, e.id, e.used_ms"
 
-/* A drop is two statements with one condition: bodies, then entries. */
+/* A purge is two statements with one condition: bodies, then entries. */
 #define DROP(name, where)                                                                          \
     [name##_BODIES] = "DELETE FROM body WHERE n IN (SELECT n FROM entry WHERE " where ")",         \
     [name] = "DELETE FROM entry WHERE " where
@@ -48,15 +48,15 @@ static const char *const texts[STATEMENTS] = {
     [BEGIN] = "BEGIN IMMEDIATE",
     [COMMIT] = "COMMIT",
     [READ] = "BEGIN",
-    /* A row is there with all of its values: a long body must not be joined. */
+    /* SQLite reads all columns of a row: the join leaves out a body of more than ?2 bytes. */
     [GET] = "SELECT " ENTRY_COLUMNS " FROM entry e LEFT JOIN body b"
             " ON b.n=e.n AND e.body_bytes<=?2 WHERE e.id=?1",
     [CHECK] = "SELECT " ENTRY_COLUMNS " FROM entry e LEFT JOIN body b ON b.n=e.n",
     [LIST] = "SELECT key, stored_ms, used_ms, status, body_bytes, disk_bytes, label, model"
              " FROM entry ORDER BY stored_ms DESC",
     [FIND] = "SELECT key FROM entry WHERE id BETWEEN ?1 AND ?2",
-    [IDS] = "SELECT id FROM entry", /* by its index alone */
-    /* n is part of the index as well */
+    [IDS] = "SELECT id FROM entry", /* a scan of the index entry_id alone */
+    /* a scan of the index entry_collection alone, which has n as the rowid */
     [COLLECTIONS] = "SELECT DISTINCT collection FROM entry"
                     " WHERE collection IS NOT NULL AND n>?1",
     [IDS_AFTER] = "SELECT id FROM entry WHERE n>?1",
@@ -86,7 +86,7 @@ static const char *const texts[STATEMENTS] = {
     [SHRINK] = "PRAGMA incremental_vacuum(" SHRINK_PAGES ")",
 };
 
-/* Is it ours, and of our version? */
+/* Finds out which program and version made the database. */
 static enum sql_result recognise(struct sql *sql, enum db_kind *kind)
 {
     int64_t version = 0, application = 0, tables = 0;
@@ -119,13 +119,14 @@ enum sql_result db_open(struct db **made, const char *path, enum db_kind *kind, 
     if (result == SQL_OK)
         result = recognise(db->sql, kind);
     if (result == SQL_OK && *kind == DB_OURS)
-        db_changed(db); /* from here on; and what it takes to read is open now */
+        /* Starts the count of changes; also opens -wal and -shm, while the folder is locked. */
+        db_changed(db);
     return result;
 }
 
 enum sql_result db_make(struct db *db)
 {
-    /* Only here: setting auto_vacuum writes to the file, even if it is set already. */
+    /* Only here: setting auto_vacuum writes to the file even if it is set already. */
     enum sql_result result = sql_execute(db->sql, "PRAGMA page_size=" PAGE ";"
                                                   "PRAGMA auto_vacuum=INCREMENTAL;"
                                                   "PRAGMA journal_mode=WAL");
@@ -141,8 +142,8 @@ enum sql_result db_write(struct db *db, uint64_t log_bytes)
     if (sql_is_read_only(db->sql))
         return SQL_TROUBLE;
     pages = pages < LOG_PAGES_MIN ? LOG_PAGES_MIN : pages > LOG_PAGES_MAX ? LOG_PAGES_MAX : pages;
-    /* The log grows a transaction beyond the size at which it is emptied; truncating it costs time.
-     */
+    /* Twice the checkpoint's size: the log grows beyond that by one transaction, and truncation
+     * takes time. */
     snprintf(text, sizeof(text),
              "PRAGMA journal_mode=WAL; PRAGMA journal_size_limit=%" PRIu64
              "; PRAGMA wal_autocheckpoint=%" PRIu64 "; PRAGMA cache_size=-4096",

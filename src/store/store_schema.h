@@ -1,13 +1,12 @@
-/* The tables of cache.db (described in store_sql.h) and all that is ever asked of them: private to
- * the files store_schema, store_sql and store_sql_read.
- */
+/* The tables of cache.db (described in store_sql.h) and all statements: private to store_schema.c,
+ * store_sql_read.c and store_sql_write.c. */
 #ifndef STORE_STORE_SCHEMA_H
 #define STORE_STORE_SCHEMA_H
 
 #include "base/sql.h"
 #include "store/store_sql.h"
 
-/* A name in _BODIES stands right before its own. */
+/* X_BODIES stands immediately before X: db_drop() subtracts 1. */
 enum statement {
     BEGIN,
     COMMIT,
@@ -49,7 +48,7 @@ enum statement {
 
 struct db {
     struct sql *sql;
-    int64_t added, last; /* entries since the transaction began; the last n */
+    int64_t added, last; /* entries added since db_begin(), net; the last n used */
     int64_t data_version;
 };
 

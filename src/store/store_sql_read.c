@@ -21,7 +21,7 @@ static struct entry_bytes blob_at(struct sql_query *q, int column)
     return bytes;
 }
 
-/* A key or checksum of another length is one that is wrong. */
+/* A key or checksum of a wrong length becomes zero, and fails verification. */
 static void copy_at(struct sql_query *q, int column, unsigned char *to, size_t size)
 {
     struct entry_bytes bytes = blob_at(q, column);
@@ -83,7 +83,7 @@ enum sql_result db_read(struct db *db)
 
 void db_read_end(struct db *db)
 {
-    sql_run(db->sql, COMMIT); /* of what only reads: nothing to lose */
+    sql_run(db->sql, COMMIT); /* a read transaction: no result is needed */
 }
 
 bool db_changed(struct db *db)
@@ -159,7 +159,7 @@ enum sql_result db_ids(struct db *db, int64_t *after, void (*each)(void *arg, in
                        void *arg)
 {
     struct sql_query *q;
-    int64_t last = 0; /* asked for first: what comes in between comes again the next time */
+    int64_t last = 0; /* read first: entries put after that are listed again next time */
     enum sql_result result = sql_ask(db->sql, LAST, &last);
 
     if (result == SQL_OK)
@@ -200,7 +200,7 @@ enum sql_result db_shrink(struct db *db)
     if (result != SQL_OK)
         return result;
     while ((result = sql_step(db->sql, q)) == SQL_OK)
-        ; /* a row for each page */
+        ; /* one row for each page */
     sql_end(q);
     return result == SQL_NONE ? SQL_OK : result;
 }

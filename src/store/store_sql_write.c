@@ -5,8 +5,7 @@
 #include "store/store_schema.h"
 
 #define EVICT_STEP 512
-#define ROW_BYTES                                                                                  \
-    512U /* what an entry takes besides its disk_bytes: rather too much than too little */
+#define ROW_BYTES 512U /* of an entry besides its disk_bytes, rather too much than too little */
 
 static void bind_key(struct sql_query *q, int at, const struct key *key)
 {
@@ -106,13 +105,13 @@ enum sql_result db_put(struct db *db, const struct entry *e, int64_t used_ms, ui
     *replaced = 0;
     db->last++;
     result = put_entry(db, e, used_ms);
-    if (result == SQL_NONE) { /* its id is there */
+    if (result == SQL_NONE) { /* the id exists */
         result = db_discard(db, db_id(&e->key), replaced);
         if (result == SQL_OK)
             result = put_entry(db, e, used_ms);
     }
     if (result == SQL_NONE)
-        return SQL_DAMAGED; /* its number is there */
+        return SQL_DAMAGED; /* n exists */
     return result == SQL_OK ? put_body(db, e) : result;
 }
 
@@ -157,7 +156,7 @@ enum sql_result db_drop(struct db *db, const struct purge *purge, int64_t until_
     if (purge->one)
         which = DROP_ONE;
     else if (purge->collection && !purge->stored_before_ms && !purge->model)
-        which = DROP_COLLECTION; /* by its index */
+        which = DROP_COLLECTION; /* uses the index entry_collection */
     if ((result = sql_query(db->sql, which - 1, &bodies)) != SQL_OK ||
         (result = sql_query(db->sql, which, &entries)) != SQL_OK)
         return result;
@@ -191,7 +190,8 @@ enum sql_result db_discard(struct db *db, int64_t id, uint64_t *count)
     return SQL_OK;
 }
 
-/* How many of those that were used least recently have that many bytes. */
+/* *count: the number of least recently used entries, at most EVICT_STEP, that have `bytes` bytes.
+ */
 static enum sql_result weigh(struct db *db, uint64_t bytes, int64_t *count)
 {
     uint64_t weight = 0;

@@ -1,9 +1,10 @@
-/* The store's thread: it alone changes the file.
+/* The writer: the thread that alone changes the file.
  *
- * A round: take the queued operations; see whether the file is still the one that is open; write
- * them in a transaction; read the purge log of other processes; keep the file within its bound;
- * when nothing is to be done, tidy up. What fails is logged and counted; puts are lost then, but
- * drops are kept and tried again until they are on disk.
+ * A round: take the queued operations; check that the path still leads to the open file; adopt
+ * tombstones; write the operations in transactions, and evict entries down to the bound; read the
+ * purge log and apply the purges of other processes; tidy up. Errors are logged and counted. Puts,
+ * touches and discards that fail are lost; purges are kept and tried again until they are
+ * committed.
  */
 #include <stdlib.h>
 
@@ -12,14 +13,14 @@
 #include "base/process.h"
 #include "store/store_internal.h"
 
-#define POLL_MS 100 /* how often the purge log is read: commands wait for that */
+#define POLL_MS 100 /* between readings of the purge log: commands wait for one */
 #define RETRY_MS 1000
-#define QUIET_MS 2000  /* without a change, before the log is emptied */
-#define EVICT_MAX 2048 /* entries a transaction: other processes want to write too */
+#define QUIET_MS 2000  /* without a change, before the -wal is emptied */
+#define EVICT_MAX 2048 /* entries a transaction, which blocks other writers */
 #define SHRINK_FROM ((uint64_t)1 << 20)
-#define ADOPT_MS 1000     /* tombstones of processes that ended are looked for */
-#define WRITER_NICE 5     /* who answers goes first */
-#define FORGET_FROM 4096U /* ids that are gone, before they are forgotten */
+#define ADOPT_MS 1000     /* period of the search for orphaned tombstones */
+#define WRITER_NICE 5     /* below the workers */
+#define FORGET_FROM 4096U /* obsolete ids, before the key filter is rebuilt */
 
 static const struct purge everything = {.one = false};
 
@@ -53,16 +54,17 @@ static void on_collection(void *arg, int64_t collection)
     queue_note_gets(arg, (uint64_t)collection);
 }
 
-/* Learns what others put there since it was last asked. */
+/* Adds the entries that were put since the last call to the key filter and the stored GETs. */
 static void learn_new_ids(struct store *s)
 {
     if (db_collections(s->link.db, s->filtered, on_collection, &s->queue) != SQL_OK)
         queue_note_gets(&s->queue, 0);
     if (db_ids(s->link.db, &s->filtered, on_id, &s->filter) != SQL_OK)
-        add(&s->errors, 1); /* what is not known is missed, and fetched anew */
+        /* Gets miss the entries that the filter lacks: they are fetched again. */
+        add(&s->errors, 1);
 }
 
-/* Learns what is there, and forgets what is not. */
+/* Rebuilds the key filter from the entries on disk. */
 static void learn_ids(struct store *s)
 {
     s->filtered = 0;
@@ -87,9 +89,9 @@ static void replaced(struct store *s)
 void store_opened(struct store *s)
 {
     s->last_seq = 0;
-    s->written_ms = clock_mono_ms(); /* another's log may be there: empty it in time */
+    s->written_ms = clock_mono_ms(); /* another process may have left a -wal: tidy() empties it */
     db_purge_log_last(s->link.db, &s->last_seq);
-    (void)store_file_lost_log(&s->file, &s->link); /* records the log's inodes */
+    (void)store_file_lost_log(&s->file, &s->link); /* records the inodes of -wal and -shm */
     take_sizes(s);
     purge_ack_open(&s->peers, s->file.folder);
     look_for_peers(s);
@@ -113,8 +115,8 @@ static int begin_anew(struct store *s, const char *why, struct err *err)
     return 0;
 }
 
-/* Another file stands at the path: nobody knows what was taken away in between, so all that is in
- * memory is, and what waits to be written. */
+/* Another file stands at the path, or none is open. Which purges were made in the meantime is
+ * unknown: the memory tier and the queued puts are purged, too. */
 static void follow_file(struct store *s)
 {
     struct err err;
@@ -124,7 +126,7 @@ static void follow_file(struct store *s)
     if (store_file_open(&s->file, &s->link, &err) < 0) {
         add(&s->errors, 1);
         store_warn(s, TROUBLE_FILE, "%s; answers are not stored now", err.text);
-        replaced(s); /* readers are not to stay in the old one either */
+        replaced(s); /* readers close the old file, too */
         return;
     }
     store_opened(s);
@@ -156,7 +158,8 @@ static void watch_file(struct store *s)
         follow_file(s);
 }
 
-/* Handles a statement that failed, after its transaction was undone. */
+/* Handles a failed statement: undoes the transaction, fills *err, and recreates a damaged file or
+ * sets the time of the next attempt. */
 static void trouble(struct store *s, enum sql_result result, struct err *err)
 {
     err_set(err, ERR_SYSTEM, "cannot write %s: %s", s->file.path, db_error(s->link.db));
@@ -212,7 +215,8 @@ static bool begins_anew(const struct store_op *op)
     return op->kind == OP_DROP && purge_is_all(&op->drop->purge);
 }
 
-/* Where a transaction ends that begins at `at`. */
+/* The end of a transaction that begins at `at`: before a purge of everything, or at the size of a
+ * batch. */
 static size_t end_of(const struct store_batch *batch, size_t at)
 {
     size_t end = at, bytes = 0;
@@ -253,8 +257,8 @@ static void finish_ops(struct store *s, struct store_op *ops, size_t count)
     }
 }
 
-/* Neither the database nor the file of tombstones takes the drop: without the database nothing that
- * it covers can come back. */
+/* Neither the database nor the tombstone file takes a purge: without the database its entries
+ * cannot come back. */
 static void remove_file(struct store *s)
 {
     struct err err;
@@ -282,7 +286,7 @@ static void fail_ops(struct store *s, struct store_op *ops, size_t count, const 
         remove_file(s);
 }
 
-/* Everything is gone by taking another file: at once, whatever the size, and the space is free. */
+/* Purges everything by recreating the file: at once at any size, and the disk space is free. */
 static int drop_everything(struct store *s, struct store_op *op, struct err *err)
 {
     struct db_sizes sizes = {.items = 0};
@@ -296,8 +300,9 @@ static int drop_everything(struct store *s, struct store_op *op, struct err *err
     return 0;
 }
 
-/* To 5 % less than the bound, so that not each put has to, and no further: what goes is missed.
- * What a page holds goes when the last of it does, so it takes some looks. */
+/* Evicts down to 5 % below the bound, so that not every put evicts, and no further: each evicted
+ * entry costs a later miss. A page becomes free with its last entry only, so several steps may be
+ * needed. */
 static void keep_bound(struct store *s)
 {
     uint64_t bound = (uint64_t)s->rules.max_bytes, aim = bound - bound / 20, count = 0;
@@ -316,7 +321,7 @@ static void keep_bound(struct store *s)
             add(&s->evictions, count);
     }
     if (result == SQL_NONE)
-        db_undo(s->link.db); /* it is empty: the bound is below what the tables themselves take */
+        db_undo(s->link.db); /* no entry is left: the bound is below the size of the empty tables */
     else if (result != SQL_OK)
         trouble(s, result, &err);
 }

@@ -1,6 +1,6 @@
-/* Which collections may have GETs on disk, or on their way to it: a write to another one has
- * nothing to purge there. In doubt a collection has some. Guarded by its owner's lock.
- */
+/* The set of collections that may have GETs on disk or in the queue: a write to any other
+ * collection has nothing to purge. Errs on the side of membership. Pure; its owner's lock guards
+ * it. */
 #ifndef STORE_STORED_GETS_H
 #define STORE_STORED_GETS_H
 
@@ -12,7 +12,7 @@
 struct stored_gets {
     uint64_t collections[STORED_GETS_MAX];
     unsigned count;
-    bool any; /* there were too many to know, or they could not be read */
+    bool any; /* every collection is a member: too many, or unknown */
 };
 
 static inline bool stored_gets_has(const struct stored_gets *gets, uint64_t collection)

@@ -14,7 +14,7 @@
 #define MODEL_SIZE 200
 #define LANES_MAX 64
 
-/* As it stands in the file, in the machine's byte order. All zero: the slot is free. */
+/* A record of the file, in the machine's byte order. All zero: the slot is free. */
 struct record {
     uint32_t magic;
     uint32_t one;
@@ -31,7 +31,8 @@ static const struct record free_record;
 
 /* --- records --------------------------------------------------------------------------- */
 
-/* A glob that has no room selects every model: too much is purged then, never too little. */
+/* A glob that is too long for the record becomes every model: the record may purge too much, never
+ * too little. */
 static void record_of(const struct purge *purge, struct record *record)
 {
     const char *model = purge->model ? purge->model : "";
@@ -81,7 +82,7 @@ static bool write_record(int fd, off_t lane, size_t slot, const struct record *r
 
 /* --- lanes ----------------------------------------------------------------------------- */
 
-/* 0, or the error. */
+/* Returns 0 or errno. */
 static int lock_lane(int fd, off_t lane, short type)
 {
     struct flock lock = {.l_type = type, .l_whence = SEEK_SET, .l_start = lane, .l_len = 1};
@@ -89,8 +90,8 @@ static int lock_lane(int fd, off_t lane, short type)
     return fcntl(fd, F_OFD_SETLK, &lock) < 0 ? errno : 0;
 }
 
-/* -1: none is free. On a file system without locks the first one is ours: the store has said that
- * only one process may use the folder then. */
+/* Locks a free lane; -1: none. On a file system without locks this is the first lane: on_unlocked()
+ * has warned that only one process may use the folder. */
 static off_t take_lane(int fd)
 {
     for (off_t lane = 0; lane < LANES_MAX * LANE_BYTES; lane += LANE_BYTES) {
@@ -102,7 +103,7 @@ static off_t take_lane(int fd)
     return -1;
 }
 
-/* How many records of the lane are in the file. */
+/* Returns the number of the lane's records that the file has. */
 static size_t read_lane(int fd, off_t lane, struct record records[TOMBSTONE_SLOTS])
 {
     ssize_t n = pread(fd, records, (size_t)LANE_BYTES, lane);
@@ -150,7 +151,7 @@ void tombstone_log_release(struct tombstone_log *log)
     log->fd = -1;
 }
 
-/* The file that had the records is gone: writes them to the new one. */
+/* Another file stands at the path: records the tombstones there. */
 static void record_again(struct tombstone_log *log, struct list *tombstones)
 {
     list_each(node, tombstones) {
@@ -240,7 +241,7 @@ void tombstone_release(struct tombstone_log *log, struct tombstone *t)
 {
     if (--t->refs > 0)
         return;
-    /* A record that cannot be cleared is a purge too many after the next start. */
+    /* If the record cannot be cleared, the next process makes a needless purge. */
     if (t->slot >= 0 && write_record(log->fd, log->lane, (size_t)t->slot, &free_record))
         log->slots[t->slot] = SLOT_FREE;
     free_tombstone(t);
@@ -248,8 +249,8 @@ void tombstone_release(struct tombstone_log *log, struct tombstone *t)
 
 /* --- adoption -------------------------------------------------------------------------- */
 
-/* A record of our own lane stays where it is; another's is copied before it is cleared. False: it
- * has to wait for a free slot. */
+/* Makes the record of a slot that of t: in our own lane it stays, from another lane it is copied
+ * before it is cleared. False: no slot is free. */
 static bool take_over(struct tombstone_log *log, off_t lane, size_t slot, struct tombstone *t)
 {
     if (lane == log->lane && t->slot < 0) {
