@@ -48,8 +48,8 @@ static void expect(struct conn *conn, uint64_t in_ms)
         set_deadline(conn, in_ms);
 }
 
-/* libmicrohttpd may miss a FIN that came together with data: its epoll is edge-triggered, and there
- * is only one edge. So the deadline ends the connection, unless its answer does before. */
+/* libmicrohttpd may miss a FIN that came together with data: its epoll is edge-triggered, and both
+ * are one edge. So the deadline ends the connection, unless its answer does before. */
 static void leave(struct conn *conn)
 {
     conn->hung_up = true;

@@ -1,4 +1,5 @@
-/* Inflates a gzip answer on its way to a client that does not accept gzip. One thread's. */
+/* Inflates a gzip answer on its way to a client that does not accept gzip. A struct inflate belongs
+ * to one thread. */
 #ifndef CLIENT_INFLATE_H
 #define CLIENT_INFLATE_H
 

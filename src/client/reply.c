@@ -136,8 +136,8 @@ void reply_from_flight(struct reply *reply, struct flight *flight, unsigned form
     reply->length = inflated ? -1 : head->length;
     reply->until_close = head->until_close && !head_only;
     reply->kind = REPLY_READ;
-    /* A short answer is mostly complete by now: one buffer, one system call. Not to HEAD: its
-     * length is that of a body which does not come. */
+    /* A short answer is mostly complete by now: one buffer, one system call. Not for HEAD: its
+     * length announces a body that is not sent. */
     if (!head_only && head->status != 304 && !reply->until_close && !inflated &&
         body_whole(&flight->body, &reply->bytes, &reply->len) && reply->len <= REPLY_WHOLE_MAX)
         reply->kind = REPLY_WHOLE;

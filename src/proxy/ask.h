@@ -34,9 +34,9 @@ struct ask_answer {
         .body = STR_INIT                                                                           \
     }
 
-/* 0: the answer, with any status; the caller releases answer->body. -1: there is no listener, or a
- * foreign one where it must be ours (ERR_NO_SERVER); or the listener is no goproxyai or did not
- * answer in time or in full (ERR_UNHEALTHY). *err says what the user can do.
+/* 0: the answer, with any status; the caller releases answer->body. -1: there is no listener, or
+ * with `ours` another user's (ERR_NO_SERVER); or the listener is no goproxyai or did not answer in
+ * time or in full (ERR_UNHEALTHY). *err says what the user can do.
  */
 int ask(const struct ask_server *server, const struct ask_request *request,
         struct ask_answer *answer, struct err *err);

@@ -15,7 +15,7 @@ struct load {
     struct letter letter;
     struct timer timer;
     struct worker *worker;
-    struct req *req; /* NULL: the request has ended, or waits no more */
+    struct req *req; /* NULL: the request has ended, or has stopped waiting */
     uint64_t epoch;  /* index_epoch() before the get */
     bool done;
 };

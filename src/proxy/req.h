@@ -150,6 +150,7 @@ void req_finish(struct req *req, bool has_answer, bool is_complete);
 
 /* --- for the steps --- */
 
+/* Frees a finished or a spare request. */
 void req_free(struct req *req);
 /* Leaves the flight and drops its news; nothing if there is no flight. */
 void req_leave_flight(struct req *req);

@@ -92,8 +92,8 @@ void req_take_line(struct req *req, const char *method, const char *version)
 
 void req_add_field(struct req *req, const struct field *field)
 {
-    /* A malformed field (RFC 9110), such as "Content-Length : 5", must not be dropped silently:
-     * another reader of this request might accept it. */
+    /* A malformed field (RFC 9110), for instance "Content-Length : 5", must not be dropped
+     * silently: another reader of this request might accept it. */
     if (!fields_add(&req->head.fields, field->name, field->name_len, field->value,
                     field->value_len))
         req->head.bad_field = true;

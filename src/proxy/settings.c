@@ -86,7 +86,7 @@ static int refuse_own_upstream(const struct settings *settings, const struct con
                    conf->value[OPT_UPSTREAM].place, e->label);
 }
 
-/* --- who gets in ---------------------------------------------------------------------- */
+/* --- guard and users ------------------------------------------------------------------ */
 
 struct taking {
     struct settings *settings;

@@ -3,10 +3,11 @@
  *      attempt_send ──► head ──► bytes … ──► ended
  *                        (events, within libcurl's callbacks)
  *
- * An attempt belongs to a fetch and to one pool; all functions are for the pool's thread. A request
- * is sent again only if that is safe: when a kept-alive connection proves dead, libcurl may use a
- * fresh connection only if no byte was written to the old one, if the method is idempotent (RFC
- * 9110 section 9.2.2), or if the server refused the stream (RFC 9113 section 8.7).
+ * An attempt belongs to a fetch and, during its transfer, to one pool; all functions are for the
+ * worker's thread. A request is sent again only if that is safe: when a kept-alive connection
+ * proves dead, libcurl may use a fresh connection only if no byte was written to the old one, if
+ * the method is idempotent (RFC 9110 section 9.2.2), or if the server refused the stream (RFC 9113
+ * section 8.7).
  */
 #ifndef UPSTREAM_ATTEMPT_H
 #define UPSTREAM_ATTEMPT_H
@@ -75,8 +76,8 @@ struct attempt {
     bool dropping;  /* bytes that still come are discarded */
     bool idempotent;
     unsigned writes;       /* how often the request was written, libcurl's repetitions included */
-    struct own_ends ends;  /* of the connection last used (of http:// the last new one) */
-    uint32_t stream;       /* its stream there, if that is HTTP/2; 0: unknown */
+    struct own_ends ends;  /* of its connection (over http: of the last new connection) */
+    uint32_t stream;       /* its stream on that connection, if HTTP/2; 0: unknown */
     bool refused;          /* a GOAWAY says that the server has not acted on it */
     bool end_is_announced; /* the connection's end: by a GOAWAY, or TLS's close_notify */
     bool gave_up;          /* it needs a new connection, but must not be sent again */
@@ -114,8 +115,8 @@ void attempt_resume(struct attempt *attempt, bool send, bool receive);
 /* Has libcurl read and write for this transfer at the next turn, unless a direction is paused. */
 void attempt_read(struct attempt *attempt);
 void attempt_heard(struct attempt *attempt); /* restarts the silence of `deadline` */
-/* Estimate of the body's bytes that the upstream's kernel has acknowledged: those sent, minus the
- * socket's unacknowledged bytes. */
+/* Estimate of the body's bytes that the upstream's kernel has acknowledged: the bytes sent, minus
+ * the socket's unacknowledged bytes. */
 int64_t attempt_delivered(struct attempt *attempt);
 
 /* --- attempt_http2.c: HTTP/2 connections and their streams ------------------------------ */

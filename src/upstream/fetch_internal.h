@@ -13,7 +13,7 @@ enum fetch_step {
     FETCH_HEAD,   /* wait for the answer's head */
     FETCH_COMMIT, /* give the head to the flight; it is final */
     FETCH_BODY,   /* wait for the rest */
-    FETCH_NEXT,   /* the attempt failed before its head: another one? */
+    FETCH_NEXT,   /* the attempt failed before its head: try another? */
     FETCH_END
 };
 

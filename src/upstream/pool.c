@@ -302,8 +302,8 @@ void pool_run(struct pool *pool)
 
         pool->due = false;
         act(pool, CURL_SOCKET_TIMEOUT, 0);
-        /* libcurl reports neither an unchanged timeout nor that there is none any more: the
-         * reported timeout may be over, so ask for the next. */
+        /* libcurl reports neither an unchanged timeout nor its removal: the reported timeout may be
+         * over, so ask for the next. */
         if (!pool->due && pool->timeout_at_ms != UINT64_MAX && !timer_is_set(&pool->timer) &&
             curl_multi_timeout(pool->multi, &timeout_ms) == CURLM_OK)
             on_curl_timer(pool->multi, timeout_ms, pool);
@@ -471,7 +471,7 @@ enum trouble pool_trouble(int curl_code, bool connected)
 
     CURLcode code = (CURLcode)curl_code;
 
-    /* libcurl has one timeout, for connecting; all others are ours. */
+    /* The timeout for connecting is libcurl's only timeout: all others are ours. */
     if (code == CURLE_OPERATION_TIMEDOUT && !connected)
         return TROUBLE_CONNECT_TIME;
     for (size_t i = 0; i < countof(rows); i++)
