@@ -11,10 +11,10 @@
 #include "base/net.h"
 #include "base/sock_diag.h"
 
-#define BODY_WINDOW_BYTES 1024 /* the least that a body must bring per client_ms */
+#define BODY_WINDOW_BYTES 1024 /* minimum that a body must bring per client_ms */
 #define LINGER_MS 5000
-#define GONE_MS 20          /* for what a client that left had sent before */
-#define HALF_CLOSED_MS 1000 /* the same, of a client that waits for the answer */
+#define GONE_MS 20          /* to process what a client sent before it left */
+#define HALF_CLOSED_MS 1000 /* the same, for a client that still reads */
 #define HALF_CLOSED_POLL_MS 500
 
 void conn_format_address(char *buf, size_t size, const struct sockaddr *address)
@@ -33,7 +33,7 @@ void conn_format_address(char *buf, size_t size, const struct sockaddr *address)
 static void set_deadline(struct conn *conn, uint64_t in_ms)
 {
     conn->deadline_ms = conn->loop->now_ms + in_ms;
-    /* Mostly the deadline moves away from a timer that is set already. */
+    /* A later deadline leaves the timer as it is: on_timer() moves it. */
     if (!timer_is_set(&conn->timer) || conn->timer.at_ms > conn->deadline_ms)
         timer_set(&conn->loop->timers, &conn->timer, conn->deadline_ms);
 }
@@ -48,8 +48,8 @@ static void expect(struct conn *conn, uint64_t in_ms)
         set_deadline(conn, in_ms);
 }
 
-/* libmicrohttpd may miss an end that came together with data: it asks epoll for edges, and there
- * was only one. So the connection is ended by its deadline, unless it is answered before. */
+/* libmicrohttpd may miss a FIN that came together with data: its epoll is edge-triggered, and both
+ * are one edge. So the deadline ends the connection, unless its answer does before. */
 static void leave(struct conn *conn)
 {
     conn->hung_up = true;
@@ -58,7 +58,7 @@ static void leave(struct conn *conn)
     conn->on_hang_up(conn);
 }
 
-/* Does a process on this machine still hold the client's socket? */
+/* True if a process on this machine still holds the client's socket. */
 static bool is_held(const struct conn *conn)
 {
     struct sock_diag_peer peer;
@@ -284,6 +284,6 @@ void conn_throw_out(struct conn *conn)
     conn->hung_up = true;
     if (conn->until_close)
         conn_reset(conn);
-    shutdown(conn->fd, SHUT_RDWR); /* libmicrohttpd finds it at its end */
+    shutdown(conn->fd, SHUT_RDWR); /* libmicrohttpd then reads an end of file */
     conn->on_hang_up(conn);
 }

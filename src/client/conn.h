@@ -1,18 +1,17 @@
-/* A client's connection, as far as libmicrohttpd does not look after it.
+/* A client's connection: the part that libmicrohttpd does not manage.
  *
- * - Its descriptor is watched for the client's leaving: libmicrohttpd does not look at a
- *   suspended connection, and a request that waits is one. A client that only closed its sending
- *   half (RFC 9293 section 3.6: it still reads) has not left: on this machine the kernel tells the
- *   two apart, because a socket that was closed is no process's any more. Then the kernel is asked
- *   again now and then, since the closing itself sends nothing more. A FIN from another machine
- *   counts as leaving.
- * - Absolute deadlines: the head of a request must be whole, and its body must make progress, in
+ * - Its descriptor is watched for the client's leaving, because libmicrohttpd does not watch the
+ *   suspended connection of a waiting request. A client that closed only its sending half (RFC 9293
+ *   section 3.6: it still reads) has not left. On this machine the kernel tells the two apart: a
+ *   closed socket belongs to no process. The kernel is then asked repeatedly, since the full close
+ *   sends nothing more. A FIN from another machine counts as leaving.
+ * - Absolute deadlines: the head of a request must be complete, and its body must make progress, in
  *   client_ms; an idle connection is closed after CONN_IDLE_MS. libmicrohttpd's own timeout
- *   starts anew at each byte.
- * - A connection that was refused with bytes of its request unread is drained for a moment after
- *   its end, because closing a socket with unread data makes the kernel destroy the answer.
+ *   restarts at each byte.
+ * - A connection whose request was refused with bytes unread is drained for a moment after its end,
+ *   because closing a socket with unread data makes the kernel discard the answer.
  *
- * Owned by the worker's thread. Freed at the end of the turn in which it was closed.
+ * Worker's thread only. Freed at the end of the turn in which conn_close() was called.
  */
 #ifndef CLIENT_CONN_H
 #define CLIENT_CONN_H
@@ -34,76 +33,76 @@ struct req; /* client_ops.h */
 struct sock_diag;
 
 struct conn {
-    struct list node;  /* of its lane */
+    struct list node;  /* in down->conns */
     struct list early; /* down->early */
     struct garbage garbage;
     struct watch watch;
     struct timer timer;
-    uint64_t deadline_ms; /* UINT64_MAX: none now */
+    uint64_t deadline_ms; /* monotonic; UINT64_MAX: none now */
     struct loop *loop;
     struct down *down;
     void *mhd; /* struct MHD_Connection * */
     int fd;
-    uint64_t client_ms;
-    uint64_t idle_since_ms; /* it expects the next request's first byte */
-    uint64_t window_bytes;  /* of a body, since the deadline was last moved */
-    bool busy;              /* nothing is expected of the client: see below */
-    bool hung_up;           /* the client left, or was thrown out */
-    bool timed_out;         /* it was thrown out, as it brought nothing in client_ms */
-    bool half_closed;       /* the client sends nothing more, and still reads */
+    uint64_t client_ms;     /* see above; 0: no deadlines */
+    uint64_t idle_since_ms; /* when the wait for the next request began, monotonic */
+    uint64_t window_bytes;  /* bytes of a body since the deadline was last moved */
+    bool busy;              /* no deadline: see conn_expect_nothing() */
+    bool hung_up;           /* the client left, or conn_throw_out() was called */
+    bool timed_out;         /* closed by its deadline, the client sending too little */
+    bool half_closed;       /* the client sent its FIN, and still reads */
     bool on_loopback;
-    /* The server's verdict on the peer (0: none yet), and the number of its settings then. */
+    /* The server's verdict on the peer (0: none yet), and settings->number at that time. */
     unsigned peer;
     uint64_t peer_settings;
     struct sock_diag *diag; /* the worker's, or NULL */
     struct timer half_timer;
     bool parked;    /* suspended in libmicrohttpd */
-    bool polling;   /* waits, but not suspended yet: see down_mhd.c */
+    bool polling;   /* waits unsuspended: see down_mhd.c */
     unsigned polls; /* calls of the handler since the polling began */
     struct framing framing;
     struct list faulty; /* down->faulty */
-    bool framed;        /* bytes of it were seen by `framing` */
-    uint64_t served;    /* requests that libmicrohttpd is done with */
-    bool begun;         /* the current request's head was handed over */
+    bool framed;        /* bytes passed through `framing` */
+    uint64_t served;    /* requests that libmicrohttpd has finished */
+    bool begun;         /* the current request's head was passed to client_ops */
     bool announces_body;
-    bool until_close;  /* the connection's end ends its answer: only an RST shows a cut */
+    bool until_close;  /* the answer ends with the connection: only an RST shows a cut */
     bool linger;       /* drain after the end */
-    struct req *req;   /* the current request, or NULL; of it: */
-    bool received;     /* its body is whole */
-    bool has_answer;   /* its answer's head went down */
-    size_t head_bytes; /* of libmicrohttpd's pool that its head takes, from above */
+    struct req *req;   /* the current request, or NULL; its state: */
+    bool received;     /* its body is complete */
+    bool has_answer;   /* its answer's head was sent */
+    size_t head_bytes; /* upper bound of its head's bytes in libmicrohttpd's pool */
     char address[INET6_ADDRSTRLEN];
     unsigned local_port;
-    void (*on_hang_up)(struct conn *); /* the client left: wake the connection if it waits */
+    void (*on_hang_up)(struct conn *); /* the client left: wakes a waiting connection */
 };
 
-/* Takes the descriptor; client_ms as above (0: no deadline). Never fails: a descriptor that
- * cannot be watched is as good as a client that left. */
+/* Watches the descriptor, which the caller closes after conn_close(). client_ms: as above, 0: no
+ * deadlines. Never fails: if it cannot watch the descriptor, the client counts as having left. */
 struct conn *conn_new(struct loop *loop, int fd, const struct sockaddr *address, uint64_t client_ms,
                       void (*on_hang_up)(struct conn *));
-/* The connection's end; the caller closes the descriptor afterwards. */
+/* Ends the connection; the caller closes the descriptor afterwards. */
 void conn_close(struct conn *conn);
 
-/* What is wrong with the framing of its current request, or of its next one where none is current;
- * NULL: nothing, or a later one is at fault. */
+/* The fault in the framing of its current or else its next request, static text; NULL: none, or a
+ * later request is at fault. */
 const char *conn_framing_fault(const struct conn *conn);
-enum err_code conn_framing_error(const struct conn *conn); /* as what it is answered */
+enum err_code conn_framing_error(const struct conn *conn); /* the error to answer */
 
-/* Has it waited for its next request for so long, or longer? */
+/* True if it has waited for its next request for at least ms milliseconds. */
 bool conn_is_idle(const struct conn *conn, uint64_t ms);
 
-void conn_expect_head(struct conn *conn);     /* idle until the next request's head is whole */
-void conn_expect_head_end(struct conn *conn); /* its first line is here */
+void conn_expect_head(struct conn *conn);     /* idle until the next request's head is complete */
+void conn_expect_head_end(struct conn *conn); /* the request line has arrived */
 void conn_expect_body(struct conn *conn);
 void conn_got_body(struct conn *conn, size_t len);
-void conn_expect_nothing(struct conn *conn); /* busy: it is the upstream's turn, or ours */
+void conn_expect_nothing(struct conn *conn); /* the wait is for the upstream, or for us */
 
-/* Sends an RST: what follows is libmicrohttpd's to close. */
+/* Sends an RST; libmicrohttpd still closes the descriptor. */
 void conn_reset(struct conn *conn);
-/* Ends it at once, from outside of libmicrohttpd's callbacks. */
+/* Shuts the connection down at once. Not within libmicrohttpd's callbacks. */
 void conn_throw_out(struct conn *conn);
 
-/* "1.2.3.4" or "2001:db8::1"; IPv4 in IPv6's clothes is shown as IPv4. */
+/* Writes "1.2.3.4" or "2001:db8::1"; an IPv4-mapped IPv6 address is shown as IPv4. */
 void conn_format_address(char *buf, size_t size, const struct sockaddr *address);
 
 #endif

@@ -14,10 +14,10 @@
 
 #define POLLS_MAX 16
 #define POLL_MS 1
-/* A ready-made answer: what libmicrohttpd allocates for it. */
+/* Estimate of the bytes that libmicrohttpd allocates for a ready-made answer. */
 #define READY_BYTES 1000U
 #define READY_FIELD_BYTES 160U
-#define BLOCK_BYTES ((size_t)16 * 1024) /* of a body with a known length that is read */
+#define BLOCK_BYTES ((size_t)16 * 1024) /* to read a body that is not chunked */
 
 static struct conn *conn_of(struct MHD_Connection *mhd)
 {
@@ -36,9 +36,9 @@ void down_mark_due(struct down *down)
 /* --- waiting --------------------------------------------------------------------------
  *
  * Suspending a connection costs libmicrohttpd four system calls. Most answers come within a few
- * turns of the loop, so a request that waits first is polled: its connection is left as it is, and
- * libmicrohttpd calls the handler again at each run, which says "not yet" and counts. Only what
- * was looked at often without news is suspended: then it costs nothing, however long it takes. */
+ * turns of the loop, so a waiting request is polled first: its connection stays active, and
+ * libmicrohttpd calls the handler again at each run, which counts the calls. After POLLS_MAX calls
+ * without news the connection is suspended, and costs nothing any more. */
 
 static void park(struct conn *conn)
 {
@@ -82,10 +82,9 @@ void down_wake(struct conn *conn)
 
 /* --- answering ------------------------------------------------------------------------ */
 
-/* libmicrohttpd leaves a connection alone that a reader ended with an error: it is freed by an
- * event of its socket, which does not come where the socket left the epoll set as it was suspended,
- * or once all older connections are gone. Only those with a timeout of their own are looked at in
- * each run. */
+/* libmicrohttpd frees a connection whose reader ended with an error only at an event of its socket,
+ * which does not come if suspension took the socket out of the epoll set, or once all older
+ * connections have ended. Connections with a timeout of their own are checked in each run. */
 static void free_in_next_run(struct conn *conn)
 {
     MHD_set_connection_option(conn->mhd, MHD_CONNECTION_OPTION_TIMEOUT, 1U);
@@ -125,7 +124,7 @@ static struct MHD_Response *response_of(struct conn *conn, const struct reply *r
         reply->length >= 0 ? (uint64_t)reply->length : MHD_SIZE_UNKNOWN,
         /* Chunks are made in the connection's pool and need no block. */
         reply->length >= 0 || reply->until_close ? BLOCK_BYTES : 1, on_read, conn, NULL);
-    /* Also for a 304 without a length, which would else be said to be chunked. */
+    /* Also for a 304 without a length, which would be announced as chunked. */
     if (response && (reply->until_close || (reply->status == 304 && reply->length < 0)))
         MHD_set_response_options(response, MHD_RF_HTTP_1_0_COMPATIBLE_STRICT, MHD_RO_END);
     return response;
@@ -139,7 +138,7 @@ static void add_fields(struct MHD_Response *response, const struct reply *reply,
     fields_each(h, fields) {
         if (fields != &reply->own && !reply_passes(reply, &h))
             continue;
-        /* libmicrohttpd takes no empty value; a blank one is the same thing on the wire. */
+        /* libmicrohttpd rejects an empty value; a blank means the same on the wire. */
         MHD_add_response_header(response, h.name, h.value_len ? h.value : " ");
     }
 }
@@ -155,14 +154,14 @@ static struct MHD_Response *complete_response_of(struct conn *conn, const struct
     return response;
 }
 
-/* --- replays: an object's ready-made answer, good for as long as its Age is right ------ */
+/* --- replays: an object's ready-made answer, valid while its Age is ------------------- */
 
 static void free_ready(void *ready)
 {
     MHD_destroy_response(ready);
 }
 
-/* The request's reference keeps the object, and with it the bytes, until libmicrohttpd is done. */
+/* The request's reference keeps the object, and so its bytes, until libmicrohttpd has sent them. */
 static enum MHD_Result queue_ready(struct conn *conn, struct reply *reply)
 {
     struct object *object = reply->object;
@@ -264,7 +263,7 @@ static enum MHD_Result act(struct conn *conn, enum client_next next)
         if (conn->received)
             start_polling(conn);
         else
-            park(conn); /* with bytes of its body in hand */
+            park(conn); /* libmicrohttpd holds bytes of its body */
         return MHD_YES;
     case CLIENT_REPLY:
         return answer(conn);
@@ -284,8 +283,8 @@ static enum MHD_Result take_head(struct conn *conn, const char *method, const ch
     ops->take_line(conn->req, method, version);
     MHD_get_connection_values_n(conn->mhd, MHD_HEADER_KIND, add_field, conn);
     ops->begin(conn->req);
-    /* An answer that is queued in this first call ends the connection, because libmicrohttpd
-     * takes it for a refusal of the body. Where no body comes the next call is the last. */
+    /* An answer queued in this first call ends the connection, because libmicrohttpd takes it for a
+     * refusal of the body. Without a body the next call is the last. */
     return conn->announces_body ? act(conn, ops->run(conn->req)) : MHD_YES;
 }
 
@@ -295,7 +294,7 @@ static enum MHD_Result take_body(struct conn *conn, const char *bytes, size_t *s
 
     *size -= taken;
     conn->down->moved = true;
-    if (conn->busy) /* it was parked, and goes on */
+    if (conn->busy) /* the request was parked and continues */
         conn_expect_body(conn);
     conn_got_body(conn, taken);
     return *size > 0 ? act(conn, CLIENT_PARK) : MHD_YES;
@@ -387,7 +386,7 @@ void down_adopt(struct down *down, int fd, const struct sockaddr *address, sockl
     conn->diag = down->diag;
     down_clients_add(down->clients, conn);
     down->arriving = conn;
-    /* Closes the descriptor itself if it fails. */
+    /* MHD_add_connection() closes the descriptor if it fails. */
     if (MHD_add_connection(down->mhd, fd, address, len) != MHD_YES && down->arriving) {
         down_clients_remove(down->clients, conn);
         conn_close(take(down->arriving));
@@ -397,7 +396,7 @@ void down_adopt(struct down *down, int fd, const struct sockaddr *address, sockl
 
 /* --- the daemon ----------------------------------------------------------------------- */
 
-/* The target stays as it is written: libmicrohttpd decodes in place, which is of no use here. */
+/* Keeps the target as written: libmicrohttpd would decode it in place. */
 static size_t keep_escapes(void *arg, struct MHD_Connection *mhd, char *s)
 {
     (void)arg;
@@ -464,9 +463,8 @@ void down_run(struct down *down)
     MHD_run(down->mhd);
     down_recv_observe(NULL);
     down_raw_refuse_faulty(down);
-    /* A wait of 0: something was read or is to be written, and epoll will not report it. With
-     * polling connections it is always 0; then another run is worth while if this one brought
-     * something, and in doubt soon. */
+    /* A wait of 0: there is work that epoll will not report. With polling connections it is always
+     * 0: then run again at once only if this run made progress, else after POLL_MS. */
     if (MHD_get_timeout(down->mhd, &wait_ms) != MHD_YES || wait_ms != 0)
         return;
     if (down->polling == 0 || down->moved)
@@ -477,7 +475,7 @@ void down_run(struct down *down)
 
 void down_release(struct down *down)
 {
-    /* A suspended connection would make libmicrohttpd abort: wake all with the order to close. */
+    /* libmicrohttpd aborts at a suspended connection: wake all, to be closed. */
     for (int i = 0; i < 10 && !list_empty(&down->conns); i++) {
         list_each(node, &down->conns)
             conn_throw_out(container_of(node, struct conn, node));

@@ -10,14 +10,14 @@
 #include "client/down.h"
 #include "client/reply.h"
 
-#define FIELD_RECORD_BYTES 80 /* libmicrohttpd's record of a field, from above */
+#define FIELD_RECORD_BYTES 80 /* upper bound of libmicrohttpd's record of a field */
 
 size_t down_raw_line_bytes(const char *method, const char *version)
 {
     return strlen(method) + strlen(version) + 4;
 }
 
-/* libmicrohttpd copies the value of Cookie, and makes a record of each cookie in it. */
+/* libmicrohttpd copies the value of Cookie, and makes a record of each cookie. */
 static size_t cookie_bytes(const struct field *field)
 {
     size_t bytes = field->value_len + FIELD_RECORD_BYTES;
@@ -37,16 +37,15 @@ size_t down_raw_field_bytes(const struct field *field)
     return bytes;
 }
 
-/* The answer's head has to fit beside the request's, or the connection would be closed without
- * a word. */
+/* Else libmicrohttpd would close the connection without an answer. */
 bool down_raw_fits(const struct conn *conn, size_t head_size)
 {
     return conn->head_bytes + head_size <= DOWN_POOL_BYTES;
 }
 
-/* libmicrohttpd makes a record of each argument of a query, in the connection's pool, and hangs
- * where the pool has no room for them: it is given an empty query. The text is its own buffer, and
- * nothing here reads it again. */
+/* libmicrohttpd stores each argument of a query in the connection's pool, and hangs if the pool has
+ * no room: it gets an empty query. The text is libmicrohttpd's buffer, which is not read here
+ * again. */
 void down_raw_empty_query(char *target)
 {
     char *mark = strchr(target, '?');
@@ -63,8 +62,8 @@ void down_raw_fit(struct conn *conn, struct reply *reply)
         conn->down->ops->replace_reply(conn->req, size);
 }
 
-/* Has the client, which sends nothing more, sent a request behind the current one? The kernel may
- * hold bytes that nobody has read so far. */
+/* True if a half-closed client sent a request after the current one. The kernel may hold unread
+ * bytes. */
 static bool has_next_request(const struct conn *conn)
 {
     char byte;
@@ -79,7 +78,7 @@ bool down_raw_is_last(const struct conn *conn, const struct reply *reply)
            conn->down->ops->wants_room(conn->down);
 }
 
-/* Nothing was sent for this request yet: the answer goes straight to the socket, which closes. */
+/* The answer goes straight to the socket, which is drained at its end. */
 void down_raw_answer(struct conn *conn)
 {
     const struct client_ops *ops = conn->down->ops;
@@ -94,7 +93,7 @@ void down_raw_answer(struct conn *conn)
     else
         while ((n = ops->read(conn->req, block, sizeof(block))) > 0)
             str_add(&text, block, (size_t)n);
-    /* A socket's buffer takes so little whole; if not, the client sees that it was cut. */
+    /* A socket's buffer takes a short answer at once; if not, the client sees a cut. */
     conn->has_answer = send(conn->fd, text.text, text.len, MSG_NOSIGNAL | MSG_DONTWAIT) ==
                        (ssize_t)text.len;
     str_release(&text);
@@ -149,12 +148,12 @@ void down_raw_answer_early(struct down *down)
         if (!conn->req || conn->received || down->ops->run(conn->req) != CLIENT_REPLY)
             continue;
         down_raw_answer(conn);
-        /* It goes on reading (and swallowing) the body: some clients are taken aback by a
-         * connection that ends while they write. At the body's end step "done" closes it. */
+        /* Keep reading and discarding the body: some clients fail if a connection ends while they
+         * write. Step "done" closes it at the body's end. */
     }
 }
 
-/* libmicrohttpd has not read so far: the request may not even have a target. */
+/* libmicrohttpd may not have read this request: it may have no target. */
 static void refuse(struct conn *conn)
 {
     const struct client_ops *ops = conn->down->ops;
@@ -178,10 +177,10 @@ void down_raw_refuse_faulty(struct down *down)
     while ((node = list_pop(&down->faulty))) {
         struct conn *conn = container_of(node, struct conn, faulty);
 
-        /* Whole requests that came before the fault are answered first. */
+        /* Complete requests before the fault are answered first. */
         if (!conn_framing_fault(conn))
             continue;
-        /* libmicrohttpd answers, and closes, where the request was refused for this already. */
+        /* If the request was already refused for this fault, libmicrohttpd answers and closes. */
         if (conn->req && down->ops->is_refused(conn->req))
             continue;
         if (conn->framing.tls)

@@ -42,7 +42,7 @@ void down_clients_remove(struct down_clients *clients, struct conn *conn)
         clients->by_fd[conn->fd] = NULL;
 }
 
-/* How much of it libmicrohttpd may have. */
+/* Returns the number of bytes that libmicrohttpd may have, or -1 with EAGAIN for none. */
 static ssize_t look_at(struct conn *conn, const char *bytes, size_t len)
 {
     size_t good = framing_take(&conn->framing, bytes, len);
@@ -62,7 +62,7 @@ ssize_t down_recv_interposed(int fd, void *buf, size_t len, int flags) __asm__("
 ssize_t down_recv_interposed(int fd, void *buf, size_t len, int flags)
 {
     const struct down_clients *clients = observed;
-    ssize_t n = recvfrom(fd, buf, len, flags, NULL, NULL); /* which is what recv() is */
+    ssize_t n = recvfrom(fd, buf, len, flags, NULL, NULL); /* equals recv() */
     struct conn *conn;
 
     if (!clients || n <= 0 || (flags & MSG_PEEK) || (size_t)fd >= clients->cap)

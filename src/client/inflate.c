@@ -11,7 +11,7 @@ struct inflate {
     void *arg;
     const unsigned char *in;
     size_t in_len;
-    bool full; /* the output was: there may be more without more input */
+    bool full; /* the output was full: more may follow without input */
     bool begun;
     char buf[8192];
 };
@@ -45,7 +45,7 @@ ssize_t inflate_read(struct inflate *inflate, char *buf, size_t max)
 
         if (inflate->in_len == 0 && !inflate->full) {
             n = inflate->read(inflate->arg, inflate->buf, sizeof(inflate->buf));
-            if (n == INFLATE_END && !inflate->begun) /* a body of no bytes is not encoded */
+            if (n == INFLATE_END && !inflate->begun) /* an empty body is not encoded */
                 return INFLATE_END;
             if (n == INFLATE_END)
                 return gunzip_is_whole(inflate->gunzip) ? INFLATE_END : INFLATE_BROKEN;

@@ -30,7 +30,8 @@ bool reply_passes(const struct reply *reply, const struct field *h)
     if (str_same_nocase(h->name, h->name_len, STR_LIT("x-cache")) ||
         str_same_nocase(h->name, h->name_len, STR_LIT("x-proxy")))
         return false;
-    /* A joined client gets the fields of a replay: cookies and counters are the first client's. */
+    /* A joined client gets the fields of a replay: cookies and counters belong to the first client.
+     */
     if (reply->cache.kind == VERDICT_JOIN && !policy_field_is_kept(h))
         return false;
     if (reply->inflated && str_same_nocase(h->name, h->name_len, STR_LIT("content-encoding")))
@@ -44,8 +45,8 @@ void reply_allow_origin(struct reply *reply, const char *origin)
     str_adds(&reply->origin, origin);
 }
 
-/* Without credentials: a page that may read answers brings the key itself. "*" stands for all
- * fields of an answer then. */
+/* No Access-Control-Allow-Credentials: an allowed page sends the API key itself. Without
+ * credentials "*" exposes all fields. */
 static void add_cors(struct reply *reply)
 {
     fields_adds(&reply->own, "Access-Control-Allow-Origin", reply->origin.text);
@@ -85,7 +86,7 @@ static void add_hit(struct reply *reply, const struct reply_cache *cache)
     str_release(&number);
 }
 
-/* So much of a key tells entries apart, and `cache show` takes it. */
+/* Enough digits to tell entries apart; `cache show` accepts them. */
 #define KEY_DIGITS_SHOWN 12
 
 static void add_key(struct str *status, const struct key *key)
@@ -135,8 +136,8 @@ void reply_from_flight(struct reply *reply, struct flight *flight, unsigned form
     reply->length = inflated ? -1 : head->length;
     reply->until_close = head->until_close && !head_only;
     reply->kind = REPLY_READ;
-    /* A short answer is mostly all there by now: one buffer, one system call. A HEAD's is
-     * not: its length is that of a body which does not come. */
+    /* A short answer is mostly complete by now: one buffer, one system call. Not for HEAD: its
+     * length announces a body that is not sent. */
     if (!head_only && head->status != 304 && !reply->until_close && !inflated &&
         body_whole(&flight->body, &reply->bytes, &reply->len) && reply->len <= REPLY_WHOLE_MAX)
         reply->kind = REPLY_WHOLE;
@@ -203,7 +204,7 @@ void reply_preflight(struct reply *reply, const struct fields *request,
     add_own(reply, request_id);
     fields_adds(&reply->own, "Access-Control-Allow-Methods",
                 "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
-    /* "*" would not stand for Authorization. */
+    /* "*" would not cover Authorization. */
     if (asked)
         fields_adds(&reply->own, "Access-Control-Allow-Headers", asked);
     if (fields_get(request, "access-control-request-private-network"))
@@ -225,7 +226,7 @@ void reply_from_err(struct reply *reply, const struct err *err, const struct rep
 
 size_t reply_head_size_with(const struct fields *upstream)
 {
-    /* A field's lengths and NULs outweigh its ": " and CRLF. */
+    /* In `bytes` a field's lengths and NULs outweigh its ": " and CRLF. */
     return 512 + (upstream ? upstream->bytes.len : 0) + REPLY_OWN_BYTES;
 }
 

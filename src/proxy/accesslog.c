@@ -13,13 +13,13 @@
 
 #define PATH_SHOWN 200
 
-/* A failure is worth a line where requests in general are not. */
+/* A failure is logged at a level where other requests are not. */
 static enum log_level level_of(const struct exchange *exchange)
 {
     return exchange->failed || exchange->broke ? LOG_WARN : LOG_INFO;
 }
 
-/* As X-Cache: a refusal under /v1 says BYPASS as well. */
+/* As X-Cache: a refusal under /v1 says BYPASS, too. */
 static void add_verdict(struct str *line, const struct exchange *exchange)
 {
     static const char *const words[] = {[VERDICT_OWN] = "",
@@ -33,7 +33,7 @@ static void add_verdict(struct str *line, const struct exchange *exchange)
     str_adds(line, words[is_refusal ? VERDICT_BYPASS : exchange->verdict]);
 }
 
-/* "-" stands for what did not come: the line keeps its columns. */
+/* "-" stands for a missing text: the line keeps its columns. */
 static void add_text(struct str *line, const char *text, size_t len)
 {
     if (len)
@@ -43,7 +43,8 @@ static void add_text(struct str *line, const char *text, size_t len)
     str_addc(line, ' ');
 }
 
-/* The path; of a target that is a whole URL what stands before it as well, but no password. */
+/* The path without its query; of an absolute target the scheme and host as well, with any password
+ * masked. */
 static void add_target(struct str *line, const char *target)
 {
     const size_t len = route_path_len(target);

@@ -1,11 +1,11 @@
-/* One line for each request, for the person at the terminal. Never a query, a field or a body. */
+/* The access log: one line per request. It never has a query, a header field or a body. */
 #ifndef PROXY_ACCESSLOG_H
 #define PROXY_ACCESSLOG_H
 
 struct exchange;
 struct worker;
 
-/* account_finish() calls it. What --log-level asks for: a line, or one and another with details, or
+/* Called by account_finish(). Depending on --log-level writes a line, a line and details, or
  * nothing. The worker's thread. */
 void accesslog_write(struct worker *worker, const struct exchange *exchange);
 

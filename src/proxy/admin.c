@@ -21,7 +21,8 @@
 
 #define FIGURES_MS 1000
 
-/* Reading /proc costs more than a request does, and anybody may ask often. */
+/* /health is cached for FIGURES_MS: reading /proc costs more than serving a request, and any client
+ * may ask often. */
 struct admin {
     struct admin_jobs *jobs;
     pthread_mutex_t lock;
@@ -108,7 +109,7 @@ static void answer_health(struct server *server, const struct settings *settings
     pthread_mutex_unlock(&admin->lock);
 }
 
-/* The methods of each route; the first is the one that a refusal recommends. */
+/* The methods of each route. */
 static const struct methods {
     enum route route;
     const char *names[4];

@@ -20,13 +20,13 @@ struct cache_job {
     struct caching *caching;
     const char *folder;
     void (*work)(struct cache_job *);
-    /* what is asked for */
+    /* the request */
     struct purge purge;
-    char *model; /* gone.model */
+    char *model; /* owns purge.model */
     struct key begin;
-    unsigned bits; /* of begin */
+    unsigned bits; /* bits of `begin` that are given */
     /* the result */
-    struct err err; /* ERR_NONE: none */
+    struct err err; /* code ERR_NONE: no error */
     struct str text;
     const char *type;
 };
@@ -74,7 +74,7 @@ static void work_clear(struct cache_job *c)
     finish_json(c, root);
 }
 
-/* ---- finding by the beginning of a key ---- */
+/* ---- finding an answer by a prefix of its key ---- */
 
 static bool begins_with(const struct key *key, const struct key *begin, unsigned bits)
 {
@@ -84,7 +84,7 @@ static bool begins_with(const struct key *key, const struct key *begin, unsigned
 
 struct finding {
     const struct cache_job *c;
-    struct object *object; /* a reference: the one that was found */
+    struct object *object; /* the first match, with a reference */
     unsigned count;
 };
 
@@ -99,8 +99,8 @@ static bool find_in_memory(void *arg, struct object *object)
     return finding->count < 2;
 }
 
-/* What is kept may be in memory, on disk, or both. False: c->err says why there is none. *object:
- * with a reference where it is in memory, else NULL. */
+/* Finds the answer with the key prefix, in memory, on disk, or both. False: c->err says why not.
+ * *object: the answer in memory, with a reference, or NULL. */
 static bool find(struct cache_job *c, struct key *key, struct object **object)
 {
     struct finding finding = {.c = c};
@@ -199,7 +199,7 @@ static bool take_object(void *arg, struct object *object)
 {
     struct listing *listing = arg;
 
-    if ((listing->count & (listing->count - 1)) == 0) /* doubled at each power of two */
+    if ((listing->count & (listing->count - 1)) == 0) /* doubles at each power of two */
         listing->objects = mem_grow(listing->objects, (listing->count ? listing->count * 2 : 1) *
                                                           sizeof(struct object *));
     listing->objects[listing->count++] = object_ref(object);
@@ -283,9 +283,9 @@ static void work_verify(struct cache_job *c)
     finish_json(c, root);
 }
 
-/* ---- what is asked for ---- */
+/* ---- parsing the request ---- */
 
-/* Copies a parameter's value percent-decoded; false: it is empty, too long or has a NUL in it. */
+/* Copies a parameter's value, percent-decoded. False: it is empty, too long, or contains a NUL. */
 static bool decode(const char *value, size_t len, char *to)
 {
     size_t step, n = 0;
@@ -301,7 +301,7 @@ static bool decode(const char *value, size_t len, char *to)
     return n > 0;
 }
 
-/* A name that nobody knows must not widen what goes. */
+/* An unknown parameter is refused: ignoring it would remove more than was meant. */
 static bool take_parameter(struct cache_job *c, const char *text, size_t len)
 {
     const char *equals = memchr(text, '=', len);

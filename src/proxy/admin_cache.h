@@ -1,13 +1,13 @@
-/* What the routes below /cache do, each as a job (admin_jobs.h):
+/* The routes below /cache, each a job (admin_jobs.h):
  *
- *      DELETE /cache[?older_than_ms=N&model=GLOB]   remove what they name: all, where they do not
+ *      DELETE /cache[?older_than_ms=N&model=GLOB]   remove the selected answers (no query: all)
  *      GET    /cache                                a row for each answer, the newest first
- *      GET    /cache/KEY                            one, as message/http (RFC 9112 section 10.1)
- *      DELETE /cache/KEY                            remove one
+ *      GET    /cache/KEY                            message/http (RFC 9112 section 10.1)
+ *      DELETE /cache/KEY                            remove an answer
  *      POST   /cache/verify                         check every checksum on disk
  *
- * A KEY may be cut to a beginning that only one answer has. Where a disk is used, the rows are
- * those on disk, else those in memory.
+ * A KEY may be abbreviated to a unique prefix. If a disk is used, the rows are those on disk, else
+ * those in memory.
  */
 #ifndef PROXY_ADMIN_CACHE_H
 #define PROXY_ADMIN_CACHE_H
@@ -19,16 +19,17 @@
 struct reply;
 struct req;
 
-#define ADMIN_CACHE_ROWS_MAX 10000U /* of a list: the newest ones */
-#define ADMIN_CACHE_KEYS_MAX 1000U  /* damaged ones that are named */
+#define ADMIN_CACHE_ROWS_MAX 10000U /* rows of a list: the newest */
+#define ADMIN_CACHE_KEYS_MAX 1000U  /* keys of damaged answers in a report */
 
-/* Begins what the request's target and method ask for; when it is done the request is called again,
- * as for news of a flight. folder: of the cache, as answers name it, or NULL; it outlives the job.
- * NULL: refused, with ERR_BAD_REQUEST, ERR_NO_ENTRY or ERR_BUSY. Worker's thread. */
+/* Starts the job for the request's target and method; its end wakes the request. folder: of the
+ * cache, for answers, or NULL; must outlive the job. Returns NULL if refused, with ERR_BAD_REQUEST,
+ * ERR_NO_ENTRY or ERR_BUSY. The request owns the job (admin_job_leave()). Worker's thread. */
 struct admin_job *admin_cache_begin(struct req *req, struct admin_jobs *jobs, enum route route,
                                     const char *folder, struct err *err);
 
-/* The result of a job that is done: fills the reply, or fails with *err. Worker's thread. */
+/* Takes the result of a job that is done: fills the reply, or returns -1 with *err. Worker's
+ * thread. */
 int admin_cache_finish(struct admin_job *job, struct reply *reply, const char *request_id,
                        struct err *err);
 

@@ -47,7 +47,7 @@ static struct admin_job *next_job(struct admin_jobs_lane *lane)
     return container_of(node, struct admin_job, node);
 }
 
-/* The lock is held. True: nobody waits for the job, so it is the lane's to free. */
+/* The lock is held. True: the asker has left, so the lane frees the job. */
 static bool finish(struct admin_job *job)
 {
     job->state = ADMIN_JOB_DONE;
@@ -128,7 +128,7 @@ void admin_job_leave(struct admin_job *job)
     jobs = job->jobs;
     pthread_mutex_lock(&jobs->lock);
     runs = job->state == ADMIN_JOB_RUNS;
-    job->left = true; /* then the lane frees it */
+    job->left = true; /* if it runs, the lane frees it */
     if (job->state == ADMIN_JOB_WAITS) {
         list_remove(&job->node);
         job->lane->count--;

@@ -1,8 +1,8 @@
-/* What an admin request asks for that may take long (the disk, a walk through the cache): done on a
- * thread of its own while the request is parked, so that no worker's loop waits for it.
+/* Jobs of admin requests that may take long (the disk, a walk through the cache): they run on
+ * threads of their own while the request is parked, so that no worker's loop waits.
  *
- * There are two lanes, each with one thread, which starts with its first job, and a queue of at
- * most ADMIN_JOBS_MAX: what removes answers does not wait behind what reads all of them.
+ * Each of the two lanes has a thread, started with its first job, and a queue of at most
+ * ADMIN_JOBS_MAX: jobs that remove answers do not wait behind jobs that read all of them.
  *
  *      asker's thread                       lane's thread
  *      admin_jobs_post ───────────────────► job->run
@@ -10,8 +10,8 @@
  *      admin_job_is_done, then takes the result
  *      admin_job_leave: after that, or at any time before
  *
- * A job that its asker leaves while it waits is not run; one that runs is finished. It is freed by
- * whoever is last.
+ * A job left by its asker while it waits is not run; a running job is finished. A running job left
+ * by its asker is freed by its lane, any other by admin_job_leave().
  */
 #ifndef PROXY_ADMIN_JOBS_H
 #define PROXY_ADMIN_JOBS_H
@@ -28,7 +28,7 @@ enum admin_job_state { ADMIN_JOB_WAITS, ADMIN_JOB_RUNS, ADMIN_JOB_DONE };
 
 struct admin_jobs;
 
-/* Embedded in what it is about. The asker fills in the first four. */
+/* Embedded in its owner's struct. The asker fills in the first four members. */
 struct admin_job {
     void (*run)(struct admin_job *job);  /* on the lane's thread */
     void (*free)(struct admin_job *job); /* on either thread */
@@ -42,18 +42,19 @@ struct admin_job {
 };
 
 struct admin_jobs *admin_jobs_new(void);
-/* When every asker has left. Ends the threads; a job that runs is told by admin_job_must_stop().
- * NULL is nothing. */
+/* Call after every asker has left. Ends the threads; admin_job_must_stop() tells a running job.
+ * NULL is allowed. */
 void admin_jobs_free(struct admin_jobs *jobs);
 
-/* False: the lane's queue is full, or its thread cannot be started; the job stays the caller's. */
+/* Queues the job. False: the lane's queue is full, or its thread cannot be started; the job stays
+ * the caller's. Any thread. */
 bool admin_jobs_post(struct admin_jobs *jobs, enum admin_lane lane, struct admin_job *job);
 
 /* The asker's thread. */
 bool admin_job_is_done(struct admin_job *job);
-void admin_job_leave(struct admin_job *job); /* NULL is nothing */
+void admin_job_leave(struct admin_job *job); /* NULL is allowed */
 
-/* The lane's thread: does nobody want the result any more? */
+/* The lane's thread. True if no asker waits for the result any more. */
 bool admin_job_must_stop(struct admin_job *job);
 
 #endif

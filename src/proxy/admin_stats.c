@@ -5,7 +5,7 @@
 #include "base/clock.h"
 #include "proxy/server.h"
 
-/* As Go's time.Duration is written: "5m0s". */
+/* In the format of Go's time.Duration: "5m0s". */
 static void add_duration(struct str *out, int64_t ms)
 {
     int64_t s = ms / 1000;

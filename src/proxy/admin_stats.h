@@ -1,4 +1,4 @@
-/* The figures of GET /stats; their names are an interface, which the man page documents. */
+/* The figures of GET /stats. Their names are an interface, documented in the man page. */
 #ifndef PROXY_ADMIN_STATS_H
 #define PROXY_ADMIN_STATS_H
 
@@ -9,9 +9,9 @@
 struct server;
 struct settings;
 
-/* Appends them as JSON. Any thread. */
+/* Appends the figures to *out as JSON. Any thread. */
 void admin_stats(const struct server *server, const struct settings *settings, struct str *out);
-/* The part that there is without a running server, too: what is on disk. */
+/* Adds the figures of the disk (bytes), which a command also has without a running server. */
 void admin_stats_disk(struct json *cache, const struct store_figures *figures, int64_t max_bytes);
 
 #endif

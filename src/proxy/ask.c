@@ -1,4 +1,4 @@
-/* By hand rather than with libcurl, which has its two doors already: one request to our own
+/* Written without libcurl, which only attempt.c and pool.c may include: one request to our own
  * server, mostly over loopback, closed by the server after its answer. */
 #include "proxy/ask.h"
 
@@ -51,7 +51,7 @@ static int try_host(const char *host, unsigned port)
 
 static int connect_to(const struct ask_server *server, struct err *err)
 {
-    bool both = strcmp(server->host, "localhost") == 0; /* whatever /etc/hosts says of it */
+    bool both = strcmp(server->host, "localhost") == 0; /* independent of /etc/hosts */
     int fd = try_host(both ? "127.0.0.1" : server->host, server->port);
 
     if (fd < 0 && both)
@@ -64,7 +64,7 @@ static int connect_to(const struct ask_server *server, struct err *err)
     return fd;
 }
 
-/* Another user's program could pretend to have carried out a command. */
+/* Refuses another user's listener, which could pretend to have carried out a command. */
 static int check_owner(const struct ask_server *server, int fd, struct err *err)
 {
     struct sockaddr_storage room;
@@ -89,13 +89,13 @@ static int check_owner(const struct ask_server *server, int fd, struct err *err)
                    server->port, (unsigned long)uid);
 }
 
-/* Whole answer until the server closes, or -1 with errno. */
+/* Reads the answer until the server closes; -1 with errno on failure. */
 static int exchange(int fd, const struct str *request, unsigned timeout_ms, struct str *answer)
 {
     uint64_t end = clock_mono_ms() + timeout_ms;
     char buf[65536];
 
-    /* A request of this size fits every socket's buffer. */
+    /* A request of this size fits every socket's send buffer. */
     if (send(fd, request->text, request->len, MSG_NOSIGNAL) != (ssize_t)request->len)
         return -1;
     for (;;) {
@@ -121,7 +121,7 @@ static int exchange(int fd, const struct str *request, unsigned timeout_ms, stru
     }
 }
 
-/* The connection's end says nothing of whether the answer is whole: its length does. */
+/* The end of the connection does not prove that the answer is complete: its length does. */
 static bool is_whole(const char *head, size_t body_len)
 {
     const char *length = strstr(head, "\r\nContent-Length: ");

@@ -1,5 +1,5 @@
-/* A stored answer as a row of JSON: what `cache list --json` and GET /cache say of it. The names
- * are an interface. */
+/* A stored answer as a row of JSON, for `cache list --json` and GET /cache. The member names are an
+ * interface. Any thread. */
 #ifndef PROXY_CACHE_ROWS_H
 #define PROXY_CACHE_ROWS_H
 
@@ -7,10 +7,10 @@
 #include "cache/store_ops.h"
 
 /* Appends {"key","stored","used","status","request","model","bytes","disk_bytes"} to a list. A time
- * or size that is 0 is null, and so is an empty model. */
+ * or size of 0 becomes null, and so does an empty model. */
 void cache_rows_add(struct json *list, const struct store_row *row);
 
-/* Reads such an object. *row points into it. False: it is none. */
+/* Reads a row; *row points into *object. False: it is malformed. */
 bool cache_rows_read(const struct json *object, struct store_row *row);
 
 #endif

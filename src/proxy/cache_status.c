@@ -14,7 +14,7 @@ static bool will_be_stored(const struct req *req)
            index_takes(req->worker->server->caching.index, flight->head.length);
 }
 
-/* RFC 9211 section 2, after our name. */
+/* The parameters of Cache-Status after our name (RFC 9211 section 2). */
 static const char *status_of(const struct req *req)
 {
     static const char *const misses[][2] = {[FWD_MISS] = {"fwd=miss", "fwd=miss; stored"},

@@ -6,7 +6,7 @@
 
 struct req;
 
-/* Good as long as the request is. The worker's thread. */
+/* The result is valid as long as the request. The worker's thread. */
 struct reply_cache cache_status_of(const struct req *req);
 
 #endif

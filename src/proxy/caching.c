@@ -7,7 +7,7 @@
 #include "base/process.h"
 #include "store/store.h"
 
-/* An answer with a longer body is passed on, not kept. */
+/* bytes; an answer with a longer body is passed on, not kept */
 #define OBJECT_MAX ((size_t)32 * 1024 * 1024)
 #define MEMORY_AUTO_MAX ((size_t)1024 * 1024 * 1024)
 #define JOB_THREADS 2U
@@ -39,7 +39,7 @@ void caching_on_replaced(struct caching *caching, void (*call)(void *arg), void 
     pthread_mutex_unlock(&caching->replaced_lock);
 }
 
-/* A command may be started elsewhere, or name the folder otherwise. */
+/* Commands may run in another directory, or name the folder by another path. */
 static char *absolute(const char *folder)
 {
     char *path = realpath(folder, NULL);
@@ -128,8 +128,8 @@ void caching_begin_write(struct caching *caching, const char *target)
         caching->store_ops->begin_write(caching->store, policy_collection_of(target));
 }
 
-/* The index first: what is stored of a flight from before comes into the store's queue before
- * the drop does. */
+/* Purges the index first: afterwards no earlier flight adds its answer to the store's queue, so the
+ * purge is queued after all of them. */
 void caching_end_write(struct caching *caching, const char *target)
 {
     const struct purge purge = {.collection = policy_collection_of(target)};
@@ -141,7 +141,7 @@ void caching_end_write(struct caching *caching, const char *target)
         caching->store_ops->end_write(caching->store, purge.collection);
 }
 
-/* With a disk its entries are what counts, as what is in memory is mostly there as well. */
+/* Answers in memory are mostly on disk, too: with a disk the larger of both counts is reported. */
 struct caching_removed caching_remove(struct caching *caching, const struct purge *purge)
 {
     struct caching_removed removed = {.count = 0};
@@ -153,7 +153,7 @@ struct caching_removed caching_remove(struct caching *caching, const struct purg
         return removed;
     if (caching->store)
         caching->store_ops->figures(caching->store, &before);
-    removed.count = index_drop(caching->index, purge); /* first, as above */
+    removed.count = index_drop(caching->index, purge); /* before the store, as above */
     if (!caching->store)
         return removed;
     removed.pending = caching->store_ops->remove(caching->store, purge, &on_disk, &err) < 0;

@@ -1,5 +1,5 @@
 /* The server's caches: the index, the key cache, the store.
- * Made once; any thread may use it.
+ * Made once; any thread may use them.
  */
 #ifndef PROXY_CACHING_H
 #define PROXY_CACHING_H
@@ -23,41 +23,42 @@ struct caching {
     bool on;
     int64_t max_bytes; /* on disk */
     size_t memory_bytes;
-    char *folder;                  /* NULL: none could be named */
+    char *folder;                  /* NULL: there is no HOME and no --cache-dir */
     pthread_mutex_t replaced_lock; /* guards the next two */
     void (*on_replaced)(void *arg);
     void *replaced_arg;
-    struct budget budget; /* of bodies that are held and answers that are kept (--memory) */
-    struct jobs *jobs;    /* for what takes too long for a loop */
+    struct budget budget; /* of held bodies and kept answers (--memory) */
+    struct jobs *jobs;    /* threads for work that would hold up a loop */
     struct index *index;
     struct key_cache *key_cache;
-    char *path; /* the folder as an absolute path; NULL: memory only */
+    char *path; /* the folder, resolved; NULL: memory only */
     const struct store_ops *store_ops;
     struct store *store;                  /* NULL: memory only */
-    atomic_uint_fast64_t silence_told_ms; /* that it does not answer; 0: never */
+    atomic_uint_fast64_t silence_told_ms; /* last warning of a silent store, monotonic; 0: never */
 };
 
-/* Calls on_replaced(arg), on the store's thread, when readers should let go of the file
- * (store_rules). NULL: no more; it does not return while a call goes on. */
+/* Has on_replaced(arg) called, on the store's thread, when readers should release the file
+ * (store_rules). NULL: no more; does not return during a call. Any thread. */
 void caching_on_replaced(struct caching *caching, void (*on_replaced)(void *arg), void *arg);
-/* Disk trouble is logged, and fails nothing. */
+/* Opens the caches. A failure of the disk is logged, and leaves the memory tier. Before the workers
+ * start. */
 void caching_open(struct caching *caching, const struct conf *conf, struct log *log);
-/* Ends what goes on besides the workers, once they stand still: before they are released. */
+/* Ends all jobs, after the workers' threads have ended and before worker_release(). */
 void caching_settle(struct caching *caching);
-void caching_close(struct caching *caching); /* after the workers */
+void caching_close(struct caching *caching); /* after worker_release() */
 
-/* Around a request that changes things: begin before it is sent, end once its answer begins or it
- * came to nothing (RFC 9111 section 4.4). The end drops the stored GETs of its collection, from
- * memory and disk; a process that is killed in between leaves that to the next one. */
+/* Around an unsafe request: begin before it is sent, end when its answer begins or it has failed
+ * (RFC 9111 section 4.4). The end purges the stored GETs of its collection from memory and disk; if
+ * the process is killed in between, the next one purges them. Any thread. */
 void caching_begin_write(struct caching *caching, const char *target);
 void caching_end_write(struct caching *caching, const char *target);
 
 struct caching_removed {
     uint64_t count; /* answers */
-    bool pending;   /* the disk cannot be written to now: they are hidden until they are removed */
+    bool pending;   /* the disk is not writable now: they are hidden until they are removed */
 };
-/* Removes what is named, from memory at once, and waits until it is removed from disk: not on a
- * worker's thread. Nobody is answered from it any more in any case. */
+/* Removes the selected answers, from memory at once, and waits for their removal from disk: not on
+ * a worker's thread. Even if it is pending, no request is answered from them any more. */
 struct caching_removed caching_remove(struct caching *caching, const struct purge *purge);
 
 #endif

@@ -5,16 +5,16 @@
 #include "base/process.h"
 #include "proxy/lane.h"
 
-/* epoll, eventfd, sock_diag; the store's reader: file, log, folder's lock; a lookup of a name: a
- * pair, a socket, a file; and its first lane */
+/* per worker: epoll, eventfd, sock_diag; the store's reader (file, log, the folder's lock); a name
+ * lookup (a pair, a socket, a file); its first lane */
 #define WORKER 13UL
-#define LANE 4UL   /* libmicrohttpd's epoll, libcurl's pair */
-#define SPARE 16UL /* answers that are drained, /proc, certificates, two readers of the store */
+#define LANE 4UL   /* per lane: libmicrohttpd's epoll, libcurl's pair */
+#define SPARE 16UL /* drained connections, /proc, certificates, two readers of the store */
 #define CONNS_MIN 4UL
-#define CONNS_WANTED 16UL /* of a worker: rather fewer workers than fewer of these */
+#define CONNS_WANTED 16UL /* of a worker: below that, plan fewer workers */
 #define CONNS_MAX 500000UL
 
-/* Each connection of a client may need one to the upstream, and 64 of them a lane. */
+/* Each client connection may need an upstream connection, and each LANE_CONNS of them a lane. */
 static unsigned long conns_of(unsigned long left, unsigned workers)
 {
     unsigned long fixed = WORKER * workers + SPARE;

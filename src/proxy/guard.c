@@ -30,7 +30,7 @@ void guard_allow(struct guard *guard, const char *name)
     add_lower(&guard->names, name, strlen(name));
 }
 
-/* 127.0.0.0/8, in dotted form only: other spellings are no client's. */
+/* 127.0.0.0/8, in dotted form only: clients send no other spelling. */
 static bool is_loopback_v4(const char *host, size_t len)
 {
     unsigned long long part;
@@ -51,7 +51,7 @@ static bool is_loopback_v4(const char *host, size_t len)
     return parts == 4;
 }
 
-/* In brackets, in any spelling. */
+/* In brackets, in any spelling of the address. */
 static bool is_loopback_v6(const char *host, size_t len)
 {
     char address[64];
@@ -63,7 +63,7 @@ static bool is_loopback_v6(const char *host, size_t len)
     return strchr(address, ':') && net_is_loopback_text(address);
 }
 
-/* "localhost" and all below it are loopback for resolvers and browsers (RFC 6761 section 6.3). */
+/* "localhost" and its subdomains are loopback for resolvers and browsers (RFC 6761 section 6.3). */
 static bool is_localhost(const char *host, size_t len)
 {
     static const char name[] = "localhost";
@@ -79,7 +79,7 @@ static bool is_loopback(const char *host, size_t len)
     return is_localhost(host, len) || is_loopback_v6(host, len) || is_loopback_v4(host, len);
 }
 
-/* "host[:port]" → lengths; no port is port `implied`. False if that is no authority. */
+/* Splits "host[:port]"; a missing port is `implied`. False: it is no authority. */
 static bool split(const char *authority, unsigned implied, size_t *host_len, unsigned *port)
 {
     const char *end = authority + strlen(authority), *colon;
@@ -96,7 +96,7 @@ static bool split(const char *authority, unsigned implied, size_t *host_len, uns
     *port = implied;
     if (colon == end)
         return *host_len > 0;
-    if (*colon == ':' && colon + 1 == end) /* an empty port is none (RFC 3986 section 3.2.3) */
+    if (*colon == ':' && colon + 1 == end) /* an empty port is no port (RFC 3986 section 3.2.3) */
         return *host_len > 0;
     if (*colon != ':' || !str_to_u64(colon + 1, (size_t)(end - colon - 1), &number) ||
         number > 65535)
@@ -105,7 +105,7 @@ static bool split(const char *authority, unsigned implied, size_t *host_len, uns
     return *host_len > 0;
 }
 
-/* A name, an address, or an IPv6 address in brackets. */
+/* True for a name, an IPv4 address, or an IPv6 address in brackets. */
 static bool is_host(const char *text, size_t len)
 {
     static const char letters[] =
@@ -131,7 +131,7 @@ int guard_allow_host(struct guard *guard, const char *name, struct err *err)
     return 0;
 }
 
-/* A scheme, "://" and an authority (RFC 6454 section 6.2), of one site. */
+/* True for a scheme, "://" and an authority (RFC 6454 section 6.2), without wildcards. */
 static bool is_origin(const char *text, size_t len)
 {
     static const char no_authority[] = "/?#@\\ \t*";
@@ -148,7 +148,7 @@ int guard_allow_origin(struct guard *guard, const char *origin, struct err *err)
 {
     size_t len = strlen(origin);
 
-    if (len > 0 && origin[len - 1] == '/') /* as people copy it from the address bar */
+    if (len > 0 && origin[len - 1] == '/') /* as copied from the address bar */
         len--;
     if (!is_origin(origin, len))
         return err_set(err, ERR_USAGE,
@@ -161,7 +161,7 @@ int guard_allow_origin(struct guard *guard, const char *origin, struct err *err)
 
 enum name { NAME_FOREIGN, NAME_OURS, NAME_OURS_WITH_PORT };
 
-/* Is it one of our names? One that was written with a port is a name with that port only. */
+/* Looks the host up among our names. A name configured with a port matches that port only. */
 static enum name find_name(const struct guard *guard, const char *host, size_t host_len,
                            unsigned port)
 {
@@ -200,8 +200,8 @@ bool guard_names(const struct guard *guard, const char *host, bool bracketed)
     return is;
 }
 
-/* Does the page come from where this request goes to? By the port that we listen on, or by the
- * Host's, which is another one behind a tunnel or a port mapping. */
+/* True if the page comes from this request's own server: by the port that we listen on, or by the
+ * Host's port, which differs behind a tunnel or a port mapping. */
 static bool is_own_authority(const struct guard *guard, const char *host, const char *authority,
                              unsigned implied)
 {

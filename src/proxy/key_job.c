@@ -15,14 +15,14 @@ struct key_job {
     struct job job;
     struct letter letter;
     struct worker *worker;
-    struct req *req; /* NULL: it has ended */
-    bool done;       /* the letter was opened: the request has its body again */
+    struct req *req; /* NULL: the request has ended */
+    bool done;       /* the letter was opened, and the request has its body again */
     char method[24];
     struct str target;
     struct fields fields;
     bool has_body;
     struct str body;
-    size_t held;                 /* of the budget */
+    size_t held;                 /* bytes of the budget */
     struct key_rules *key_rules; /* with a reference */
     enum cache_class class;
     /* the result */
@@ -58,11 +58,11 @@ static void on_letter(struct letter *letter)
     req->body.held = job->held;
     job->held = 0;
     job->done = true;
-    down_wake(req->conn); /* the step runs again, and finds the result */
+    down_wake(req->conn); /* the step runs again, and takes the result */
 }
 
 /* False: the budget has no room for the document's members. The canonical form and its draft are
- * counted, but never refused: at most two bodies are keyed at a time. */
+ * counted but never refused: at most two bodies are keyed at a time. */
 static bool make_key(struct key_job *job, struct keyer *keyer, const struct key_request *request)
 {
     struct budget *budget = &job->worker->server->caching.budget;
@@ -94,7 +94,8 @@ static void inspect(struct key_job *job, struct keyer *keyer)
                    (!job->facts.is_stateful && make_key(job, keyer, &request));
 }
 
-/* A keyer of its own: it is made in microseconds, and holds memory in proportion to the body. */
+/* Uses a keyer of its own: making it takes microseconds, and it holds memory in proportion to the
+ * body. */
 static void on_run(struct job *base)
 {
     struct key_job *job = container_of(base, struct key_job, job);
@@ -155,5 +156,5 @@ void key_job_leave(struct key_job *job)
     if (job->done)
         job_free(job);
     else
-        job->req = NULL; /* its letter frees it */
+        job->req = NULL; /* on_letter() frees it */
 }

@@ -97,7 +97,7 @@ struct lane *lane_new(struct worker *worker, long upstream_conns, struct err *er
         .loop = &worker->loop,
         .clients = &worker->clients,
         .diag = worker->diag,
-        /* More than we put in: libmicrohttpd counts a closed connection until its next run. */
+        /* Above LANE_CONNS: libmicrohttpd counts a closed connection until its next run. */
         .most = 2 * LANE_CONNS,
     };
     struct lane *lane = mem_zero(sizeof(*lane));

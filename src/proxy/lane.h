@@ -1,5 +1,5 @@
 /* A lane: a client side and an upstream side of at most LANE_CONNS connections each, in a worker's
- * loop. worker.h tells why there are several. The worker's thread. */
+ * loop; worker.h explains why there are several. The worker's thread. */
 #ifndef PROXY_LANE_H
 #define PROXY_LANE_H
 
@@ -14,12 +14,12 @@ struct worker;
 
 struct lane {
     struct worker *worker;
-    struct list due; /* in worker->due: down or pool wants to run */
+    struct list due; /* in worker->due: down or pool is to run */
     struct down down;
     struct pool pool;
 };
 
-/* upstream_conns: the most that the pool may keep. NULL with an error. */
+/* upstream_conns: maximum of the pool's connections. NULL with *err. The worker owns the lane. */
 struct lane *lane_new(struct worker *worker, long upstream_conns, struct err *err);
 /* The lane of a client's connection. */
 struct lane *lane_of_conn(const struct conn *conn);

@@ -15,8 +15,8 @@ struct load {
     struct letter letter;
     struct timer timer;
     struct worker *worker;
-    struct req *req; /* NULL: it has ended, or waits no more */
-    uint64_t epoch;  /* index_epoch() from before the look */
+    struct req *req; /* NULL: the request has ended, or has stopped waiting */
+    uint64_t epoch;  /* index_epoch() before the get */
     bool done;
 };
 
@@ -38,7 +38,7 @@ static void on_letter(struct letter *letter)
         load_free(load);
 }
 
-/* On any thread. */
+/* Any thread. */
 static void on_done(struct store_get *get)
 {
     struct load *load = container_of(get, struct load, get);
@@ -128,5 +128,5 @@ void load_leave(struct load *load)
         return;
     }
     timer_cancel(&load->worker->loop.timers, &load->timer);
-    load->req = NULL; /* its letter frees it */
+    load->req = NULL; /* on_letter() frees it */
 }

@@ -1,11 +1,11 @@
-/* Looking for an answer in the store (cache/store_ops.h), which a request waits for as it waits for
- * a flight: the answer may be there at once, or come by letter.
+/* Reads an answer from the store (cache/store_ops.h). The request waits as for a flight: the result
+ * comes at once, or by letter.
  *
  *      step load ──► load_start ──► HIT, ABSENT ───────────────────────► load_finish
  *                         └───────► PENDING: park ──► letter, or timer ──┘
  *
- * A store that does not answer in LOAD_WAIT_MS is passed by, with a line in the log: the request
- * goes upstream. The look outlives the request where that ends first. The worker's thread.
+ * If the store does not answer in LOAD_WAIT_MS, the request goes upstream, with a warning in the
+ * log. A pending get outlives the request. The worker's thread.
  */
 #ifndef PROXY_LOAD_H
 #define PROXY_LOAD_H
@@ -16,16 +16,16 @@ struct load;
 struct object;
 struct req;
 
-/* Time for the store to answer, in ms. */
+/* The longest wait for the store, ms. */
 #define LOAD_WAIT_MS 5000U
 
-/* The request has it as cache.load, and is woken once load_is_over(). */
+/* Starts the get as cache.load; its end or its timeout wakes the request. */
 void load_start(struct req *req);
 bool load_is_over(const struct load *load);
-/* What was found and may answer the request, with a reference for the caller; it is kept in memory
- * from now on. NULL: nothing; *stale: something that is too old. Takes and frees cache.load. */
+/* Takes and frees cache.load. Returns the fresh object, with a reference for the caller, and keeps
+ * it in the memory tier; or NULL. *stale: a stale object was found. */
 struct object *load_finish(struct req *req, bool *stale);
-/* The request ends. NULL is nothing. */
+/* The request ends: the get is dropped, and freed by its letter if pending. NULL is allowed. */
 void load_leave(struct load *load);
 
 #endif

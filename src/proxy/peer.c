@@ -12,7 +12,7 @@ bool peer_is_self(const struct conn *conn)
     return own_ends_of_client(&ends, conn->fd) && own_sockets_has(&ends);
 }
 
-/* Asks the kernel a second time where it has no answer; then refuses: nobody is let in on a guess.
+/* Asks the kernel again if it has no answer, then refuses: no local user is admitted unidentified.
  */
 static enum peer_verdict judge_user(const struct conn *conn, struct sock_diag *diag,
                                     const struct users *users)
@@ -23,7 +23,7 @@ static enum peer_verdict judge_user(const struct conn *conn, struct sock_diag *d
         switch (sock_diag_ask(diag, conn->fd, &peer)) {
         case SOCK_DIAG_FOUND:
             return users_has(users, peer.uid) ? PEER_ADMITTED : PEER_STRANGER;
-        case SOCK_DIAG_GONE: /* nobody waits for an answer, but the request could do harm */
+        case SOCK_DIAG_GONE: /* no client waits for an answer, but the request could do harm */
             return PEER_LEFT;
         case SOCK_DIAG_UNKNOWN:
             break;

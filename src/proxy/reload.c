@@ -17,8 +17,8 @@ static bool takes_restart(const struct server *server, enum conf_option option)
     return conf_is_fixed(option) || (option == OPT_CACHE_TTL && !server->caching.on);
 }
 
-/* Names the options whose values differ, and gives *next the old value of those that take a
- * restart. */
+/* Collects the names of the options whose values differ, and gives *next the old value of those
+ * that need a restart. */
 static void compare(const struct server *server, struct conf *next, const struct conf *conf,
                     struct str *changed, struct str *fixed)
 {
@@ -61,7 +61,7 @@ void reload(struct server *server, struct conf *conf)
     compare(server, &next, conf, &changed, &fixed);
     settings = settings_new(&next, server->port, &err);
     if (settings) {
-        pool_read_trust(settings->endpoint); /* not on a worker, whose requests would wait */
+        pool_read_trust(settings->endpoint); /* not on a worker, where other requests would wait */
         server_publish(server, settings);
         tell(server, &changed, &fixed);
         conf_release(conf);

@@ -1,4 +1,4 @@
-/* SIGHUP: the configuration is read anew, and its settings are published. */
+/* SIGHUP: reads the configuration again, and publishes its settings. */
 #ifndef PROXY_RELOAD_H
 #define PROXY_RELOAD_H
 
@@ -6,9 +6,9 @@
 
 struct server;
 
-/* Replaces *conf, and publishes the settings that it makes; a line of the log names the settings
- * that changed, another one those that take a restart, which stay as they were. On an error
- * everything stays, and the log has a warning with the reason. The main thread. */
+/* Replaces *conf, and publishes its settings. The log names the changed options, and warns of
+ * options that need a restart, which keep their values. On an error nothing changes, and the log
+ * has a warning with the reason. The main thread. */
 void reload(struct server *server, struct conf *conf);
 
 #endif

@@ -1,5 +1,5 @@
-/* A request: the story of one exchange, told in steps (req_steps.c). The client side drives it by
- * the functions that client/client_ops.h describes; all of it is on the worker's thread. */
+/* A request: one exchange, processed in steps (req_steps.c). The client side drives it by the
+ * functions of client/client_ops.h. The worker's thread, unless stated otherwise. */
 #ifndef PROXY_REQ_H
 #define PROXY_REQ_H
 
@@ -26,7 +26,7 @@ struct load;
 struct inflate;
 struct worker;
 
-/* What a body or an answer may be ahead of its reader: then its sender has to wait. */
+/* How far a body or an answer may be ahead of its reader, bytes: then its sender waits. */
 #define REQ_AHEAD_HIGH ((size_t)256 * 1024)
 #define REQ_AHEAD_LOW ((size_t)64 * 1024)
 
@@ -36,10 +36,10 @@ enum req_next {
     REQ_PARK = CLIENT_PARK,
     REQ_REPLY = CLIENT_REPLY,
     REQ_CLOSE = CLIENT_CLOSE,
-    REQ_ON /* the next step, at once */
+    REQ_ON /* run the next step at once */
 };
 
-/* In the order of a request's way through them: req_steps.c draws it. */
+/* In the order of a request's way; req_steps.c draws it. */
 enum step {
     STEP_CHECK,
     STEP_GUARD,
@@ -69,59 +69,59 @@ struct req_head {
     bool method_fits;
     bool no_chunks; /* HTTP/1.0: only the connection's end can end a body of unknown length */
     struct fields fields;
-    bool bad_field; /* one of the fields was none: it is missing above */
+    bool bad_field; /* a field was malformed: it is missing above, and the request is refused */
 };
 
-/* The body: held, or passed on as it comes. */
+/* The body: held, or passed on as an upload. */
 struct req_body {
-    int64_t length; /* bytes, REQUEST_LENGTH_NONE, REQUEST_LENGTH_UNKNOWN */
-    bool received;  /* all of it */
-    bool upload_full;
+    int64_t length;        /* bytes, REQUEST_LENGTH_NONE, REQUEST_LENGTH_UNKNOWN */
+    bool received;         /* all of it */
+    bool upload_full;      /* wait for the upload's reader */
     uint64_t bytes;        /* so far */
-    struct str buf;        /* a short one, … */
-    int64_t buf_max;       /* a longer one becomes an upload, bytes */
+    struct str buf;        /* a held body, … */
+    int64_t buf_max;       /* a longer body becomes an upload, bytes */
     size_t held;           /* bytes of the memory's budget that buf takes */
-    struct flight *upload; /* … or one that is passed on as it comes */
+    struct flight *upload; /* … or an upload */
     struct body_facts facts;
 };
 
 /* The cache key and the state of the look-up. */
 struct req_cache {
     enum cache_class class;       /* CACHE_CLASS_NONE: nothing is looked up or stored */
-    struct cache_control control; /* what it asks of caches */
+    struct cache_control control; /* its Cache-Control */
     struct request_fingerprint fingerprint;
     struct key key;
     bool has_key;
     bool key_was_remembered; /* it came from the key cache */
-    bool disk_was_read;      /* for the key */
-    bool no_coalesce;        /* the flight that it joined failed, or is not shareable */
-    struct key_job *key_job; /* the body is inspected on another thread (key_job.h) */
-    struct load *load;       /* the store is asked (load.h) */
+    bool disk_was_read;      /* for the key, in the store */
+    bool no_coalesce; /* the joined flight failed or is not shareable: do not coalesce again */
+    struct key_job *key_job; /* set while a job inspects the body (key_job.h) */
+    struct load *load;       /* set while the store is read (load.h) */
     enum verdict verdict;
     enum req_fwd fwd; /* VERDICT_MISS: why it is fetched */
 };
 
-/* Where the answer comes from, and how far it has gone down. */
+/* The answer's source, and its progress. */
 struct req_answer {
-    struct object *object; /* the answer, if it is there, … */
-    size_t object_read;    /* … and how much of it was read, bytes */
-    struct flight *flight; /* … or is on its way */
+    struct object *object; /* a stored answer, with a reference, … */
+    size_t object_read;    /* … and the bytes of it read so far */
+    struct flight *flight; /* … or the flight of the answer, with a reference */
     struct body_reader reader;
-    struct letter news;          /* of the flight, from another worker */
-    struct inflate *inflate;     /* NULL: it goes down as it came */
-    struct admin_job *admin_job; /* of a route of the proxy's own */
+    struct letter news;          /* news of the flight or a job, from another thread */
+    struct inflate *inflate;     /* NULL: it is sent as it is */
+    struct admin_job *admin_job; /* of a /cache route */
     bool fetched;                /* a fetch was begun for this request */
-    bool broken;                 /* it ended before it was whole */
-    uint64_t sent;               /* bytes of a growing body that went down */
+    bool broken;                 /* it ended before it was complete */
+    uint64_t sent;               /* bytes of a growing body that were sent */
 };
 
 struct req {
-    struct list node; /* worker's spare ones */
+    struct list node; /* worker->spare_reqs */
     struct conn *conn;
     struct worker *worker;
-    struct settings *settings; /* those current at its begin; a reference */
+    struct settings *settings; /* the settings current at its beginning; a reference */
     enum step step;
-    bool begun; /* the head is whole: it counts as in flight */
+    bool begun; /* the head is complete: it counts as in flight */
     bool close; /* after an error: the framing cannot be trusted, or the body is too long */
     char id[24];
     uint64_t started_us; /* monotonic */
@@ -150,21 +150,23 @@ void req_finish(struct req *req, bool has_answer, bool is_complete);
 
 /* --- for the steps --- */
 
+/* Frees a finished or a spare request. */
 void req_free(struct req *req);
-/* Of no use any more: the reader leaves, and nothing will be heard from it. */
+/* Leaves the flight and drops its news; nothing if there is no flight. */
 void req_leave_flight(struct req *req);
-/* Raises the timeouts of its flight to the request's own. */
+/* Raises its flight's timeouts to the request's own. */
 void req_raise_timeouts(const struct req *req);
-/* The request's query to the index; valid as long as the request. */
+/* The request's query for the index; valid as long as the request. */
 struct index_query req_query(const struct req *req);
-/* A flight that the request reads has news: for its reader. Any thread. */
+/* The flight's notification for a reader: wakes its request. Any thread, under the flight's lock.
+ */
 void req_on_flight_news(struct body_reader *reader);
 
 /* --- req_steps.c --- */
 
 /* The one place where the step changes. */
 enum req_next req_goto(struct req *req, enum step step);
-enum req_next req_step(struct req *req); /* runs the step that it is at */
+enum req_next req_step(struct req *req); /* runs the current step */
 const char *req_step_name(enum step step);
 
 #endif

@@ -7,10 +7,10 @@
 #include "proxy/server.h"
 #include "proxy/worker.h"
 
-/* A body up to this is held, so that it can be sent again when a kept-alive connection proves
- * to be dead; a longer one is passed on as it comes. */
+/* bytes; a body up to this length is held, so that it can be sent again after a kept-alive
+ * connection proves dead; a longer body becomes an upload */
 #define RESEND_MAX ((int64_t)64 * 1024)
-/* Below this a body costs little more than its connection. */
+/* bytes; a shorter body costs little more than its connection */
 #define HOLD_FREELY ((size_t)4096)
 
 static struct budget *budget_of(const struct req *req)
@@ -28,8 +28,8 @@ static void on_upload_room(void *arg)
     down_wake(req->conn);
 }
 
-/* A long body becomes a flight of its own, the other way round: the client fills it and the
- * transfer reads it. What comes before the transfer has joined is kept for it. */
+/* A long body becomes a flight in the other direction: the client fills it, the transfer reads it.
+ * The flight keeps the bytes that come before the transfer has joined. */
 static void open_upload(struct req *req)
 {
     struct flight_filler filler = {.on_room = on_upload_room, .arg = req};
@@ -42,7 +42,7 @@ static void open_upload(struct req *req)
     req->cache.class = CACHE_CLASS_NONE;
 }
 
-/* The body has proved too long to be held. */
+/* The body has proved too long to be held: it becomes an upload. */
 static void pass_on(struct req *req)
 {
     struct req_body *body = &req->body;
@@ -53,7 +53,7 @@ static void pass_on(struct req *req)
     budget_sub(budget_of(req), body->held);
     body->held = 0;
     req_goto(req, STEP_INSPECT);
-    down_answer_early(req->conn); /* runs the steps, soon */
+    down_answer_early(req->conn); /* has the steps run soon */
 }
 
 static bool upload_is_open(const struct req *req)
@@ -73,9 +73,9 @@ void req_body_break(struct req *req, const struct err *err)
         flight_break(req->body.upload, err);
 }
 
-/* --- holding it ----------------------------------------------------------------------- */
+/* --- holding the body ----------------------------------------------------------------- */
 
-/* Is there room for the whole body? One that has begun to come has had its answer. */
+/* True if the budget has room for the whole body. Once bytes have come, the decision stands. */
 static bool has_room(const struct req *req)
 {
     const struct req_body *body = &req->body;
@@ -92,7 +92,7 @@ bool req_body_begin(struct req *req)
     body->buf_max = is_lookup ? req->settings->max_body : RESEND_MAX;
     if (!req->head.is_api)
         return true;
-    /* Of a body of unknown length only what may be stored is worth waiting for. */
+    /* A body of unknown length is held only if its answer may be looked up. */
     if (body->length <= body->buf_max && has_room(req) &&
         (body->length != REQUEST_LENGTH_UNKNOWN || is_lookup))
         return true;
@@ -131,7 +131,7 @@ size_t req_body_take(struct req *req, const char *bytes, size_t len)
         body->upload_full = !flight_append(body->upload, bytes, len);
     else if (is_read)
         hold(req, bytes, len);
-    /* else: the body of a request that is refused; it is read so that the answer gets through */
+    /* else the request is refused: its body is discarded, so that the answer reaches the client */
     return len;
 }
 
@@ -146,7 +146,7 @@ void req_body_release(struct req *req)
 {
     struct err err = {.code = ERR_UP_BROKEN, .text = "The client left."};
 
-    if (!req->body.received) /* a fault in its framing has broken it before */
+    if (!req->body.received) /* no effect if a framing fault has already broken it */
         req_body_break(req, &err);
     if (req->body.upload)
         flight_set_filler(req->body.upload, NULL);

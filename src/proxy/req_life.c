@@ -20,7 +20,7 @@
 #include "proxy/worker.h"
 
 #define SPARES_MAX 64
-#define KEEP_TEXT_MAX 4096 /* a spare request keeps buffers up to this size */
+#define KEEP_TEXT_MAX 4096 /* bytes; a spare request keeps buffers up to this size */
 
 static struct req *take_spare(struct worker *worker)
 {
@@ -92,8 +92,8 @@ void req_take_line(struct req *req, const char *method, const char *version)
 
 void req_add_field(struct req *req, const struct field *field)
 {
-    /* What is no field by RFC 9110 must not be dropped: another reader of this request might take
-     * it for one, "Content-Length : 5" among them. */
+    /* A malformed field (RFC 9110), for instance "Content-Length : 5", must not be dropped
+     * silently: another reader of this request might accept it. */
     if (!fields_add(&req->head.fields, field->name, field->name_len, field->value,
                     field->value_len))
         req->head.bad_field = true;
@@ -122,7 +122,7 @@ static void clear_text(struct str *s)
         str_clear(s);
 }
 
-/* Fields hold keys and bodies hold prompts: a spare request holds neither. */
+/* Fields contain API keys, and bodies prompts: a spare request holds neither. */
 static void recycle(struct req *req)
 {
     struct worker *worker = req->worker;
@@ -176,7 +176,7 @@ struct reply *req_reply(struct req *req)
     return &req->reply;
 }
 
-/* The client gets nothing of what is, or may be, kept. */
+/* Replaces the reply by an error; a kept answer stays in the cache. */
 void req_replace_reply(struct req *req, size_t head_size)
 {
     struct reply_cache cache;
@@ -200,7 +200,7 @@ bool req_is_refused(const struct req *req)
     return req->err && !req->body.upload;
 }
 
-/* The answer's bytes as they came. */
+/* Reads the answer's bytes before any inflating. */
 static ssize_t read_answer(void *arg, char *buf, size_t max)
 {
     struct req *req = arg;
@@ -245,7 +245,7 @@ void req_on_flight_news(struct body_reader *reader)
 {
     struct req *req = container_of(reader, struct req, answer.reader);
 
-    /* Under the flight's lock, on its filler's thread, which may be another one. */
+    /* Called under the flight's lock, on its filler's thread, which may be another worker's. */
     if (worker_is_here(req->worker))
         on_news(&req->answer.news);
     else
@@ -268,7 +268,7 @@ struct index_query req_query(const struct req *req)
                                 .low = REQ_AHEAD_LOW};
 }
 
-/* The user's setting, else the timeout of such a request, else the default. */
+/* The user's setting, else the SDK's timeout for this request, else the default. */
 void req_raise_timeouts(const struct req *req)
 {
     const struct endpoint *e = req->settings->endpoint;

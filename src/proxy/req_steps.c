@@ -1,4 +1,4 @@
-/* The steps of a request: this file reads as the story of the program.
+/* The steps of a request: the program's main path, in one file.
  *
  *   check ► guard ► dispatch ► read ► inspect ► key ► lookup ┬ miss ─► fetch ┐
  *                                                     ▲  ▲   ├ join ────────┴► wait ► send ► done
@@ -8,17 +8,17 @@
  *
  *   guard ► preflight ► done       read ► admin ► done       any of them ► fail ► done
  *
- *   check      the framing and the target are valid
- *   guard      the client is a user who may, the host and the page are allowed
- *   dispatch   the target is served here; what the cache has to do with it
- *   read       the body is held, or passed on as it comes
- *   inspect    what the body of a request for the cache says is known, for all later steps
- *   key        so is its cache key
- *   lookup     the index says: hit, join or miss
- *   load       the disk is read first
- *   fetch      the upstream is asked
+ *   check      validate the framing and the target
+ *   guard      admit the client's user, the host and the page
+ *   dispatch   find the route of the target, and the request's cache class
+ *   read       hold the body, or pass it on as an upload
+ *   inspect    inspect the body of a request for the cache, once for all later steps
+ *   key        make its cache key
+ *   lookup     ask the index: hit, join or miss
+ *   load       read the store first
+ *   fetch      ask the upstream
  *   wait       until the answer has a head
- *   send       the answer goes down
+ *   send       send the answer to the client
  *
  * Each step does one thing and names the next. A step that parks runs again when the connection is
  * woken. req_goto() is the one place where the step changes; --log-level trace logs it.
@@ -43,11 +43,12 @@
 #include "proxy/server.h"
 #include "proxy/worker.h"
 
-/* The body of a request that is refused is read up to this, so that the client, which is still
- * sending, gets to see the answer. */
+/* The body of a refused request is read up to this length (bytes), so that the client, which is
+ * still sending, sees the answer. */
 #define SWALLOW_MAX ((int64_t)1024 * 1024)
-/* Work up to this size is done in a turn of the loop; a job does it for a longer body or answer. */
-#define INSPECT_INLINE_MAX ((size_t)1024 * 1024) /* half a millisecond and more */
+/* A body or answer up to this size (bytes) is processed in a turn of the loop; a job processes
+ * longer ones. */
+#define INSPECT_INLINE_MAX ((size_t)1024 * 1024) /* half a millisecond or more */
 
 static struct caching *caching_of(const struct req *req)
 {
@@ -86,8 +87,8 @@ static enum req_next refuse(struct req *req, const struct refusal *refusal)
 
 /* --- check ---------------------------------------------------------------------------- */
 
-/* Whether the request has one well-known length (RFC 9112 section 6.3). Anything else is how
- * requests are smuggled past proxies. */
+/* Checks that the request has one unambiguous length (RFC 9112 section 6.3): anything else allows
+ * request smuggling. Sets body.length. */
 static const char *length_fault(struct req *req)
 {
     const char *encoding = NULL, *length = NULL;
@@ -165,7 +166,8 @@ static enum req_next step_check(struct req *req)
     fault = head_fault(req);
     if (!fault)
         return req_goto(req, STEP_GUARD);
-    /* As an HTTP proxy it is asked in a form that it does not serve. */
+    /* Our own upstream connection, with this proxy as its HTTP proxy, has an absolute target, which
+     * is not served. */
     if (peer_is_self(req->conn))
         return refuse_head(req, ERR_LOOP, PEER_LOOP_TEXT);
     return refuse_head(req, ERR_BAD_REQUEST, fault);
@@ -173,7 +175,7 @@ static enum req_next step_check(struct req *req)
 
 /* --- guard ---------------------------------------------------------------------------- */
 
-/* WHATWG Fetch section 3.2.2: what a browser asks before a page's request. */
+/* The request of a browser before a page's request (WHATWG Fetch section 3.2.2). */
 static bool is_preflight(const struct req *req)
 {
     return strcmp(req->head.method, "OPTIONS") == 0 &&
@@ -185,7 +187,7 @@ static enum req_next step_guard(struct req *req)
     const char *cors;
     struct err err;
 
-    /* The peer first: a loop comes with the Host that --upstream has, which is not ours. */
+    /* The peer first: a looping request has the Host of --upstream, which is not ours. */
     if (peer_check(req->conn, req->worker->diag, req->settings, &err) < 0)
         return fail(req, &err);
     if (guard_check(&req->settings->guard, &req->head.fields, &cors, &err) < 0)
@@ -251,7 +253,7 @@ static enum req_next step_read(struct req *req)
     if (req_body_is_to_come(req))
         return REQ_MORE;
     if (req->body.length == REQUEST_LENGTH_UNKNOWN)
-        req->body.length = (int64_t)req->body.buf.len; /* it is known now */
+        req->body.length = (int64_t)req->body.buf.len; /* now known */
     return req_goto(req, req->head.is_api ? STEP_INSPECT : STEP_ADMIN);
 }
 
@@ -266,7 +268,7 @@ static struct key_request key_request_of(const struct req *req)
                                 .body_len = req->body.buf.len};
 }
 
-/* A request that the key cache knows, byte for byte, needs no look at its body. */
+/* A request in the key cache, equal byte for byte, needs no inspection of its body. */
 static void inspect(struct req *req)
 {
     struct req_cache *cache = &req->cache;
@@ -290,7 +292,7 @@ static enum req_next step_inspect(struct req *req)
         key_job_finish(req);
         return req_goto(req, STEP_KEY);
     }
-    /* The worker's keyer goes by the current settings, which may be later ones. */
+    /* The worker's keyer uses the current settings, which may be newer than the request's. */
     if (req->body.buf.len > INSPECT_INLINE_MAX || req->settings != req->worker->settings) {
         key_job_start(req);
         return REQ_PARK;
@@ -330,7 +332,7 @@ static bool may_be_on_disk(const struct req *req)
            !cache->control.no_cache && caching->store_ops->may_have(caching->store, &cache->key);
 }
 
-/* Takes the reference. What was asked for twice may be asked for often. */
+/* Takes the reference. A request repeated once is likely to be repeated often: remember its key. */
 static enum req_next hit(struct req *req, struct object *object)
 {
     struct req_cache *cache = &req->cache;
@@ -402,7 +404,7 @@ static enum req_next step_load(struct req *req)
         return hit(req, object);
     if (stale)
         req->cache.fwd = FWD_STALE;
-    return req_goto(req, STEP_LOOKUP); /* somebody may have begun to fetch it meanwhile */
+    return req_goto(req, STEP_LOOKUP); /* another request may have begun to fetch it */
 }
 
 /* --- fetch, wait ---------------------------------------------------------------------- */
@@ -421,7 +423,8 @@ static enum req_next step_fetch(struct req *req)
                                   .forwarded = {req->conn->address, req->id}};
 
     req_raise_timeouts(req);
-    /* One entry serves every client: it is fetched in an encoding that all clients can be given. */
+    /* One entry serves every client: it is fetched in an encoding that every client can be given.
+     */
     if (req->cache.class != CACHE_CLASS_NONE && fields_get(&req->head.fields, "accept-encoding"))
         order.encodings = header_accepts_gzip(&req->head.fields) ? "gzip" : "identity";
     req->answer.fetched = true;
@@ -433,8 +436,8 @@ static enum req_next step_wait(struct req *req)
 {
     struct req_answer *answer = &req->answer;
 
-    /* An answer may come before the request is whole (413, say). Once it is whole itself it is
-     * given at once; what the client still sends is not wanted any more. */
+    /* The answer may come before the request's body is complete (e.g. 413). A complete answer is
+     * sent at once, and the rest of the body is not needed any more. */
     if (req->body.upload && !req->body.received && flight_is_open(answer->flight, &answer->reader))
         return REQ_MORE;
     if (req->body.received)
@@ -458,7 +461,8 @@ static enum req_next step_wait(struct req *req)
 
 /* --- send ----------------------------------------------------------------------------- */
 
-/* Of what may be shared a client gets the form that it takes. */
+/* True if the answer is gzip and the client does not accept that. Only answers that may be shared
+ * are inflated. */
 static bool must_inflate(const struct req *req, const struct fields *answer)
 {
     return req->cache.class != CACHE_CLASS_NONE && fields_get(answer, "content-encoding") &&
@@ -486,11 +490,10 @@ static enum req_next step_send(struct req *req)
 
     reply_from_answer(req, head_only);
     if (req->reply.kind == REPLY_READ) {
-        /* libmicrohttpd 0.9.75 would send the last chunk of a body behind the head for HEAD. */
+        /* For HEAD libmicrohttpd 0.9.75 would send the last chunk of a body after the head. */
         if ((req->head.no_chunks || head_only) && req->reply.length < 0)
             req->reply.until_close = true;
-        fields_wipe(
-            &req->head.fields); /* a stream may be open for long, and these hold an API key */
+        fields_wipe(&req->head.fields); /* a stream may last long; the fields contain an API key */
     }
     return reply(req);
 }
@@ -523,7 +526,7 @@ static enum req_next step_fail(struct req *req)
     if (is_to_come && !req->close)
         return REQ_MORE;
     cache = cache_status_of(req);
-    /* Where the framing is at fault the target may not be known: it may have been one of /v1. */
+    /* After a framing fault the target may be unknown: it may have been under /v1. */
     reply_from_err(&req->reply, req->err,
                    !*req->head.target.text || req->head.is_api ? &cache : NULL, req->id);
     req->reply.close = req->close;
@@ -533,7 +536,7 @@ static enum req_next step_fail(struct req *req)
 static enum req_next step_done(struct req *req)
 {
     (void)req;
-    return REQ_CLOSE; /* called again after it answered: libmicrohttpd never does that */
+    return REQ_CLOSE; /* after an early answer: the body's end closes the connection */
 }
 
 /* --- the machine ---------------------------------------------------------------------- */

@@ -81,14 +81,14 @@ int running_ask(const struct running *running, const struct ask_request *request
 
 /* ---- one candidate ---- */
 
-/* The user named the address: the proxy may be another user's. */
+/* True if the user named the address: the proxy may then be another user's. */
 static bool is_named(const struct running_query *query)
 {
     return query->url || conf_is_flag(query->conf, OPT_PORT) ||
            conf_is_flag(query->conf, OPT_LISTEN);
 }
 
-/* 1: it answers; 0: it does not, as *err says. */
+/* 1: the candidate answers; 0 with *err: it does not. */
 static int try_one(struct running *running, const struct running_query *query, const char *host,
                    unsigned port, struct err *err)
 {
@@ -124,7 +124,7 @@ static int try_configured(struct running *running, const struct running_query *q
     return try_one(running, query, address, (unsigned)conf_number(query->conf, OPT_PORT), err);
 }
 
-/* ---- the one that the user named ---- */
+/* ---- the proxy that the user named ---- */
 
 static int try_url(struct running *running, const struct running_query *query, struct err *err)
 {
@@ -160,7 +160,7 @@ static int try_named(struct running *running, const struct running_query *query,
     return result;
 }
 
-/* ---- those that left notes ---- */
+/* ---- proxies with notes ---- */
 
 static void add_candidate(void *arg, const struct runtime_server *server)
 {
@@ -181,7 +181,7 @@ static void release_candidate(struct candidate *candidate)
     free(candidate->folder);
 }
 
-/* Keeps those of the folder; unless that is all there is to choose from, where there are none. */
+/* Drops the candidates of other folders, unless none would remain and even_if_none is false. */
 static void keep_those_of(struct candidates *all, const char *folder, bool even_if_none)
 {
     unsigned kept = 0, found = 0;
@@ -215,7 +215,7 @@ static int refuse_several(const struct candidates *all, struct err *err)
     return -1;
 }
 
-/* The first that answers, of those that are as good as one another. */
+/* Takes the first candidate that answers: all of them are equally good. */
 static int try_candidates(struct running *running, const struct running_query *query,
                           const struct candidates *all, struct err *err)
 {
@@ -226,7 +226,7 @@ static int try_candidates(struct running *running, const struct running_query *q
     return found;
 }
 
-/* *known: at least one has left a note, whether it answers or not. */
+/* *known: there is at least one note, whether its proxy answers or not. */
 static int try_notes(struct running *running, const struct running_query *query, bool *known,
                      struct err *err)
 {
@@ -247,7 +247,7 @@ static int try_notes(struct running *running, const struct running_query *query,
     return result;
 }
 
-/* ---- all of them ---- */
+/* ---- all rules ---- */
 
 static int find_by_folder(struct running *running, const struct running_query *query,
                           struct err *err)

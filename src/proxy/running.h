@@ -1,13 +1,14 @@
-/* Which running proxy a command asks.
+/* Finds the running proxy that a command asks.
  *
- *   1. --url; else --port or --listen on the command line: that one, or none;
- *   2. with --cache-dir on the command line: the one whose cache folder it is, or none;
- *   3. the address and port that a variable or the config file names, if a proxy answers there;
- *   4. the notes of running proxies (runtime_note.h): the only one, or the only one whose cache
- *      folder is the one in question; several of them are an error that lists them;
+ *   1. --url; else --port or --listen on the command line: that proxy, or none;
+ *   2. with --cache-dir on the command line: the proxy with that cache folder, or none;
+ *   3. the address and port of a variable or the config file, if a proxy answers there;
+ *   4. the notes of running proxies (runtime_note.h): the only one, or the only one with the cache
+ *      folder in question; several are an error that lists them;
  *   5. the default address and port.
  *
- * By rules 2 to 5 another user's program is none, where the kernel says whose it is.
+ * Rules 2 to 5 ignore another user's program, if the kernel names its user. Blocks the caller's
+ * thread.
  */
 #ifndef PROXY_RUNNING_H
 #define PROXY_RUNNING_H
@@ -21,10 +22,10 @@
 struct running_query {
     const struct conf *conf;
     const char *url;      /* --url, or NULL */
-    const char *target;   /* what each candidate is asked: "/health" or "/stats" */
+    const char *target;   /* request to each candidate: "/health" or "/stats" */
     const char *folder;   /* the cache folder in question, or NULL */
     bool folder_is_asked; /* rule 2 */
-    bool any_of_folder;   /* several proxies on that folder are as good as one another */
+    bool any_of_folder;   /* any of several proxies on that folder will do */
 };
 
 struct running {
@@ -36,26 +37,26 @@ struct running {
     struct ask_answer answer; /* to the target, with whatever status */
 };
 
-/* 1: found; the caller releases. 0: none, *err says why (ERR_NO_SERVER or ERR_UNHEALTHY). -1:
- * wrong usage, or several. */
+/* 1: found; the caller releases *running. 0: none, *err says why (ERR_NO_SERVER or ERR_UNHEALTHY).
+ * -1: wrong usage, or several. */
 int running_find(struct running *running, const struct running_query *query, struct err *err);
-/* The same for /stats, of which any other status than 200 is -1. url: as the user named it, or
- * NULL; any_of_folder: see running_query. */
+/* running_find() for /stats; any status but 200 is -1, and *running must be released then, too.
+ * url: from the user, or NULL; any_of_folder: see running_query. */
 int running_find_figures(struct running *running, const struct conf *conf, const char *url,
                          bool any_of_folder, struct err *err);
 void running_release(struct running *running);
 
-/* Asks it for something else. As ask(). */
+/* Sends the found proxy another request. Returns as ask(). */
 int running_ask(const struct running *running, const struct ask_request *request,
                 struct ask_answer *answer, struct err *err);
 
-/* The first address of --listen, as it is asked: one that stands for all addresses is asked on
- * loopback. The caller frees. */
+/* The first address of --listen as a target: loopback for a wildcard address. The caller frees it.
+ */
 char *running_address(const struct conf *conf);
-/* "http://localhost:8080", with an IPv6 address in brackets. The caller frees. */
+/* "http://localhost:8080", with an IPv6 address in brackets. The caller frees it. */
 char *running_url(const char *address, unsigned port);
 
-/* Are these two folders one and the same? Both have to be there. NULL is none. */
+/* True if both folders exist and are the same. NULL is no folder. */
 bool running_is_same_folder(const char *a, const char *b);
 
 #endif

@@ -27,8 +27,8 @@ static bool is_ours(const struct stat *info)
     return info->st_uid == geteuid() && !(info->st_mode & (S_IWGRP | S_IWOTH));
 }
 
-/* The folder of notes: in XDG_RUNTIME_DIR; where that is missing (containers, cron, su) or belongs
- * to another user (sudo), in /tmp, which is local to the machine as well, and emptied at boot. */
+/* The folder of notes: in XDG_RUNTIME_DIR; if that is missing (containers, cron, su) or another
+ * user's (sudo), in /tmp, which is local to the machine, too, and emptied at boot. */
 static char *notes_folder(void)
 {
     const char *runtime = getenv("XDG_RUNTIME_DIR");
@@ -43,7 +43,7 @@ static char *notes_folder(void)
     return str_detach(&path);
 }
 
-/* ---- the server's ---- */
+/* ---- for the server ---- */
 
 static void add_text(struct str *text, const struct runtime_server *server)
 {
@@ -58,7 +58,7 @@ static void add_text(struct str *text, const struct runtime_server *server)
     json_free(root);
 }
 
-/* Locked before it has its name: nobody sees it without the lock. */
+/* The file is locked before it gets its name: no reader sees it without the lock. */
 static int write_file(const char *spare, const char *path, const struct str *text)
 {
     int fd = open(spare, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
@@ -116,7 +116,7 @@ void runtime_note_remove(struct runtime_note *note)
     free(note);
 }
 
-/* ---- the commands' ---- */
+/* ---- for commands ---- */
 
 static void tell(const char *text, size_t len,
                  void (*each)(void *arg, const struct runtime_server *server), void *arg)
@@ -149,7 +149,7 @@ static void read_note(const char *path, void (*each)(void *arg, const struct run
         return;
     }
     if (flock(fd, LOCK_SH | LOCK_NB) == 0) {
-        (void)unlink(path); /* nobody holds it: its server is gone */
+        (void)unlink(path); /* no server holds the lock: it has ended */
     } else if (errno == EWOULDBLOCK) {
         n = read(fd, text, sizeof(text));
         if (n > 0)

@@ -57,8 +57,8 @@ static int add_listener(struct server *server, const char *address, struct err *
     return 0;
 }
 
-/* Clients differ in which of the two they try, so both, on one port; a machine without IPv6 (or
- * without IPv4) has only one of them. */
+/* Clients differ in whether they try ::1 or 127.0.0.1: listens on both, on one port. A machine
+ * without IPv6 (or without IPv4) has one only. */
 static int listen_on_localhost(struct server *server, struct err *err)
 {
     bool any_port = server->port == 0;
@@ -73,7 +73,7 @@ static int listen_on_localhost(struct server *server, struct err *err)
         v6 = add_listener(server, "::1", err);
         if (v6 != -1 || !any_port || tries == 10)
             break;
-        /* The port that was free on 127.0.0.1 is taken on ::1: another one. */
+        /* The port that was free on 127.0.0.1 is taken on ::1: try another port. */
         while (server->listen_count > before)
             close(server->listen_fds[--server->listen_count]);
         server->port = 0;
@@ -117,7 +117,7 @@ static void listen_on(void *arg, const char *address)
         l->result = err_set(l->err, ERR_SYSTEM, "this machine has no addresses like %s", address);
 }
 
-/* Does the kernel say whose a client on loopback is? */
+/* Finds out whether the kernel names the user of a loopback client. */
 static void look_for_sock_diag(struct server *server, const struct settings *settings)
 {
     struct err why;
@@ -157,7 +157,7 @@ static unsigned count_workers(const struct conf *conf)
 
     if (given)
         return (unsigned)given;
-    /* The cores that we may use, which taskset and containers restrict. */
+    /* The cores that this process may use, which taskset and containers restrict. */
     if (sched_getaffinity(0, sizeof(cpus), &cpus) < 0)
         return 1;
     cores = CPU_COUNT(&cpus);
@@ -174,9 +174,9 @@ int server_open(struct server *server, const struct conf *conf, struct log *log,
     settings_current_init(&server->settings);
     server->started_s = clock_unix_s();
     server->started_us = clock_mono_us();
-    server->in_terminal = isatty(STDIN_FILENO) == 1; /* later it may be closed */
+    server->in_terminal = isatty(STDIN_FILENO) == 1; /* it may be closed later */
     process_ignore_signal(SIGPIPE);
-    process_forbid_core_files(); /* requests hold keys */
+    process_forbid_core_files(); /* requests contain API keys */
     missing = pool_global_init();
     if (missing)
         return err_set(err, ERR_SYSTEM, "%s", missing);
@@ -199,7 +199,7 @@ int server_open(struct server *server, const struct conf *conf, struct log *log,
     return 0;
 }
 
-/* So that a file that was removed gives its room back at once, however idle the workers are. */
+/* Workers release a replaced file at once, even if idle, so that the disk regains its room. */
 static void on_store_replaced(void *arg)
 {
     struct server *server = arg;
@@ -279,7 +279,7 @@ unsigned long server_in_flight(const struct server *server)
     return n;
 }
 
-/* Requests, and calls that are finished for the cache although their clients have left. */
+/* Requests, and fetches that continue for the cache after their clients have left. */
 static unsigned long unfinished(const struct server *server)
 {
     unsigned long n = server_in_flight(server);
@@ -318,7 +318,7 @@ void server_block_signals(void)
     process_block_signals(&set);
 }
 
-/* The next signal, or 0 after the time (-1: no end). */
+/* Returns the next signal, or 0 after ms milliseconds (-1: no limit). */
 static int next_signal(int ms)
 {
     uint64_t end = clock_mono_ms() + (uint64_t)(ms < 0 ? 0 : ms);
@@ -337,7 +337,7 @@ static int next_signal(int ms)
     }
 }
 
-/* SIGHUP of a proxy that was started in a terminal says that the terminal is closed. */
+/* SIGHUP to a proxy started in a terminal means that the terminal was closed. */
 static bool ends(const struct server *server, int sig)
 {
     return sig == SIGTERM || sig == SIGINT || (sig == SIGHUP && server->in_terminal);
@@ -354,7 +354,7 @@ static void drain(struct server *server)
               before, (double)most_ms / 1000);
     for (unsigned i = 0; i < server->worker_count; i++)
         worker_drain(&server->workers[i]);
-    /* Refuses new connections at once; the descriptors stay until the workers are gone. */
+    /* Refuses new connections at once; the descriptors stay open until the workers have ended. */
     for (unsigned i = 0; i < server->listen_count; i++)
         shutdown(server->listen_fds[i], SHUT_RDWR);
     while ((left = unfinished(server)) > 0 && clock_mono_ms() - start < most_ms)

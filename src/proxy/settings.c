@@ -52,8 +52,8 @@ static bool is_own(const struct settings *settings, const struct url *url)
            guard_names(&settings->guard, url->host, url->bracketed);
 }
 
-/* Seen by name and port. What leads here by another name is noticed at the first request
- * (own_sockets.h). */
+/* Compares name and port. A loop by another name is detected at its first request (own_sockets.h).
+ */
 static int refuse_own_proxy(const struct settings *settings, const struct conf *conf,
                             struct err *err)
 {
@@ -62,7 +62,7 @@ static int refuse_own_proxy(const struct settings *settings, const struct conf *
     bool own;
 
     if (url_parse(&url, e->proxy))
-        return 0; /* libcurl's to judge */
+        return 0; /* libcurl will report it */
     own = is_own(settings, &url);
     url_release(&url);
     if (!own)
@@ -86,7 +86,7 @@ static int refuse_own_upstream(const struct settings *settings, const struct con
                    conf->value[OPT_UPSTREAM].place, e->label);
 }
 
-/* --- who gets in ---------------------------------------------------------------------- */
+/* --- guard and users ------------------------------------------------------------------ */
 
 struct taking {
     struct settings *settings;
@@ -94,7 +94,7 @@ struct taking {
     int result;
 };
 
-/* An address is a name by which clients may call. */
+/* An address of --listen is a name that clients may use. */
 static void take_address(void *arg, const char *address)
 {
     struct taking *taking = arg;
@@ -131,7 +131,7 @@ static void take_user(void *arg, const char *name)
         taking->result = users_allow(&taking->settings->users, name, taking->err);
 }
 
-/* --- what is no part of the key ------------------------------------------------------- */
+/* --- key rules ------------------------------------------------------------------------ */
 
 struct names { /* a NULL-terminated list; at is NULL while it is empty */
     char **at;
@@ -201,7 +201,7 @@ static struct key_rules *key_rules_new(const struct conf *conf, const char *upst
     return rules;
 }
 
-/* --- all of them ---------------------------------------------------------------------- */
+/* --- making the settings -------------------------------------------------------------- */
 
 /* Calls take() for each item of a list. The error names the flag, the variable or the line of the
  * file. */
@@ -269,7 +269,7 @@ void settings_unref(struct settings *settings)
     free(settings);
 }
 
-/* --- the current ones ----------------------------------------------------------------- */
+/* --- the current settings ------------------------------------------------------------- */
 
 void settings_current_init(struct settings_current *current)
 {

@@ -1,9 +1,9 @@
-/* What a request goes by: where it is sent, who gets in, what is kept, how long things may take.
+/* The settings of a request: its upstream, the guard, the cache's rules, and time limits.
  *
- * Made of the configuration once, immutable afterwards, and counted: a request takes the current
- * settings when it begins and keeps them to its end, whatever becomes current meanwhile. What
- * cannot change while the server runs (sockets, workers, folder and sizes of the cache) is not
- * here.
+ * Made from the configuration, immutable and reference-counted: a request takes the current
+ * settings when it begins and keeps them to its end, whatever becomes current meanwhile. Settings
+ * that cannot change while the server runs (sockets, workers, folder and sizes of the cache) are
+ * not here.
  */
 #ifndef PROXY_SETTINGS_H
 #define PROXY_SETTINGS_H
@@ -28,24 +28,24 @@ struct settings {
     struct guard guard;
     struct users users;
     struct key_rules *key_rules;
-    int64_t ttl_ms; /* INDEX_FOREVER: for ever; 0: nothing is kept */
-    int64_t max_body;
-    bool finish; /* --on-disconnect finish */
+    int64_t ttl_ms;   /* INDEX_FOREVER: no limit; 0: nothing is kept */
+    int64_t max_body; /* bytes */
+    bool finish;      /* --on-disconnect finish */
     int64_t client_ms;
     int64_t drain_ms;
     enum log_level log_level;
 };
 
-/* The endpoint that nobody named, with one reference, the caller's; NULL with ERR_USAGE. */
+/* The endpoint "default", with one reference, the caller's; NULL with ERR_USAGE. */
 struct endpoint *settings_endpoint(const struct conf *conf, struct err *err);
 
-/* With one reference, the caller's. port: on which the proxy listens. NULL with ERR_USAGE, which
- * names the place, for what cannot work: a CA file that cannot be read, a user or a host that is
- * none, an upstream or a proxy that is this proxy itself. */
+/* Returns settings with one reference, the caller's. port: on which the proxy listens. NULL with
+ * ERR_USAGE, which names the option's place, for unusable values: a CA file that cannot be read, an
+ * unknown user, a malformed host, an upstream or a proxy that is this proxy itself. */
 struct settings *settings_new(const struct conf *conf, unsigned port, struct err *err);
 /* Any thread. */
 struct settings *settings_ref(struct settings *settings);
-void settings_unref(struct settings *settings); /* NULL is nothing */
+void settings_unref(struct settings *settings); /* NULL is allowed */
 
 /* Publishes the current settings: one thread replaces them, all threads read them. */
 struct settings_current {
@@ -58,8 +58,8 @@ void settings_current_init(struct settings_current *current);
 void settings_current_release(struct settings_current *current);
 /* Takes the caller's reference. */
 void settings_publish(struct settings_current *current, struct settings *settings);
-/* Replaces *mine, whose reference the caller holds (NULL: none so far), if others are current. True
- * where it did. Costs one load of an atomic number where it did not. */
+/* If other settings are current, replaces *mine, with its reference (NULL: none so far), and
+ * returns true. Else costs one atomic load. Any thread. */
 bool settings_renew(struct settings_current *current, struct settings **mine);
 
 #endif

@@ -11,7 +11,7 @@ static unsigned bucket_of(uint64_t us)
     return bucket < STATS_BUCKETS ? bucket : STATS_BUCKETS - 1;
 }
 
-/* The middle of a bucket, in µs. */
+/* The middle of a bucket, µs. */
 static double middle_of(unsigned bucket)
 {
     unsigned power = bucket / 8 + 2;

@@ -20,7 +20,7 @@ void users_init(struct users *users)
     add(users, geteuid());
 }
 
-/* (uid_t)-1 is no user: calls such as chown(2) take it for "none". */
+/* (uid_t)-1 is no user: chown(2), for instance, takes it for "none". */
 static bool find_user(const char *item, uid_t *uid)
 {
     unsigned long long number;

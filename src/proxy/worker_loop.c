@@ -20,7 +20,7 @@
 #define ACCEPTS_PER_TURN 8
 #define ACCEPT_PAUSE_MS 100
 #define IDLE_ENOUGH_MS 100
-#define SILENT_ENOUGH_MS 5000 /* of a new connection, whose client may be slow to send */
+#define SILENT_ENOUGH_MS 5000 /* for a new connection, whose client may be slow to send */
 #define WARN_EVERY_MS 60000
 
 /* --- lanes ---------------------------------------------------------------------------- */
@@ -72,8 +72,8 @@ static struct lane *lane_with_room(struct worker *worker, struct err *err)
 
 static void run_due_lanes(struct worker *worker)
 {
-    /* A round of the daemons starts transfers and a round of the pools finishes some, so they
-     * call for each other; what is still due after a few rounds waits for the next turn. */
+    /* A round of the daemons starts transfers and a round of the pools finishes some, so they make
+     * each other due; lanes still due after four rounds wait for the next turn. */
     for (int round = 0; round < 4 && !list_empty(&worker->due); round++) {
         struct list now;
         struct list *node;
@@ -94,9 +94,9 @@ static void run_due_lanes(struct worker *worker)
 
 /* --- new connections ------------------------------------------------------------------ */
 
-/* Ends the connection that has waited longest for its next request: somebody else waits for one.
- * (Its client takes it for what may happen to any idle connection, and makes a new one. On a new
- * connection it would be an error.) */
+/* Ends the connection that has waited longest for its next request, to make room. Its client sees
+ * the usual end of an idle connection and reconnects; on a new connection that would be an error.
+ */
 static void end_idle_conn(struct worker *worker)
 {
     struct conn *oldest = NULL;
@@ -139,7 +139,7 @@ static void take_conn(struct worker *worker, int fd, const struct sockaddr *addr
     down_adopt(&lane->down, fd, address, len, (uint64_t)worker_settings(worker)->client_ms);
 }
 
-/* At the limit connections come and go. */
+/* Logged at most once a minute: at the limit connections come and go. */
 static void warn_full(struct worker *worker)
 {
     if (worker_is_time_to_warn(worker, &worker->server->warned_full_ms))
@@ -214,7 +214,7 @@ static void on_mailbox(struct watch *w, uint32_t events)
     mailbox_open(&container_of(w, struct worker, mailbox_watch)->mailbox);
 }
 
-/* Those in the middle of an exchange close after it: req_life.c sees to that. */
+/* Connections with an exchange close after it: wants_room() of lane.c. */
 static void close_idle(struct down *down)
 {
     list_each(node, &down->conns) {
@@ -290,7 +290,7 @@ static void on_write(void *arg, const char *target)
     caching_begin_write(&server->caching, target);
 }
 
-/* Purges whatever the answer's status: a 404 is news of the object, too. */
+/* Purges at any status: a 404 is news of the object, too. */
 static void on_written(void *arg, const char *target)
 {
     struct server *server = arg;
@@ -364,7 +364,7 @@ void worker_join(struct worker *worker)
 
 void worker_hang_up(struct worker *worker)
 {
-    here = worker; /* its letters are opened on this thread now */
+    here = worker; /* this thread now opens its letters */
     set_listening(worker, false);
     for (unsigned i = 0; i < worker->lane_count; i++)
         down_release(&worker->lanes[i]->down);
@@ -375,7 +375,7 @@ void worker_release(struct worker *worker)
 {
     struct list *node;
 
-    /* The clients' ends have abandoned the transfers; their letters are in the box. */
+    /* The closed clients have abandoned their transfers; those letters are in the box. */
     mailbox_open(&worker->mailbox);
     for (unsigned i = 0; i < worker->lane_count; i++) {
         pool_run(&worker->lanes[i]->pool);

@@ -61,7 +61,8 @@ static bool take_length(int64_t *length, const struct field *h)
     return true;
 }
 
-/* RFC 9112 section 6.1: only who says TE may be sent another coding. Some servers say identity. */
+/* Without TE in the request only chunked is allowed (RFC 9112 section 6.1); some servers send
+ * identity. */
 static bool take_encoding(struct answer *a, const char *value)
 {
     if (str_is_nocase(value, "chunked"))
@@ -93,8 +94,8 @@ static enum answer_line take_end(struct answer *a, struct head *head, struct err
         head->length = -1; /* Transfer-Encoding overrides it (rule 3) */
     head->until_close = a->http1 && !a->chunked && head->length < 0 && a->status != 204 &&
                         a->status != 304;
-    /* libcurl takes an HTTP/2 stream that is reset with NO_ERROR, and has no END_STREAM, for one
-     * that has ended. */
+    /* libcurl reports an HTTP/2 stream that was reset with NO_ERROR, without END_STREAM, as
+     * complete. */
     head->unframed = head->until_close || (!a->http1 && head->length < 0);
     a->unframed = head->unframed;
     a->done = true;
@@ -123,7 +124,7 @@ enum answer_line answer_take(struct answer *a, const char *line, size_t len, str
             return bad(err, "has a broken header field");
         return ANSWER_MORE;
     }
-    /* A line that is no field is left out, as curl itself does. */
+    /* Like libcurl, skips a line that is no field. */
     colon = memchr(line, ':', len);
     a->left_out = !colon || !fields_add(&a->fields, line, (size_t)(colon - line), colon + 1,
                                         (size_t)(line + len - colon - 1));

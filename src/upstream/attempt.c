@@ -12,7 +12,7 @@
 #include "upstream/explain.h"
 
 #define BAD_CHUNKS "its chunks are malformed."
-#define EXHAUSTED_MS 1000 /* so long a failed socket() explains a failed connection */
+#define EXHAUSTED_MS 1000 /* ms in which a failed socket() explains a failed connection */
 
 void attempt_heard(struct attempt *a)
 {
@@ -26,8 +26,8 @@ void attempt_todo(struct attempt *a)
 
 /* --- the answer ----------------------------------------------------------------------- */
 
-/* A proxy that gets requests in absolute form answers for itself when it wants a password; that
- * is not the upstream's word, and its Proxy-Authenticate is not for the client. */
+/* A proxy that gets requests in absolute form answers 407 itself: that is not the upstream's
+ * answer, and its Proxy-Authenticate must not reach the client. */
 static bool is_from_proxy(struct attempt *a, unsigned status)
 {
     struct err err;
@@ -46,7 +46,7 @@ static bool take_head(struct attempt *a, struct head *head)
         return false;
     attempt_heard(a);
     a->events->on_head(a, head);
-    /* An error ends the sending, but curl does not see the end while that is paused. */
+    /* libcurl ends the upload at an error status, but not while sending is paused. */
     a->send_ends = a->send_paused;
     if (a->send_ends)
         attempt_todo(a);
@@ -63,13 +63,13 @@ static size_t on_header(char *line, size_t one, size_t len, void *arg)
 
     head_init(&head);
     got = answer_take(&a->answer, line, one * len, &head, &err);
-    /* An interim answer (1xx) is no sign of progress: they may come for ever. */
+    /* Interim answers (1xx) are no progress: a server may send them without end. */
     if (a->answer.status >= 200)
         attempt_heard(a);
     if (got == ANSWER_HEAD) {
         a->job.http1 = a->answer.http1;
         if (!take_head(a, &head))
-            len = 0; /* not what curl gave: it ends the transfer */
+            len = 0; /* a count other than libcurl's ends the transfer */
     } else if (got == ANSWER_BAD) {
         a->err = err_copy(&err);
         len = 0;
@@ -115,7 +115,7 @@ static size_t on_bytes(char *bytes, size_t one, size_t len, void *arg)
         return len;
     if (a->recv_paused)
         return CURL_WRITEFUNC_PAUSE;
-    /* These bytes are taken in any case; it is the next ones that have to wait. */
+    /* These bytes are consumed in any case; the next call pauses. */
     if (!take_bytes(a, bytes, len, &more))
         return 0;
     a->recv_paused = !more;
@@ -149,7 +149,7 @@ static bool is_https(const struct attempt *a)
     return strcmp(a->endpoint->base.scheme, "https") == 0;
 }
 
-/* Only a connection's first request is of interest, and where streams are counted each. */
+/* A connection's first request counts; over https each does, for the stream numbers. */
 static bool wants_connection(const struct attempt *a)
 {
     long made = 0;
@@ -158,8 +158,8 @@ static bool wants_connection(const struct attempt *a)
     return made > 0 || is_https(a);
 }
 
-/* curl would write a request anew, several times, when a reused connection ends without an answer;
- * but the upstream may have done its work, and that is paid for. */
+/* libcurl would rewrite a request, several times, when a reused connection ends without an answer;
+ * but the upstream may have acted on it, and that is paid for. */
 static bool may_write(const struct attempt *a)
 {
     long written = 0;
@@ -206,8 +206,8 @@ static int on_debug(CURL *easy, curl_infotype type, char *text, size_t len, void
 
 /* --- connecting ----------------------------------------------------------------------- */
 
-/* A connection that takes long in being made, for a request that may not be written on it, would
- * only keep the client waiting. */
+/* A new connection for a request that must not be written again would only delay the client's
+ * error. */
 static bool gives_up(struct attempt *a)
 {
     a->gave_up = !may_write(a);
@@ -252,7 +252,7 @@ static int dispatch(struct attempt *a, struct pool *pool)
     return -1;
 }
 
-/* The lookup that it waited for has ended. */
+/* The awaited lookup has ended. */
 static void run_after_lookup(struct attempt *a)
 {
     a->lookup.waits = false;
@@ -293,7 +293,7 @@ void attempt_resume(struct attempt *a, bool send, bool receive)
         a->send_paused = a->send_ends = false;
     if (receive)
         a->recv_paused = false;
-    attempt_heard(a); /* the silence until now was ours */
+    attempt_heard(a); /* the pause was ours, not the upstream's silence */
     curl_easy_pause(a->job.easy,
                     (a->send_paused ? CURLPAUSE_SEND : 0) | (a->recv_paused ? CURLPAUSE_RECV : 0));
 }
@@ -356,11 +356,11 @@ static void set_body(struct attempt *a, const struct attempt_request *request)
     CURL *easy = a->job.easy;
 
     curl_easy_setopt(easy, CURLOPT_HTTPGET, 1L);
-    curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, request->method); /* of any kind */
-    /* A body that is not held whole cannot be sent twice, which a kept-alive connection that
-     * turns out to be dead would need. */
+    curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, request->method); /* any method */
+    /* A streamed body cannot be sent again, as a dead kept-alive connection would require: use a
+     * new connection. */
     curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, request->streamed ? 1L : 0L);
-    /* Such a connection is patient (pool_socket.h), which is not for others. */
+    /* Its connection has no user timeout (pool_socket_opened()): no other request may use it. */
     curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, request->streamed ? 1L : 0L);
     if (request->length == REQUEST_LENGTH_NONE) {
         if (strcmp(request->method, "HEAD") == 0)
@@ -410,8 +410,8 @@ static bool is_out_of_descriptors(const struct attempt *a)
     return at && clock_mono_ms() - at < EXHAUSTED_MS;
 }
 
-/* libcurl keeps a transfer's first message, which may be one of closing a connection that
- * pool_socket_end() dissolved: of that nobody should hear. */
+/* libcurl keeps a transfer's first message. A message of closing a connection that
+ * pool_socket_end() dissolved ("is not connected") is of no use to the user: replace it. */
 static struct err *explain_code(struct attempt *a, CURLcode code)
 {
     struct trouble_facts facts = {.detail = a->curl_says};
@@ -449,12 +449,12 @@ void attempt_read(struct attempt *a)
 {
     if (a->send_paused || a->recv_paused)
         return;
-    curl_easy_pause(a->job.easy, CURLPAUSE_RECV); /* resuming what is not paused does nothing */
+    curl_easy_pause(a->job.easy, CURLPAUSE_RECV); /* libcurl ignores a resume without a pause */
     curl_easy_pause(a->job.easy, CURLPAUSE_CONT);
 }
 
-/* libcurl 7.88 writes the RST_STREAM of a stream that was given up into a buffer, and sends that
- * when there is something else to do on the connection. */
+/* libcurl 7.88 buffers an abandoned stream's RST_STREAM until its connection has other work: give
+ * the pool's transfers some. */
 static void flush_others(struct pool *pool)
 {
     list_each(node, &pool->active)
@@ -462,8 +462,8 @@ static void flush_others(struct pool *pool)
             container_of(container_of(node, struct pool_job, active), struct attempt, job));
 }
 
-/* Before a transfer that is given up is removed: libcurl would keep an idle connection on which
- * something is still coming, and 7.88 leaks what a paused transfer holds back. */
+/* Before an abandoned transfer is removed: libcurl would keep its connection although bytes still
+ * come, and 7.88 leaks the bytes that a paused transfer holds back. */
 static void let_go_of(struct attempt *a)
 {
     curl_easy_setopt(a->job.easy, CURLOPT_FORBID_REUSE, 1L);
@@ -489,9 +489,9 @@ void attempt_stop(struct attempt *a, bool given_up, const struct err *lookup)
 bool attempt_recycle(struct attempt *a)
 {
     list_remove(&a->job.todo);
-    mem_wipe(a->lines.text, a->lines.len); /* held the client's key */
+    mem_wipe(a->lines.text, a->lines.len); /* they contain the client's API key */
     str_clear(&a->lines);
     answer_clear(&a->answer);
-    /* libcurl 7.88 counts the tries of all transfers of a handle together, up to five. */
+    /* libcurl 7.88 counts the retries of all transfers of a handle together, up to five. */
     return a->writes <= 1;
 }

@@ -3,10 +3,11 @@
  *      attempt_send ──► head ──► bytes … ──► ended
  *                        (events, within libcurl's callbacks)
  *
- * An attempt belongs to a fetch, and to the pool that it was given; owner thread only. Nothing is
- * sent twice that may have been acted on: where a kept-alive connection proves to be dead, libcurl
- * may use a fresh one only if not a byte was written to the old one, if the method is idempotent
- * (RFC 9110 section 9.2.2), or if the server refused the stream (RFC 9113 section 8.7).
+ * An attempt belongs to a fetch and, during its transfer, to one pool; all functions are for the
+ * worker's thread. A request is sent again only if that is safe: when a kept-alive connection
+ * proves dead, libcurl may use a fresh connection only if no byte was written to the old one, if
+ * the method is idempotent (RFC 9110 section 9.2.2), or if the server refused the stream (RFC 9113
+ * section 8.7).
  */
 #ifndef UPSTREAM_ATTEMPT_H
 #define UPSTREAM_ATTEMPT_H
@@ -29,29 +30,32 @@
 
 struct attempt;
 
-/* Told within libcurl's callbacks, so none but on_run and on_end may call the functions below. */
+/* on_head, on_bytes and on_want are called within libcurl's callbacks and may not call the
+ * functions below. */
 struct attempt_events {
-    /* The answer's head, whose contents may be taken. */
+    /* The answer's head; the callee may take its contents. */
     void (*on_head)(struct attempt *attempt, struct head *head);
-    /* Some of its body. False: nothing more until attempt_resume(). */
+    /* Bytes of its body. False: pause until attempt_resume(); the rest of the current block still
+     * comes. */
     bool (*on_bytes)(struct attempt *attempt, const char *bytes, size_t len);
-    /* The request's body is wanted, where it is streamed (body_read()). BODY_READ_WAIT: nothing
-     * until attempt_resume(). */
+    /* Fills buf with at most *len bytes of a streamed request body, as body_read() does.
+     * BODY_READ_WAIT: pause until attempt_resume(). */
     enum body_read (*on_want)(struct attempt *attempt, char *buf, size_t *len);
-    /* attempt_todo() was called. False: the attempt was stopped meanwhile. */
+    /* Follows attempt_todo(). False: the callee stopped the attempt and may have freed it. */
     bool (*on_run)(struct attempt *attempt);
-    /* The transfer has ended by itself: attempt_failure() says how. attempt_stop() is due. */
+    /* The transfer has ended by itself: call attempt_failure() for its result, then attempt_stop().
+     */
     void (*on_end)(struct attempt *attempt, int curl_code);
 };
 
-/* All pointers need to be good only during attempt_send(), but for the body. */
+/* All pointers must be valid during attempt_send() only, except body. */
 struct attempt_request {
     const char *method, *target;
     const struct fields *fields;
-    int64_t length;        /* of the body, or REQUEST_LENGTH_… */
-    const char *body;      /* in one piece, good until the attempt is stopped; NULL: none, … */
-    bool streamed;         /* … or it is asked for as it goes */
-    const char *encodings; /* what is accepted in the client's stead, or NULL */
+    int64_t length;        /* of the body in bytes, or REQUEST_LENGTH_… */
+    const char *body;      /* in one piece, valid until attempt_stop(); NULL: none, … */
+    bool streamed;         /* … or the body is read by on_want */
+    const char *encodings; /* Accept-Encoding in place of the client's, or NULL */
     struct request_forwarded forwarded;
 };
 
@@ -60,75 +64,81 @@ struct attempt_request {
 struct attempt {
     struct pool_job job;
     const struct attempt_events *events;
-    struct endpoint *endpoint; /* to which `job` was connected last, with a reference; or NULL */
+    struct endpoint *endpoint; /* the endpoint of `job`'s settings, with a reference; or NULL */
     struct lookups *lookups;
     struct lookup_waiter lookup;
-    struct deadline deadline; /* the fetch's, which sets its limits */
+    struct deadline deadline; /* the owning fetch sets start and limits */
     struct answer answer;
     struct dechunk dechunk;
-    struct err *err; /* set: the reason for which we end it */
+    struct err *err; /* set: why we end the transfer; freed by attempt_stop() */
     bool streamed, send_paused, recv_paused;
-    bool send_ends; /* the head has come: libcurl is to see that sending is over */
-    bool dropping;
+    bool send_ends; /* the head came while sending was paused: resume, so that libcurl ends it */
+    bool dropping;  /* bytes that still come are discarded */
     bool idempotent;
-    unsigned writes;       /* how often the request was written, resent attempts included */
-    struct own_ends ends;  /* of the connection on which it was sent last (https) */
-    uint32_t stream;       /* its number there, if that is HTTP/2; 0: it was not sent */
-    bool refused;          /* the server said that it has not acted on it */
-    bool end_is_announced; /* its connection's: by a GOAWAY, or TLS's close_notify */
-    bool gave_up;          /* it would need another connection, and may not be sent again */
-    struct str lines;      /* the request's fields; they hold a key */
+    unsigned writes;       /* how often the request was written, libcurl's repetitions included */
+    struct own_ends ends;  /* of its connection (over http: of the last new connection) */
+    uint32_t stream;       /* its stream on that connection, if HTTP/2; 0: unknown */
+    bool refused;          /* a GOAWAY says that the server has not acted on it */
+    bool end_is_announced; /* the connection's end: by a GOAWAY, or TLS's close_notify */
+    bool gave_up;          /* it needs a new connection, but must not be sent again */
+    struct str lines;      /* the request's fields: contain an API key */
     struct pool_lines list;
     char curl_says[ATTEMPT_SAYS_MAX];
 };
 
-/* events: static. */
+/* attempt_init() allocates libcurl's handle; events must be static. Stop the attempt before
+ * attempt_release(). */
 void attempt_init(struct attempt *attempt, const struct attempt_events *events);
 void attempt_release(struct attempt *attempt);
 
-/* For another request. */
+/* Prepares for another request. lookups: the worker's, must outlive the attempt's use. */
 void attempt_reset(struct attempt *attempt, struct lookups *lookups);
-/* Sends the request. Sent again, it counts as the same one's further try. -1: libcurl does not take
- * it. */
+/* Sends the request; repeated calls count as further tries of the same request. Adds a reference to
+ * the endpoint. Returns -1 if libcurl rejects the transfer: attempt_failure() then gives the error.
+ */
 int attempt_send(struct attempt *attempt, struct pool *pool, struct endpoint *endpoint,
                  const struct attempt_request *request);
-/* NULL: it has brought the whole answer, as far as libcurl knows. The caller frees it. */
+/* Returns NULL if the answer is complete as far as libcurl knows, else an error that the caller
+ * frees. Not within libcurl's callbacks. */
 struct err *attempt_failure(struct attempt *attempt, int curl_code);
-/* Removes it from everything that could call it. given_up: we end it, which may be in the middle of
- * something. lookup: the error that those get who wait for its lookup, or NULL. */
+/* Removes the transfer from libcurl, and the attempt from the lookup queue; on_run may still come.
+ * given_up: we end an unfinished transfer, so its connection is not reused. lookup: the error for
+ * attempts that wait for this attempt's name lookup, or NULL. */
 void attempt_stop(struct attempt *attempt, bool given_up, const struct err *lookup);
-/* Overwrites and empties what it held of a request; on_run comes no more. False: it cannot be used
- * again. */
+/* Erases the request's data; on_run does not come any more. False: the attempt cannot be used for
+ * another request. */
 bool attempt_recycle(struct attempt *attempt);
 
-void attempt_todo(struct attempt *attempt); /* on_run, soon */
-/* Resumes sending and receiving. In on_run. */
+void attempt_todo(struct attempt *attempt); /* has on_run called soon */
+/* Resumes the given directions, if they are paused. Within on_run only. */
 void attempt_resume(struct attempt *attempt, bool send, bool receive);
-/* Has libcurl read and write for it at the next turn, if nothing of it is paused. */
+/* Has libcurl read and write for this transfer at the next turn, unless a direction is paused. */
 void attempt_read(struct attempt *attempt);
-void attempt_heard(struct attempt *attempt); /* the upstream took or gave something */
-/* Bytes of the body that the upstream's kernel has acknowledged. */
+void attempt_heard(struct attempt *attempt); /* restarts the silence of `deadline` */
+/* Estimate of the body's bytes that the upstream's kernel has acknowledged: the bytes sent, minus
+ * the socket's unacknowledged bytes. */
 int64_t attempt_delivered(struct attempt *attempt);
 
-/* --- attempt_http2.c: what a connection of HTTP/2 tells of its streams ------------------ */
+/* --- attempt_http2.c: HTTP/2 connections and their streams ------------------------------ */
 
-/* How often a request may be written. A connection that serves one more request before it closes
- * refuses all but one of the requests that are written to it at once: as many as a pool has. */
+/* How often a request may be written. A connection with one request left before its close refuses
+ * all but one of the requests written at once; the bound is above a pool's number of requests. */
 #define ATTEMPT_WRITES_MAX 100U
 
-/* Has it failed in a way that allows to send the request again? The server refused its stream,
- * which libcurl repeats by itself, but for those that end with CURLE_HTTP2, as one begun behind a
- * GOAWAY may. */
+/* True if the attempt failed so that its request may be sent again: the server refused its stream.
+ * libcurl repeats refused streams itself, except those that end with CURLE_HTTP2, as a stream begun
+ * after a GOAWAY may. */
 bool attempt_may_resend(const struct attempt *attempt);
-/* Its request goes out on that connection. */
+/* Records the connection to which the request is about to be written. */
 void attempt_note_connection(struct attempt *attempt, const struct own_ends *ends);
-/* Has its connection of HTTP/2 ended with its transfer, and the server has not announced it? Then
- * the server broke the protocol, and an answer without a length, which libcurl takes for whole, is
- * cut. False where that cannot be told: of streamed requests, and where another stream of the
- * connection is paused. Not within libcurl's callbacks: other transfers may go on. */
+/* True if the transfer's HTTP/2 connection ended with it, unannounced by the server. Then the
+ * server violated the protocol, and an answer without a length, which libcurl reports as complete,
+ * is truncated. False where that cannot be told: for streamed requests, and while another stream of
+ * the connection is paused. Not within libcurl's callbacks: other transfers may advance. */
 bool attempt_lost_connection(struct attempt *attempt);
-/* A line of libcurl's debug output: a GOAWAY refuses the streams behind it, and announces the
- * connection's end, as a close_notify does. */
+/* Evaluates a line of libcurl's debug output (len bytes) for all attempts on the connection of
+ * `told`: a GOAWAY refuses the streams after its last one and announces the connection's end, as a
+ * close_notify does. */
 void attempt_note_text(struct attempt *told, const char *text, size_t len);
 
 #endif

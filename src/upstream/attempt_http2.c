@@ -11,13 +11,12 @@ void attempt_note_connection(struct attempt *a, const struct own_ends *ends)
     a->ends = *ends;
     a->stream = goaway_stream(own_sockets_count(ends, &last));
     a->end_is_announced = last < UINT32_MAX;
-    a->refused = a->stream > last; /* libcurl begins streams behind a GOAWAY, too */
+    a->refused = a->stream > last; /* libcurl begins streams even after a GOAWAY */
 }
 
-/* A server that is about to close a connection (nginx after 1,000 requests) says which streams it
- * has seen; the others it has not acted on, and they may be sent again (RFC 9113 section 8.7).
- * libcurl does that, but does not say why: only its debug output does, which may name any of the
- * connection's transfers. */
+/* A server that is about to close a connection (nginx after 1,000 requests) names the last stream
+ * that it processed; later ones may be sent again (RFC 9113 section 8.7). libcurl sends them again,
+ * but tells why only in its debug output, in the name of any transfer of the connection. */
 void attempt_note_text(struct attempt *told, const char *text, size_t len)
 {
     uint32_t last = UINT32_MAX;
@@ -38,8 +37,8 @@ void attempt_note_text(struct attempt *told, const char *text, size_t len)
     }
 }
 
-/* Nobody reads from a connection that nghttp2 has ended, so its other streams would end when their
- * silence has lasted too long, and keep it open until then. */
+/* libcurl stops reading from a connection that nghttp2 has ended: its other streams would end only
+ * at their silence limit, and keep the connection open until then. */
 static void read_other_streams(struct attempt *of)
 {
     list_each(node, &of->job.pool->active) {
@@ -49,13 +48,13 @@ static void read_other_streams(struct attempt *of)
         if (a == of || memcmp(&a->ends, &of->ends, sizeof(a->ends)) != 0)
             continue;
         attempt_read(a);
-        pool_settle(of->job.pool); /* one by one: it reads for one stream of a connection */
+        pool_settle(of->job.pool); /* each time: libcurl reads for one stream at once */
     }
 }
 
-/* libcurl closes a connection of HTTP/2 at the end of its last transfer only where it can begin no
- * stream on it: after a GOAWAY of the server's, or of nghttp2's, which the server made send it; or
- * where TLS was ended. */
+/* libcurl closes an HTTP/2 connection at the end of its last transfer only if no stream can begin
+ * on it: after a GOAWAY of the server, after a GOAWAY that nghttp2 sent because of the server's
+ * violation, or after the end of TLS. */
 bool attempt_lost_connection(struct attempt *a)
 {
     if (!a->stream || a->answer.http1 || a->streamed)

@@ -1,5 +1,5 @@
-/* How long a transfer may go on: the longest silence of the upstream, and the longest time for all
- * of it. Pure functions of the monotonic clock's milliseconds. */
+/* Time limits of a transfer: the upstream's longest silence, and the total. Pure functions of the
+ * monotonic clock in ms. */
 #ifndef UPSTREAM_DEADLINE_H
 #define UPSTREAM_DEADLINE_H
 
@@ -10,14 +10,14 @@
 
 struct deadline {
     uint64_t started_ms;
-    uint64_t heard_ms;  /* the upstream took or gave something */
-    int64_t silence_ms; /* 0: for ever */
-    int64_t total_ms;   /* the same */
+    uint64_t heard_ms;  /* start of the upstream's current silence */
+    int64_t silence_ms; /* 0: no limit */
+    int64_t total_ms;   /* 0: no limit */
 };
 
-/* When to look again; UINT64_MAX: never. */
+/* Time of the next check, monotonic ms; UINT64_MAX: no limit is set. */
 uint64_t deadline_next(const struct deadline *d);
-/* Is it over? Then *err says which of the two. */
+/* True once a limit has passed: *err then says which. */
 bool deadline_is_over(const struct deadline *d, uint64_t now_ms, struct err *err);
 
 #endif

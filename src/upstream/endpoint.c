@@ -7,7 +7,7 @@
 #include "base/mem.h"
 #include "base/no_proxy.h"
 
-/* "/openai/v1/" → "/openai": the request's own path brings its /v1. */
+/* "/openai/v1/" → "/openai": the request's path has its own /v1. */
 static void strip_v1(char *path)
 {
     size_t len = strlen(path);
@@ -18,14 +18,14 @@ static void strip_v1(char *path)
         path[len - 3] = '\0';
 }
 
-/* The variables that curl reads, in its order. http_proxy has no upper-case form, which a CGI
- * program's client could set. */
+/* libcurl's variables, in its order. HTTP_PROXY is missing because a CGI program's client could set
+ * it. */
 static const char *const for_http[] = {"http_proxy", "all_proxy", "ALL_PROXY", NULL};
 static const char *const for_https[] = {"https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY",
                                         NULL};
 static const char *const for_none[] = {"no_proxy", "NO_PROXY", NULL};
 
-/* The first that is set: its value, and its name. */
+/* Returns the value of the first variable that is not empty, and its name; or NULL. */
 static const char *variable_of(const char *const *variables, const char **name)
 {
     for (; *variables; variables++) {
@@ -50,7 +50,7 @@ static void set_given(struct endpoint *e, const char *text, const struct url *ur
     e->proxy_label = str_detach(&masked);
 }
 
-/* NULL, or what is wrong with it. libcurl would find out at each request. */
+/* Returns NULL, or what is wrong with the text. libcurl would report that at each request only. */
 static const char *parse_proxy(struct url *url, const char *text)
 {
     static const char *const schemes[] = {"http",    "https",  "socks",  "socks4",
@@ -63,7 +63,8 @@ static const char *parse_proxy(struct url *url, const char *text)
     for (size_t i = 0; i < countof(schemes); i++)
         if (strcmp(url->scheme, schemes[i]) == 0)
             wrong = NULL;
-    /* libcurl ignores a path. One with a user in it was meant as something else, and is shown. */
+    /* libcurl ignores a path. A path with '@' holds a misplaced user and password, and masking
+     * leaves paths readable: refuse it. */
     if (!wrong && strchr(url->path, '@'))
         wrong = "has an '@' behind its host: write it like http://user:password@host:3128";
     if (wrong)
@@ -71,7 +72,8 @@ static const char *parse_proxy(struct url *url, const char *text)
     return wrong;
 }
 
-/* Read once: curl would ask for six variables at every transfer; and what it finds is to be named.
+/* Reads the environment once: libcurl would read six variables at each transfer, and messages name
+ * the variable.
  */
 static int set_from_environment(struct endpoint *e, struct err *err)
 {
@@ -83,7 +85,7 @@ static int set_from_environment(struct endpoint *e, struct err *err)
     e->proxy_from = ENDPOINT_PROXY_NONE;
     if (!text || no_proxy_covers(variable_of(for_none, &unused), e->base.host))
         return 0;
-    str_addf(&full, strstr(text, "://") ? "%s" : "http://%s", text); /* as curl completes it */
+    str_addf(&full, strstr(text, "://") ? "%s" : "http://%s", text); /* libcurl's default scheme */
     wrong = parse_proxy(&url, full.text);
     if (!wrong) {
         set_given(e, full.text, &url);

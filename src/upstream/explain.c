@@ -8,13 +8,13 @@
 #include "base/str.h"
 #include "upstream/answer.h"
 
-/* Without one libcurl speaks of no proxy, in any version that is known. */
+/* Defensive: no known version of libcurl reports a proxy failure without a proxy. */
 static const char *proxy_name(const struct endpoint *e)
 {
     return e->proxy_label ? e->proxy_label : "that libcurl chose";
 }
 
-/* Where the user can change it. */
+/* The variable or option in which the user can change the proxy. */
 static const char *proxy_setting(const struct endpoint *e)
 {
     return e->proxy_variable ? e->proxy_variable : "--proxy";
@@ -42,7 +42,7 @@ static void explain_proxy(struct err *err, const struct trouble_facts *f, const 
 static void explain_connect(struct err *err, const struct trouble_facts *f,
                             const struct endpoint *e)
 {
-    /* Behind a proxy that was given, the only connection of ours is the one to the proxy. */
+    /* With a proxy we connect only to that proxy. */
     if (e->proxy_from == ENDPOINT_PROXY_GIVEN)
         err_set(err, ERR_UP_CONNECT,
                 "No connection to the upstream proxy %s (%s): is it running, and is %s right?",
@@ -80,7 +80,7 @@ static void explain_trouble(struct err *err, const struct trouble_facts *f,
     if ((trouble == TROUBLE_CUT || trouble == TROUBLE_ANSWER) && !f->in_tunnel &&
         e->proxy_from == ENDPOINT_PROXY_GIVEN && !e->plain_http_proxy)
         trouble = TROUBLE_PROXY;
-    if (str_starts(f->detail, "Too large response headers")) /* no code of its own in 7.88 */
+    if (str_starts(f->detail, "Too large response headers")) /* libcurl 7.88 has no code for it */
         trouble = TROUBLE_HEAD;
     switch (trouble) {
     case TROUBLE_NAME:
@@ -132,7 +132,7 @@ void explain(struct err *err, const struct trouble_facts *f, const struct endpoi
     struct trouble_facts masked = *f;
     char detail[256];
 
-    /* libcurl may quote the proxy's URL, password and all. */
+    /* libcurl's message may quote the proxy's URL with its password. */
     snprintf(detail, sizeof(detail), "%s", f->detail);
     url_mask_all(detail);
     masked.detail = detail;

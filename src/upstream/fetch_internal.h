@@ -1,4 +1,4 @@
-/* A fetch's inside: private to its files. Its worker's thread. */
+/* A fetch's internals: private to fetch_*.c. Worker's thread, except atomic members. */
 #ifndef UPSTREAM_FETCH_INTERNAL_H
 #define UPSTREAM_FETCH_INTERNAL_H
 
@@ -11,9 +11,9 @@ enum fetch_step {
     FETCH_CHOOSE, /* an endpoint */
     FETCH_SEND,   /* the request to it */
     FETCH_HEAD,   /* wait for the answer's head */
-    FETCH_COMMIT, /* the head is the flight's, for ever */
+    FETCH_COMMIT, /* give the head to the flight; it is final */
     FETCH_BODY,   /* wait for the rest */
-    FETCH_NEXT,   /* the attempt failed before its head: another one? */
+    FETCH_NEXT,   /* the attempt failed before its head: try another? */
     FETCH_END
 };
 
@@ -29,39 +29,40 @@ struct fetch {
     /* the request */
     char method[FETCH_METHOD_SIZE];
     struct str target;
-    struct fields fields; /* they hold the client's key */
+    struct fields fields; /* contain the client's API key */
     int64_t length;
-    struct str whole; /* its body, if that is held in one piece, … */
-    size_t held;
-    struct flight *growing; /* … or grows */
+    struct str whole;       /* its body, if held in one piece, … */
+    size_t held;            /* bytes of the budget */
+    struct flight *growing; /* … or an upload */
     struct body_reader upload;
     const char *encodings;
-    struct str client, request_id; /* to be forwarded */
-    bool writes;                   /* it changes things, and that was not said yet */
+    struct str client, request_id; /* for request_forwarded */
+    bool writes;                   /* an unsafe method, and on_written was not called yet */
     bool finish;
     atomic_bool unattended; /* counted in fetcher->unattended */
 
     struct endpoint *endpoint; /* with a reference */
     struct attempt attempt;
     struct head *head;      /* within FETCH_COMMIT: the answer's */
-    int curl_code;          /* how the attempt ended */
-    const struct err *stop; /* set: the reason for which we end the fetch */
-    bool is_whole_anyway;   /* nobody waited for the end, but all had come */
+    int curl_code;          /* the attempt's result, a CURLcode */
+    const struct err *stop; /* set: why we end the fetch; borrowed */
+    bool is_whole_anyway;   /* stopped without a reader, but the answer was complete */
 
-    uint64_t held_up_ms; /* since then readers have let it wait; 0: they do not */
+    uint64_t held_up_ms; /* since when readers hold it up (monotonic ms); 0: they do not */
     struct letter letter;
     atomic_uint letter_says; /* enum fetch_letter, set by any thread */
     struct timer timer;
-    int64_t delivered; /* bytes of the body that had arrived at the last look */
+    int64_t delivered; /* attempt_delivered() at the last poll, bytes */
 };
 
-/* Ends it, for that reason. */
+/* Ends the fetch and recycles or frees it. why: borrowed during the call. */
 void fetch_stop(struct fetch *fetch, const struct err *why);
 
 /* fetch_timer.c */
-/* Of the attempt: the longest timeout of all readers so far, since one may join at any time. */
+/* Sets the attempt's silence limit: the longest timeout of all readers so far, since a reader may
+ * join at any time. */
 void fetch_set_silence(struct fetch *fetch);
-/* Sets the timer for the next thing that it watches. */
+/* Sets the timer for the next deadline, progress poll or laggard check. */
 void fetch_start_timer(struct fetch *fetch);
 void fetch_on_timer(struct timer *timer);
 

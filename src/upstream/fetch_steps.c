@@ -21,7 +21,7 @@ static void fetch_note_written(struct fetch *f)
     f->writes = false;
 }
 
-/* From all that could tell it something. */
+/* Flight, mailbox and timer do not call the fetch any more. */
 static void fetch_detach(struct fetch *f)
 {
     flight_set_filler(f->flight, NULL);
@@ -79,7 +79,7 @@ static enum fetch_wait fetch_goto(struct fetch *f, enum fetch_step step)
     return FETCH_ON;
 }
 
-/* The request names its only endpoint. */
+/* A request has one endpoint: no choice so far. */
 static enum fetch_wait step_choose(struct fetch *f)
 {
     return fetch_goto(f, FETCH_SEND);
@@ -133,7 +133,7 @@ static enum fetch_wait step_next(struct fetch *f)
     return fetch_goto(f, FETCH_CHOOSE);
 }
 
-/* It has a reader again, or has ended. Any thread. */
+/* Undoes on_flight_abandoned()'s count: a reader joined, or the fetch has ended. Any thread. */
 static void fetch_attend(struct fetch *f)
 {
     if (atomic_exchange(&f->unattended, false))
@@ -195,7 +195,7 @@ void fetch_stop(struct fetch *f, const struct err *why)
     fetch_run(f, FETCH_END);
 }
 
-/* --- what the attempt tells ----------------------------------------------------------- */
+/* --- events of the attempt ------------------------------------------------------------ */
 
 static struct fetch *fetch_of(struct attempt *attempt)
 {
@@ -237,7 +237,7 @@ static void on_end(struct attempt *attempt, int curl_code)
     fetch_run(f, f->step == FETCH_HEAD ? FETCH_NEXT : FETCH_END);
 }
 
-/* --- what others tell ----------------------------------------------------------------- */
+/* --- signals of readers and of the upload --------------------------------------------- */
 
 static void signal_fetch(struct fetch *f, unsigned what)
 {
@@ -250,7 +250,8 @@ static void on_flight_room(void *arg)
     signal_fetch(arg, FETCH_LETTER_ROOM);
 }
 
-/* Counted before the reader's request is over: whoever waits for both sees one of them. */
+/* Counts before the reader's request ends: a drain, which waits for requests and for unattended
+ * fetches, always sees one of the two. */
 static void on_flight_abandoned(void *arg)
 {
     struct fetch *f = arg;
@@ -358,7 +359,7 @@ static void take_request(struct fetch *f, const struct fetch_request *request)
     }
     if (request->growing) {
         bool joined = flight_join(request->growing, &f->upload, on_upload_more);
-        assert(joined); /* nobody reads an upload before its fetch */
+        assert(joined); /* an upload's only reader is its fetch */
         (void)joined;
         body_stop_keeping(&request->growing->body, 0);
         f->growing = flight_ref(request->growing);
@@ -429,7 +430,7 @@ static void free_spares(struct fetcher *fetcher)
 
 void fetcher_renew(struct fetcher *fetcher, const struct endpoint *endpoint)
 {
-    free_spares(fetcher); /* they hold the share of before */
+    free_spares(fetcher); /* their handles use the previous share */
     pool_idle_end_all(&fetcher->sockets);
     pool_sockets_renew(&fetcher->sockets, endpoint);
 }

@@ -1,12 +1,12 @@
-/* What a fetch's timer watches: the upstream's silence, the progress of an upload, and readers that
- * make others wait. */
+/* A fetch's timer: the upstream's time limits, the progress of an upload, and readers that hold
+ * others up. */
 #include "base/mem.h"
 #include "upstream/fetch_internal.h"
 
-/* A shorter body fits the kernel's send buffer. */
+/* bytes; a shorter body fits the kernel's send buffer */
 #define WATCHED_MIN ((size_t)64 * 1024)
 #define LOOKS_PER_SILENCE 8
-/* The longest that one reader may make the others wait at a stretch: it has to take about 190 KiB
+/* The longest that one reader may hold the others up at a stretch, ms: it has to read about 190 KiB
  * in that time. */
 #define LAGGARD_MS 5000
 
@@ -25,8 +25,8 @@ static bool is_watched(const struct fetch *f)
     return !f->attempt.answer.done && (f->growing || f->whole.len > WATCHED_MIN);
 }
 
-/* Progress of the upload ends a silence. Neither libcurl (for a body in memory) nor the kernel (for
- * its send buffer) reports progress, so both counters are polled. */
+/* Progress of the upload ends a silence. Neither libcurl (a body in memory) nor the kernel (its
+ * send buffer) reports progress, so both counters are polled. */
 static void note_delivered(struct fetch *f)
 {
     int64_t delivered = attempt_delivered(&f->attempt);
@@ -57,7 +57,7 @@ void fetch_on_timer(struct timer *timer)
     struct err err;
 
     if (f->attempt.send_paused || f->attempt.recv_paused)
-        attempt_heard(&f->attempt); /* it is our side that waits */
+        attempt_heard(&f->attempt); /* our side pauses, so the upstream is not silent */
     if (is_watched(f))
         note_delivered(f);
     if (f->held_up_ms && f->fetcher->loop->now_ms - f->held_up_ms >= LAGGARD_MS) {

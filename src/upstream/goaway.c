@@ -17,7 +17,7 @@ bool goaway_parse(const char *text, size_t len, uint32_t *last_stream)
         return false;
     for (; at < end && *at >= '0' && *at <= '9' && number <= UINT32_MAX; at++)
         number = number * 10 + (uint64_t)(*at - '0');
-    if (at == end) /* the number may go on, and a smaller one would have requests sent again */
+    if (at == end) /* digits may be cut off: a smaller number would repeat requests */
         return false;
     *last_stream = number > INT32_MAX ? INT32_MAX : (uint32_t)number;
     return true;

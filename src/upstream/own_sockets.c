@@ -9,13 +9,13 @@
 
 #include "base/mem.h"
 
-#define BUCKETS 1024U /* by local port: ephemeral ports are spread evenly */
+#define BUCKETS 1024U /* by local port: ephemeral ports spread evenly */
 
 struct entry {
     struct entry *next;
     struct own_ends ends;
     unsigned requests;
-    uint32_t last_stream; /* which the server may act on */
+    uint32_t last_stream; /* highest stream on which the server may act */
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -130,8 +130,9 @@ void own_sockets_note_goaway(const struct own_ends *ends, uint32_t last_stream)
     pthread_mutex_unlock(&lock);
 }
 
-/* Of a connection that was reset the kernel has forgotten the peer: then all with that local end
- * go. A loop of another one of them is not noticed any more; a client is never taken for one. */
+/* After a reset the kernel does not know the peer: then all entries with that local end are
+ * removed. A loop through another of those connections goes undetected; no client is ever mistaken
+ * for ours. */
 void own_sockets_remove(int fd)
 {
     struct own_ends ends;

@@ -16,8 +16,8 @@
 #include "upstream/own_sockets.h"
 #include "upstream/pool_idle.h"
 
-/* A connection that a resume from suspend or a forgetful NAT made dead is noticed after the
- * silence, and three probes (pool_socket.c): within 20 s. */
+/* A dead connection, after a suspend or a NAT timeout, is noticed after the silence and three
+ * probes (pool_socket.c): within 20 s. */
 #define KEEPALIVE_S 8L
 #define PROBE_S 4L
 
@@ -57,7 +57,7 @@ void pool_sockets_init(struct pool_sockets *s, struct loop *loop)
     *s = (struct pool_sockets){.loop = loop, .suspended_ms = clock_suspended_ms()};
 }
 
-/* libcurl frees no share that a handle still has. */
+/* libcurl frees no share that a handle still uses. */
 static bool share_free(void *share)
 {
     return curl_share_cleanup(share) == CURLSHE_OK;
@@ -121,7 +121,7 @@ static void on_socket_ready(struct watch *w, uint32_t events)
     if (!sock->wanted) {
         /* Bytes or a FIN on an idle connection. libcurl 7.88 would take the bytes for the next
          * request's answer, and would write that request after a close_notify of TLS. HTTP/2 has
-         * frames for idle connections, which libcurl reads before it uses one again. */
+         * frames for idle connections, which libcurl reads before it reuses the connection. */
         if (sock->http1 && !pool_idle_is_used(sock->pool, w->fd))
             pool_socket_end(w->fd);
         loop_unwatch(sock->pool->sockets->loop, w);
@@ -148,8 +148,8 @@ static int on_curl_socket(CURL *easy, curl_socket_t fd, int what, void *arg, voi
     if (what == CURL_POLL_REMOVE) {
         if (sock)
             sock->http1 = job && job->http1;
-        /* One that waits to be writable is mostly one that never got connected, and those libcurl
-         * 7.88 closes without telling. */
+        /* A socket waiting to be writable mostly never connected, and libcurl 7.88 closes
+         * unconnected sockets without calling on_close(). */
         if (sock && sock->ours && !(sock->watch.events & EPOLLOUT))
             sock->wanted = false;
         else if (sock)
@@ -172,7 +172,7 @@ static int on_curl_socket(CURL *easy, curl_socket_t fd, int what, void *arg, voi
     return loop_watch(pool->sockets->loop, &sock->watch, fd, events, &err);
 }
 
-/* The kernel reused a descriptor whose close curl did not report: watches for what curl wanted. */
+/* The kernel reused a descriptor whose close libcurl did not report: watch it as libcurl asked. */
 static void replace_socket(struct pool_sockets *sockets, int fd)
 {
     struct pool_socket *old = pool_socket_at(sockets, fd), *new;
@@ -231,8 +231,8 @@ static void on_timer(struct timer *timer)
 {
     struct pool *pool = container_of(timer, struct pool, timer);
 
-    /* curl moves its timeout at every step of a transfer; the heap is only told when one comes
-     * earlier, so this may be too soon. */
+    /* libcurl moves its timeout at every step of a transfer; the timer is moved only for an earlier
+     * timeout, so this may be too soon. */
     if (pool->timeout_at_ms == UINT64_MAX)
         return;
     if (pool->timeout_at_ms > pool->sockets->loop->now_ms)
@@ -273,10 +273,10 @@ void pool_init(struct pool *pool, struct pool_sockets *sockets, long most,
     curl_multi_setopt(pool->multi, CURLMOPT_SOCKETDATA, pool);
     curl_multi_setopt(pool->multi, CURLMOPT_TIMERFUNCTION, on_curl_timer);
     curl_multi_setopt(pool->multi, CURLMOPT_TIMERDATA, pool);
-    /* curl's own rule is four times the transfers of the moment, which closes warm connections
-     * whenever the load falls. */
+    /* libcurl's default is four times the current transfers, which closes warm connections whenever
+     * the load falls. */
     curl_multi_setopt(pool->multi, CURLMOPT_MAXCONNECTS, most);
-    /* Idle connections go for new ones; beyond that transfers wait for each other. */
+    /* New connections replace idle connections; if none is idle, transfers wait for each other. */
     curl_multi_setopt(pool->multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, most);
     curl_multi_setopt(pool->multi, CURLMOPT_PIPELINING, (long)CURLPIPE_MULTIPLEX);
 }
@@ -302,8 +302,8 @@ void pool_run(struct pool *pool)
 
         pool->due = false;
         act(pool, CURL_SOCKET_TIMEOUT, 0);
-        /* curl says nothing where its next timeout is the one that it has told already, and also
-         * where there is none any more: the one that it has told may be over. */
+        /* libcurl reports neither an unchanged timeout nor its removal: the reported timeout may be
+         * over, so ask for the next. */
         if (!pool->due && pool->timeout_at_ms != UINT64_MAX && !timer_is_set(&pool->timer) &&
             curl_multi_timeout(pool->multi, &timeout_ms) == CURLM_OK)
             on_curl_timer(pool->multi, timeout_ms, pool);
@@ -328,8 +328,8 @@ void pool_read_trust(const struct endpoint *e)
         crypto_trust_read(e->trust, info->cainfo, info->capath);
 }
 
-/* libcurl would read the system's certificates, over a hundred, at each new connection: tens of
- * milliseconds, in which no stream of the worker moves. */
+/* At each new connection libcurl would read the system's certificates, over a hundred: tens of
+ * milliseconds, in which no stream of the worker advances. */
 static void set_trust(CURL *easy, const struct endpoint *e)
 {
     curl_easy_setopt(easy, CURLOPT_CAINFO, NULL);
@@ -337,8 +337,7 @@ static void set_trust(CURL *easy, const struct endpoint *e)
     curl_easy_setopt(easy, CURLOPT_PROXY_CAINFO, NULL);
     curl_easy_setopt(easy, CURLOPT_PROXY_CAPATH, NULL);
 #if LIBCURL_VERSION_NUM >= 0x075700
-    /* libcurl would keep the CA store of the first connection for all others, whatever they trust.
-     */
+    /* libcurl would use the first connection's CA store for all others, whatever they trust. */
     curl_easy_setopt(easy, CURLOPT_CA_CACHE_TIMEOUT, 0L);
 #endif
     curl_easy_setopt(easy, CURLOPT_SSL_CTX_FUNCTION, on_tls);
@@ -386,16 +385,16 @@ void pool_job_connect_to(struct pool_job *job, struct pool_sockets *sockets,
     CURL *easy = job->easy;
 
     curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, sockets);
-    /* An endpoint of before leaves no session for those that trust other certificates. */
+    /* Sessions of an earlier endpoint's transfers stay out of the current share. */
     curl_easy_setopt(easy, CURLOPT_SHARE, e->trust == sockets->share_trust ? sockets->share : NULL);
     curl_easy_setopt(easy, CURLOPT_URL, e->root);
     curl_easy_setopt(easy, CURLOPT_HTTP_VERSION,
                      e->http2 ? (long)CURL_HTTP_VERSION_2TLS : (long)CURL_HTTP_VERSION_1_1);
-    /* 0 would be curl's own 300 s. */
+    /* 0 would be libcurl's default, 300 s. */
     curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS,
                      e->connect_ms ? (long)e->connect_ms : (long)INT_MAX);
     curl_easy_setopt(easy, CURLOPT_PROXY, e->proxy_from == ENDPOINT_PROXY_GIVEN ? e->proxy : "");
-    curl_easy_setopt(easy, CURLOPT_NOPROXY, ""); /* what is given is meant */
+    curl_easy_setopt(easy, CURLOPT_NOPROXY, ""); /* endpoint.c read NO_PROXY */
     set_trust(easy, e);
 }
 
@@ -411,7 +410,7 @@ void pool_job_set_target(struct pool_job *job, const struct endpoint *e, const c
 
 void pool_job_writes(struct pool_job *job, unsigned own_port)
 {
-    job->fd = -1; /* those of attempts to connect, or of another try */
+    job->fd = -1; /* so far that of a connection attempt, or of an earlier try */
     job->own_port = own_port;
 }
 
@@ -472,7 +471,7 @@ enum trouble pool_trouble(int curl_code, bool connected)
 
     CURLcode code = (CURLcode)curl_code;
 
-    /* The one deadline that is curl's own is that for connecting. */
+    /* The timeout for connecting is libcurl's only timeout: all others are ours. */
     if (code == CURLE_OPERATION_TIMEDOUT && !connected)
         return TROUBLE_CONNECT_TIME;
     for (size_t i = 0; i < countof(rows); i++)

@@ -4,7 +4,7 @@
 #include "base/mem.h"
 #include "base/net.h"
 
-#define SLEPT_MS 2000 /* less is a clock being disciplined */
+#define SLEPT_MS 2000 /* a shorter sleep is a clock adjustment */
 
 bool pool_idle_is_used(const struct pool *pool, int fd)
 {
@@ -13,8 +13,8 @@ bool pool_idle_is_used(const struct pool *pool, int fd)
     list_each(node, &pool->active) {
         const struct pool_job *job = container_of(node, struct pool_job, active);
 
-        /* libcurl names no socket to a transfer that paused before it had to wait, nor one of
-         * HTTP/2 to any but the first of its transfers. */
+        /* libcurl names no socket for a transfer that paused before it had to wait, and an HTTP/2
+         * socket only for its first transfer: compare the local port. */
         if (job->fd == fd || (job->fd < 0 && job->own_port && job->own_port == port))
             return true;
     }

@@ -1,4 +1,4 @@
-/* Which upstream connections are idle, and when they end. Owner thread only.
+/* Idle upstream connections: which they are, and when they end. Worker's thread only.
  */
 #ifndef UPSTREAM_POOL_IDLE_H
 #define UPSTREAM_POOL_IDLE_H
@@ -7,15 +7,15 @@
 
 #include "upstream/pool_job.h"
 
-/* Has a job of the pool written its request to this socket? Also a paused one, whose socket libcurl
- * does not want watched. */
+/* True if an active job of the pool has written its request to this socket. The job may be paused,
+ * with its socket unwatched. */
 bool pool_idle_is_used(const struct pool *pool, int fd);
 
-/* Ends the idle connections: the settings by which they were made are others now. */
+/* Ends all idle connections, because they were made by earlier settings. */
 void pool_idle_end_all(struct pool_sockets *sockets);
 
-/* Ends the idle connections if the machine has slept since the last call: the network may have
- * forgotten them. libcurl finds them closed, and makes new ones. */
+/* Ends all idle connections if the machine has slept since the last call: the network may have
+ * dropped them. libcurl finds them closed and opens new connections. */
 void pool_idle_check_sleep(struct pool_sockets *sockets);
 
 #endif

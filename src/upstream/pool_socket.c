@@ -13,8 +13,8 @@
 #include "base/mem.h"
 #include "upstream/own_sockets.h"
 
-#define DEAD_MS 20000 /* without an acknowledgement */
-#define PROBES 3      /* of keepalive without an answer */
+#define DEAD_MS 20000 /* ms without an acknowledgement */
+#define PROBES 3      /* unanswered keepalive probes */
 
 void pool_sockets_release_all(struct pool_sockets *s)
 {
@@ -80,7 +80,7 @@ void pool_socket_forget(struct pool_sockets *s, int fd)
     dead->sock = s->by_fd[fd];
     loop_unwatch(s->loop, &dead->sock->watch);
     s->by_fd[fd] = NULL;
-    /* This turn's events may name it still. */
+    /* This turn's events may still point to it. */
     loop_free_later(s->loop, &dead->garbage, free_dead_socket);
 }
 
@@ -88,7 +88,7 @@ void pool_socket_forget(struct pool_sockets *s, int fd)
 
 static void set_option(int fd, int option, int value)
 {
-    (void)setsockopt(fd, IPPROTO_TCP, option, &value, sizeof(value)); /* of TCP sockets */
+    (void)setsockopt(fd, IPPROTO_TCP, option, &value, sizeof(value)); /* fails for other sockets */
 }
 
 void pool_socket_opened(struct pool_sockets *s, int fd, bool patient)
@@ -103,7 +103,7 @@ void pool_socket_opened(struct pool_sockets *s, int fd, bool patient)
     set_option(fd, TCP_KEEPCNT, PROBES);
 }
 
-/* --- idle ones ------------------------------------------------------------------------ */
+/* --- idle connections ----------------------------------------------------------------- */
 
 void pool_socket_end(int fd)
 {

@@ -1,9 +1,8 @@
-/* The sockets of a worker's upstream connections: by descriptor, in its loop.
+/* The sockets of a worker's upstream connections, by descriptor, in its loop.
  *
- * Connections that wait for their next request stay in the epoll set (libcurl takes them out and
- * puts them back at every request, two system calls): that is safe for those that we opened,
- * because then we also hear of their end. Owner thread only. What libcurl has to do with them is in
- * pool.c.
+ * Connections that wait for their next request stay in the epoll set (libcurl removes and adds them
+ * at every request, two system calls). That is safe for sockets opened by on_open() of pool.c,
+ * because their close is reported, too. Worker's thread only. The calls from libcurl are in pool.c.
  */
 #ifndef UPSTREAM_POOL_SOCKET_H
 #define UPSTREAM_POOL_SOCKET_H
@@ -18,8 +17,8 @@ struct pool;
 struct pool_socket {
     struct watch watch;
     struct pool *pool;
-    bool ours;   /* opened by us */
-    bool wanted; /* libcurl wants it watched; else it is idle, paused, or being connected */
+    bool ours;   /* opened by on_open() of pool.c */
+    bool wanted; /* libcurl wants it watched; else it is idle, paused, or connecting */
     bool http1;  /* the last answer was HTTP/1: no byte may come while idle */
 };
 
@@ -28,30 +27,33 @@ struct pool_sockets {
     struct loop *loop;
     struct pool_socket **by_fd;
     size_t cap;
-    void *share;                            /* CURLSH *: names looked up, TLS sessions */
-    const struct crypto_trust *share_trust; /* by which these sessions were made */
-    void **retired;                         /* shares of before, which handles may still have */
+    void *share;                            /* CURLSH *: looked-up names, TLS sessions */
+    const struct crypto_trust *share_trust; /* the certificates that these sessions trust */
+    void **retired;                         /* earlier shares that handles may still use */
     size_t retired_count;
-    int64_t suspended_ms;  /* how long the machine has slept since it booted, when last looked at */
-    uint64_t exhausted_ms; /* when a descriptor could not be had, last (monotonic); 0: never */
+    int64_t suspended_ms;  /* clock_suspended_ms() at the last check */
+    uint64_t exhausted_ms; /* last EMFILE or ENFILE of socket(2), monotonic; 0: never */
 };
 
-/* Sets the share aside, if there is one, and frees those set aside that free_share() can free. */
+/* Moves the current share, if any, to `retired`, and drops each retired share that free_share()
+ * could free. */
 void pool_sockets_retire_share(struct pool_sockets *s, bool (*free_share)(void *share));
-void pool_sockets_release_all(struct pool_sockets *s); /* what libcurl closed without telling */
+/* Frees the sockets whose close libcurl did not report. */
+void pool_sockets_release_all(struct pool_sockets *s);
 
 struct pool_socket *pool_socket_at(struct pool_sockets *s, int fd);  /* or NULL */
-struct pool_socket *pool_socket_add(struct pool_sockets *s, int fd); /* which is not there */
+struct pool_socket *pool_socket_add(struct pool_sockets *s, int fd); /* fd must be new */
+/* Unwatches a socket and frees it after the turn; the descriptor stays open. */
 void pool_socket_forget(struct pool_sockets *s, int fd);
 
-/* What socket() gave to libcurl, with errno as it left it. Has a dead peer noticed within 20 s: by
- * data that is not acknowledged, and by keepalive probes (whose times pool_prepare() sets).
- * patient: a long upload may have to wait for a peer that does not read, which the kernel would
- * take for a dead one. fd -1: notes whether descriptors are the cause. */
+/* Sets up a new socket. fd: of socket(2), with errno as it left it; -1: notes whether descriptors
+ * ran out. Has the kernel notice a dead peer within 20 s: by unacknowledged data, and by keepalive
+ * probes (their intervals are set in pool.c). patient: no limit for unacknowledged data, because a
+ * long upload may wait for a peer that does not read, which the kernel would take for dead. */
 void pool_socket_opened(struct pool_sockets *s, int fd, bool patient);
 
-/* Resets an idle connection and discards its received bytes. The descriptor stays libcurl's, which
- * finds the connection closed before it would use it. */
+/* Resets an idle connection and discards its received bytes. libcurl still owns the descriptor, and
+ * finds the connection closed before reuse. */
 void pool_socket_end(int fd);
 
 #endif

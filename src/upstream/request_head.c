@@ -49,8 +49,8 @@ static void leave_out(struct str *lines, const char *name)
     str_add(lines, ":", 2);
 }
 
-/* Of the client's own fields those count that may go further (RFC 9110 section 7.6.1), and no empty
- * one, which would be an empty element of the list (section 5.6.1). */
+/* Uses the client's own fields that are end-to-end (RFC 9110 section 7.6.1), except an empty
+ * X-Forwarded-For, which would be an empty list element (section 5.6.1). */
 static void add_forwarded(struct str *lines, const struct fields *request,
                           const struct header_hops *hops, const struct request_forwarded *forwarded)
 {

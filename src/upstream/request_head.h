@@ -1,4 +1,4 @@
-/* The head of the request that goes upstream, in libcurl's notation. Pure: no I/O. */
+/* Writes the upstream request's head as libcurl's header lines. Pure: no I/O; any thread. */
 #ifndef UPSTREAM_REQUEST_HEAD_H
 #define UPSTREAM_REQUEST_HEAD_H
 
@@ -11,15 +11,15 @@
 #define REQUEST_LENGTH_UNKNOWN (-1) /* chunked */
 
 struct request_forwarded {
-    const char *client;     /* address, for X-Forwarded-For */
-    const char *request_id; /* for X-Request-ID where the client sent none */
+    const char *client;     /* its address, for X-Forwarded-For */
+    const char *request_id; /* for X-Request-ID if the client sent none */
 };
 
-/* Appends NUL-ended lines: "Name: value", "Name;" for an empty value, and "Name:" where curl
- * would add a field that the client did not send. What is hop-by-hop stays behind, and Host,
- * Content-Length and Expect, which are between curl and the upstream, and X-Goproxyai-*, which is
- * for this proxy. encodings, if not NULL,
- * stands in the place of the client's Accept-Encoding. forwarded may be NULL. */
+/* Appends NUL-terminated lines to *lines: "Name: value"; "Name;" for an empty value; "Name:" to
+ * suppress a field that libcurl would add. Omits hop-by-hop fields, Host, Content-Length and Expect
+ * (between libcurl and the upstream) and X-Goproxyai-* (for this proxy). length: of the body in
+ * bytes, or REQUEST_LENGTH_…. encodings: replaces the value of the client's Accept-Encoding, if it
+ * sent that; NULL: does not. forwarded: NULL adds no X-Forwarded-For and no X-Request-ID. */
 void request_head_write(struct str *lines, const struct fields *request, int64_t length,
                         const char *encodings, const struct request_forwarded *forwarded);
 
