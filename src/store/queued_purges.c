@@ -57,8 +57,8 @@ static struct tombstone *widen(struct store_queue *q, struct tombstone *tombston
     return wide;
 }
 
-/* Takes over the caller's reference. at_ms: entries stored until then (Unix time) are hidden from
- * readers. */
+/* Takes over the caller's reference. at_ms: Unix time of the purge, for the purge log, and the limit
+ * of a purge that is written late. */
 static void add_drop(struct store_queue *q, struct tombstone *tombstone, int64_t at_ms,
                      struct store_waiter *waiter)
 {
@@ -138,9 +138,8 @@ bool tombstones_cover(struct store_queue *q, const struct object *object)
     list_each(node, &q->drops) {
         struct queued_purge *drop = container_of(node, struct queued_purge, node);
 
-        hides = hides || (object->stored_ms <= atomic_load(&drop->at_ms) &&
-                          purge_covers(&drop->purge, &object->key, object->collection,
-                                       object->stored_ms, object->model));
+        hides = hides || purge_covers(&drop->purge, &object->key, object->collection,
+                                      object->stored_ms, object->model);
     }
     pthread_mutex_unlock(&q->lock);
     return hides;

@@ -132,7 +132,10 @@ void queue_end_write(struct store_queue *queue, uint64_t collection, bool shared
 bool queue_discard(struct store_queue *queue, int64_t id, struct store_waiter *waiter);
 /* Blocks until the writer has answered the waiter. Not for the writer's thread. */
 void queue_wait(struct store_queue *queue, struct store_waiter *waiter);
-/* Does a pending purge cover the object? */
+/* Does a pending purge cover the object, which was read from disk? The time at which the object was
+ * stored is not compared with that of the purge: another process may have stored, after the purge,
+ * an answer that the upstream made before. What this process stores after the purge gets to the
+ * disk after the purge. */
 bool tombstones_cover(struct store_queue *queue, const struct object *object);
 /* Is a purge of everything pending? */
 bool queue_clears(struct store_queue *queue);

@@ -104,6 +104,29 @@ TEST("a drop takes what was put before it, whatever its clock says, and not what
     rig_free(&rig);
 }
 
+TEST("a drop that is not written yet hides what another process stored after it was asked for")
+{
+    const int64_t later_ms = clock_unix_ms() + 60000;
+    struct rig rig, peer;
+    struct sql *other_one;
+
+    REQUIRE(open_rig(&rig, NULL) && open_rig(&peer, rig.folder));
+    put_with(&peer, 1, 7, later_ms, "asked before");
+    put_with(&peer, 2, 8, later_ms, "another");
+    settle(&peer);
+    CHECK(there(&rig, 1) && there(&rig, 2));
+    other_one = hold_file(&rig);
+    drop_later(rig.store, &(struct purge){.collection = 7});
+    CHECK(!there(&rig, 1));
+    CHECK(there(&rig, 2));
+    let_file_go(other_one);
+    settle(&rig);
+    CHECK(!there(&rig, 1));
+    CHECK(there(&rig, 2));
+    rig_free(&peer);
+    rig_free(&rig);
+}
+
 TEST("nobody finds what is dropped, not even before it is written")
 {
     struct rig rig;
