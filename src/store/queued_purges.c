@@ -57,8 +57,8 @@ static struct tombstone *widen(struct store_queue *q, struct tombstone *tombston
     return wide;
 }
 
-/* Takes over the caller's reference. at_ms: Unix time of the purge, for the purge log, and the limit
- * of a purge that is written late. */
+/* Takes over the caller's reference. at_ms: Unix time of the purge, for the purge log, and the
+ * limit of a purge that is written late. */
 static void add_drop(struct store_queue *q, struct tombstone *tombstone, int64_t at_ms,
                      struct store_waiter *waiter)
 {
