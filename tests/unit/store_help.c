@@ -31,9 +31,8 @@ static uint64_t seed_of(const struct key *key)
     return seed ? seed : 1;
 }
 
-#define BLOCK                                                                                      \
-    ((size_t)64 << 10) /* more than deflate looks back: equal blocks do not pack better            \
-                        */
+/* Longer than deflate looks back: equal blocks do not pack better. */
+#define BLOCK ((size_t)64 << 10)
 
 /* Text that packs to about a half, with NULs in it. Each block after the first is a copy of it with
  * its number: a byte at a time, megabytes take seconds under ThreadSanitizer. */
